@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the three daemons have in common on the outside: command line flags, sd_notify, file
+ * descriptor limit, state folder lock, no core dumps of secrets. No loop and no signals here.
+ */
+#ifndef BUS_BASE_DAEMON_H
+#define BUS_BASE_DAEMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bus/base/log.h"
+
+#define DAEMON_EXIT_OK 0
+#define DAEMON_EXIT_FAILURE 1
+#define DAEMON_EXIT_USAGE 2
+
+/* An option of one daemon only. Long form, "--name VALUE" or "--name=VALUE"; FLAG options take no
+ * value. */
+struct daemon_option {
+    const char *name; /* "workers"; NULL ends the table */
+    bool flag;
+    /* Called in order of the command line; VALUE is NULL for a flag. Returns 0, or ERR_INVALID with
+     * a reason in WHY. */
+    int (*take)(void *arg, const char *value, char *why, size_t why_len);
+};
+
+struct daemon_args {
+    const char *config; /* --config FILE, or NULL; borrowed from argv */
+    bool check_config;
+    enum log_level log_level;
+    bool log_json;
+};
+
+/*
+ * Parse --config --check-config --version --help --log-level --log-format and the daemon's own
+ * OPTIONS (may be NULL). USAGE is the whole help text. Sets up the log. Returns -1 to go on, or the
+ * exit code (after --help, --version or a usage error, already printed).
+ */
+int daemon_parse(struct daemon_args *out, int argc, char **argv, const char *program,
+                 const char *usage, const struct daemon_option *options, void *arg);
+
+/* Raise RLIMIT_NOFILE to its hard limit, PR_SET_DUMPABLE 0, ignore SIGPIPE, umask 077. */
+void daemon_harden(void);
+
+/* sd_notify(3) protocol over NOTIFY_SOCKET, "READY=1", "STOPPING=1", "WATCHDOG=1"; does nothing
+ * without the variable. */
+void daemon_notify(const char *state);
+/* Half of WATCHDOG_USEC in ms when systemd asks this process for it, else 0. */
+unsigned daemon_watchdog_ms(void);
+
+/*
+ * Create DIR (0700, parents too) when missing and lock DIR/lock; the file holds our pid while we
+ * live. Returns 0 and an fd to keep open, ERR_EXISTS (in use; *PID = the holder, when known) or
+ * ERR_SYS.
+ */
+int daemon_lock_dir(int *out_fd, const char *dir, int *pid);
+
+/* Write LEN bytes to PATH durably: temporary file in the same folder, fsync, rename, fsync of the
+ * folder. Mode 0600. Returns 0 or ERR_SYS. */
+int daemon_write_file(const char *path, const void *data, size_t len);
+/* Read a whole file of at most MAX bytes into malloc'd, NUL-terminated memory that the caller
+ * frees. Returns 0, ERR_NOENT, ERR_LIMIT, ERR_NOMEM or ERR_SYS. */
+int daemon_read_file(char **out, size_t *out_len, const char *path, size_t max);
+
+#endif
