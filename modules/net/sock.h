@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Small verbs on socket descriptors: options, addresses, and the two ways to close. They know
+ * no loop and keep no state. Options that a kind of socket does not have (TCP options on a unix
+ * socket) are passed over without an error.
+ */
+#ifndef MODULES_NET_SOCK_H
+#define MODULES_NET_SOCK_H
+
+#include <stdbool.h>
+
+#include "bus/base/addr.h"
+
+/* Unsent bytes that the kernel holds for a tunnel connection before it stops asking for more. */
+#define NET_SOCK_NOTSENT_LOWAT (128 * 1024)
+
+/* Non-blocking and close-on-exec. Returns 0 or ERR_SYS. */
+int net_sock_nonblock(int fd);
+/* Send small writes at once (TCP_NODELAY). */
+void net_sock_nodelay(int fd);
+/*
+ * The options of a tunnel connection: no delay, NET_SOCK_NOTSENT_LOWAT, and the kernel gives up
+ * when sent bytes stay unacknowledged for USER_TIMEOUT_MS (0 = the system's default).
+ */
+void net_sock_tunnel(int fd, unsigned user_timeout_ms);
+/*
+ * A new socket for ADDR's family, non-blocking, close-on-exec. Returns 0, ERR_NOENT when the host
+ * has no such family (no IPv6), or ERR_SYS.
+ */
+int net_sock_open(int *out_fd, const struct addr *addr);
+/* The socket's own address and the other end's. Return 0 or ERR_SYS (OUT->len is then 0). */
+int net_sock_local(struct addr *out, int fd);
+int net_sock_peer(struct addr *out, int fd);
+/* Takes the pending error of the socket: 0 or an errno value. */
+int net_sock_error(int fd);
+/* True for an errno value that only says "not now": EAGAIN, EINTR. */
+bool net_sock_again(int error);
+/* Close so that the peer sees a reset, not an end (SO_LINGER 0). A unix socket closes as usual. */
+void net_sock_reset(int fd);
+
+#endif
