@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life of an exposure and its access lists. */
+#include "modules/gateway/exposure.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct gw_exposure *gw_exposure_new(void)
+{
+    struct gw_exposure *self = calloc(1, sizeof(*self));
+
+    if (self != NULL)
+        self->refs = 1;
+    return self;
+}
+
+struct gw_exposure *gw_exposure_ref(struct gw_exposure *self)
+{
+    assert(self->refs > 0);
+    self->refs++;
+    return self;
+}
+
+void gw_exposure_unref(struct gw_exposure *self)
+{
+    if (self == NULL || --self->refs > 0)
+        return;
+    free(self->allow);
+    free(self->deny);
+    free(self);
+}
+
+static bool covers(const struct cidr *ranges, size_t count, const struct addr *peer)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (cidr_contains(&ranges[i], peer))
+            return true;
+    }
+    return false;
+}
+
+bool gw_exposure_allows(const struct gw_exposure *self, const struct addr *peer)
+{
+    if (covers(self->deny, self->deny_count, peer))
+        return false;
+    return self->allow_count == 0 || covers(self->allow, self->allow_count, peer);
+}
