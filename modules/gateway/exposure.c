@@ -27,6 +27,7 @@ void gw_exposure_unref(struct gw_exposure *self)
         return;
     free(self->allow);
     free(self->deny);
+    free(self->urls);
     free(self);
 }
 

@@ -66,6 +66,7 @@ struct gw_exposure {
     uint32_t new_per_second;
     uint64_t bytes_per_second;
     uint64_t idle_ms;
+    char *urls; /* owned; public URLs with a space between, for the connector's log; may be NULL */
 };
 
 /* An all-zero exposure with one reference, or NULL. */
