@@ -5,7 +5,7 @@
 SOURCE=${NW_SOURCE_DIR:-$E2E_DIR/../..}
 git -C "$SOURCE" rev-parse --git-dir >/dev/null 2>&1 || { echo "not a git checkout"; exit "$SKIP"; }
 git clone -q "$SOURCE" "$TMP/clone"
-cd "$TMP/clone"
+cd "$TMP/clone" || exit 1
 for turn in 1 2; do
     ./deploy/quickstart --check >"$TMP/quickstart-$turn.log" 2>&1 || fail "turn $turn"
     if pgrep -f -- "$TMP/clone/build" >/dev/null; then fail "processes left: $(pgrep -af "$TMP/clone/build")"; fi
