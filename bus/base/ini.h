@@ -15,6 +15,8 @@
 #define INI_LINE_MAX 4096
 #define INI_FILE_MAX (4u << 20)
 #define INI_WHY_MAX 512
+#define INI_MS_MAX 315360000000u         /* longest duration: ten years of 365 days */
+#define INI_SIZE_MAX ((uint64_t)1 << 40) /* largest size: 1 TiB */
 
 struct ini; /* opaque: ini.c */
 
