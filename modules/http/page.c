@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fixed answers of the gateway; see page.h. */
+#include "modules/http/page.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "bus/base/out.h"
+
+struct text {
+    int status;
+    const char *reason;
+    const char *words; /* for people */
+};
+
+static const struct text texts[] = {
+    {308, "Permanent Redirect", "This page is served over https."},
+    {400, "Bad Request", "The request could not be understood."},
+    {403, "Forbidden", "This service is not open to your address."},
+    {404, "Not Found", "Nothing is served here under this name."},
+    {405, "Method Not Allowed", "This method is not allowed here."},
+    {408, "Request Timeout", "The request did not arrive in time."},
+    {414, "URI Too Long", "The address of the page is too long."},
+    {429, "Too Many Requests", "Too many connections at once. Please try again soon."},
+    {431, "Request Header Fields Too Large", "The request's header is too large."},
+    {501, "Not Implemented", "The request asks for something that is not supported."},
+    {502, "Bad Gateway", "The service behind this name refused the connection."},
+    {503, "Service Unavailable", "The service behind this name is not available right now."},
+    {504, "Gateway Timeout", "The service behind this name did not answer in time."},
+    {505, "HTTP Version Not Supported", "This HTTP version is not supported."},
+};
+
+static const struct text *text_of(int status)
+{
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i].status == status)
+            return &texts[i];
+    }
+    return NULL;
+}
+
+/* RFC 9110 section 5.6.7; own names, as strftime's depend on the locale. */
+static void print_date(struct out *o, int64_t unix_s)
+{
+    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t at = (time_t)unix_s;
+    struct tm tm;
+
+    if (gmtime_r(&at, &tm) == NULL)
+        return;
+    out_fmt(o, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[tm.tm_wday], tm.tm_mday,
+            months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static void print_location(struct out *o, const struct http_page *page)
+{
+    out_fmt(o, "Location: https://%s", page->host);
+    if (page->port != 0 && page->port != 443)
+        out_fmt(o, ":%u", page->port);
+    if (page->path_len == 0 || page->path[0] != '/')
+        out_text(o, "/");
+    out_bytes(o, page->path, page->path_len);
+    out_text(o, "\r\n");
+}
+
+static void print_fields(struct out *o, const struct http_page *page, size_t body_len)
+{
+    if (page->status == 308)
+        print_location(o, page);
+    if (page->status == 405)
+        out_text(o, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+    if (page->retry_after_s > 0)
+        out_fmt(o, "Retry-After: %u\r\n", page->retry_after_s);
+    out_text(o, "Proxy-Status: netwall");
+    if (page->proxy_error != NULL)
+        out_fmt(o, "; error=%s", page->proxy_error);
+    out_fmt(o,
+            "\r\nCache-Control: no-store\r\nContent-Type: text/html; charset=utf-8\r\n"
+            "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+            body_len);
+}
+
+size_t http_page_print(char *out, size_t cap, const struct http_page *page)
+{
+    const struct text *text = text_of(page->status);
+    struct out o = out_init(out, cap);
+    char body_mem[512];
+    struct out body = out_init(body_mem, sizeof(body_mem));
+
+    if (text == NULL)
+        return 0;
+    out_fmt(&body,
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+            "<title>%d %s</title></head>\n<body><h1>%d %s</h1><p>%s</p></body></html>\n",
+            text->status, text->reason, text->status, text->reason, text->words);
+    out_fmt(&o, "HTTP/1.1 %d %s\r\n", text->status, text->reason);
+    print_date(&o, page->now_unix_s);
+    print_fields(&o, page, out_len(&body));
+    if (!page->head_only)
+        out_bytes(&o, body_mem, out_len(&body));
+    return o.bad || body.bad ? 0 : out_len(&o);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The answers that the gateway gives itself: small fixed pages that say Connection: close and carry
+ * Proxy-Status (RFC 9209). Nothing that a visitor sent is echoed; a redirect's Location is built
+ * from a canonical host and a target that the head parser has checked.
+ */
+#ifndef MODULES_HTTP_PAGE_H
+#define MODULES_HTTP_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_page {
+    int status;              /* one of: 308 400 403 404 405 408 414 429 431 501 502 503 504 505 */
+    const char *proxy_error; /* RFC 9209 error token; NULL = none */
+    unsigned retry_after_s;  /* 0 = no Retry-After */
+    bool head_only;          /* answer to HEAD: the fields without the page */
+    int64_t now_unix_s;      /* for Date */
+    /* 308 only: https://host[:port]path */
+    const char *host; /* canonical */
+    uint16_t port;    /* 0 or 443 = not written */
+    const char *path; /* checked by the head parser; not NUL-terminated; "" = "/" */
+    size_t path_len;
+};
+
+/* Enough for every page without a path. */
+#define HTTP_PAGE_MAX 2048
+
+/* Write the whole answer to OUT. Returns its length, or 0 when it does not fit in CAP (which needs
+ * HTTP_PAGE_MAX and path_len) or the status is unknown. */
+size_t http_page_print(char *out, size_t cap, const struct http_page *page);
+
+#endif
