@@ -73,6 +73,9 @@ enum tun_kind {
     TUN_KIND_TCP = 3, /* nobody peeks; the service may speak first */
 };
 
+/* The PROXY header that the service receives first, made by the connector. */
+enum tun_proxy { TUN_PROXY_NONE = 0, TUN_PROXY_V1 = 1, TUN_PROXY_V2 = 2 };
+
 struct tun_frame {
     uint8_t type;
     uint8_t flags;
@@ -92,6 +95,7 @@ struct tun_open {
     char service[TUN_OPEN_SERVICE_MAX + 1];   /* "web" */
     char name[TUN_OPEN_NAME_MAX + 1];         /* public host name; "" for tcp */
     enum tun_kind kind;
+    enum tun_proxy proxy;
     struct tun_endpoint visitor;
     struct tun_endpoint local; /* where the visitor connected to */
     uint32_t window;           /* first credit for the connector; set by the session */
