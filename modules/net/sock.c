@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small verbs on socket descriptors; see sock.h. */
+#include "modules/net/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bus/base/err.h"
+
+int net_sock_nonblock(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return ERR_SYS;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return ERR_SYS;
+    return ERR_OK;
+}
+
+/* A unix socket answers EOPNOTSUPP to TCP options, and that is fine. */
+static void tcp_option(int fd, int name, int value)
+{
+    (void)setsockopt(fd, IPPROTO_TCP, name, &value, sizeof(value));
+}
+
+void net_sock_nodelay(int fd)
+{
+    tcp_option(fd, TCP_NODELAY, 1);
+}
+
+void net_sock_tunnel(int fd, unsigned user_timeout_ms)
+{
+    tcp_option(fd, TCP_NODELAY, 1);
+    tcp_option(fd, TCP_NOTSENT_LOWAT, NET_SOCK_NOTSENT_LOWAT);
+    tcp_option(fd, TCP_USER_TIMEOUT, (int)user_timeout_ms);
+}
+
+int net_sock_open(int *out_fd, const struct addr *addr)
+{
+    int fd = socket(addr->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return errno == EAFNOSUPPORT ? ERR_NOENT : ERR_SYS;
+    *out_fd = fd;
+    return ERR_OK;
+}
+
+int net_sock_local(struct addr *out, int fd)
+{
+    *out = (struct addr){.len = sizeof(out->ss)};
+    if (getsockname(fd, (struct sockaddr *)&out->ss, &out->len) == 0)
+        return ERR_OK;
+    out->len = 0;
+    return ERR_SYS;
+}
+
+int net_sock_peer(struct addr *out, int fd)
+{
+    *out = (struct addr){.len = sizeof(out->ss)};
+    if (getpeername(fd, (struct sockaddr *)&out->ss, &out->len) == 0)
+        return ERR_OK;
+    out->len = 0;
+    return ERR_SYS;
+}
+
+int net_sock_error(int fd)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        return errno;
+    return error;
+}
+
+bool net_sock_again(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+void net_sock_reset(int fd)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    close(fd);
+}
