@@ -105,11 +105,26 @@ enum port_rule {
     PORT_DNS,   /* ip or ip:port */
 };
 
+/* An address alone, a v6 one with or without brackets. */
+static int parse_ip(struct addr *out, const char *item, uint16_t port)
+{
+    char bare[ADDR_IP_MAX];
+    size_t len = strlen(item);
+
+    if (len < 2 || item[0] != '[' || item[len - 1] != ']')
+        return addr_from_ip(out, item, port);
+    if (len - 2 >= sizeof(bare) || strchr(item, ':') == NULL)
+        return ERR_INVALID;
+    memcpy(bare, item + 1, len - 2);
+    bare[len - 2] = '\0';
+    return addr_from_ip(out, bare, port);
+}
+
 static int parse_item(struct addr *out, const char *item, enum port_rule rule)
 {
     if (rule == PORT_NONE)
-        return addr_from_ip(out, item, 0);
-    if (rule == PORT_DNS && addr_from_ip(out, item, DNS_PORT) == ERR_OK)
+        return parse_ip(out, item, 0);
+    if (rule == PORT_DNS && parse_ip(out, item, DNS_PORT) == ERR_OK)
         return ERR_OK;
     if (addr_parse(out, item) != ERR_OK || !addr_is_ip(out))
         return ERR_INVALID;

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes the snapshot beside the loop: a change asks for a save, a helper thread writes and syncs
+ * the file, and the loop hears when the change is durable. Changes that come meanwhile share the
+ * next write. A write that fails is tried again with backoff.
+ */
+#ifndef MODULES_GATEWAY_SAVER_H
+#define MODULES_GATEWAY_SAVER_H
+
+#include <stdint.h>
+
+#include "modules/gateway/store.h"
+
+struct ev_loop;
+struct gw_saver; /* opaque: saver.c */
+
+struct gw_saver_config {
+    const struct gw_store *store; /* borrowed; read on the loop's thread only */
+    const char *dir;              /* state folder; copied */
+    const char *boot;             /* see gw_snapshot_boot; copied */
+    /* All saves asked for up to number DONE are on the disk. */
+    void (*on_saved)(void *arg, uint64_t done);
+    void *arg;
+};
+
+int gw_saver_new(struct gw_saver **out, struct ev_loop *loop, const struct gw_saver_config *cfg);
+/* Waits for the write under way. What was asked for after it is not written. NULL is fine. */
+void gw_saver_free(struct gw_saver *self);
+
+/* The store changed. Returns the number that on_saved will reach; never calls it inside. */
+uint64_t gw_saver_ask(struct gw_saver *self);
+/* Write now, on the caller's thread, when something was asked for: for the end of the program.
+ * Returns 0 or an error (logged). on_saved does not run. */
+int gw_saver_flush(struct gw_saver *self);
+/* Whether everything asked for is on the disk. */
+bool gw_saver_idle(const struct gw_saver *self);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The last known good desired state as a file, so that the gateway serves with no bus at all, from
+ * a cold start too. Text, one line per entry, each line with its own check sum: a damaged line
+ * costs that entry and nothing else. When to write is saver.h's matter.
+ */
+#ifndef MODULES_GATEWAY_SNAPSHOT_H
+#define MODULES_GATEWAY_SNAPSHOT_H
+
+#include <stddef.h>
+
+#include "modules/gateway/store.h"
+
+#define GW_SNAPSHOT_VERSION 1
+#define GW_SNAPSHOT_FILE "exposures.state" /* in the state folder */
+#define GW_SNAPSHOT_MAX ((size_t)1 << 30)  /* bytes read back */
+#define GW_SNAPSHOT_WHY_MAX 512
+#define GW_BOOT_MAX 64 /* text of a boot id with its NUL */
+
+/* The id of this boot of the node; "" when the kernel does not tell. What zbus callers set holds
+ * for one boot, as in Zero-OS. */
+void gw_snapshot_boot(char out[GW_BOOT_MAX]);
+
+/*
+ * STORE as text in malloc'd memory that the caller frees. Zbus entries are bound to BOOT. Returns 0
+ * or ERR_NOMEM.
+ */
+int gw_snapshot_encode(const struct gw_store *store, const char *boot, char **out, size_t *out_len);
+
+/*
+ * Add the entries of TEXT to STORE. *BAD gets the number of damaged or missing lines, which are
+ * left out; WHY (filled when BAD > 0 or on error) names the first. Zbus entries of another boot are
+ * left out silently. Returns 0; ERR_INVALID when the head is no good (nothing was added);
+ * ERR_REFUSED when a newer netwall wrote it; ERR_NOMEM.
+ */
+int gw_snapshot_decode(struct gw_store *store, const char *boot, const char *text, size_t len,
+                       size_t *bad, char why[GW_SNAPSHOT_WHY_MAX]);
+
+/*
+ * Read DIR/exposures.state into the empty STORE. A damaged file is kept beside it under another
+ * name and logged; what is whole in it is used. Returns 0 (also when there is none); ERR_REFUSED
+ * (newer version: the program must not go on), ERR_SYS (can't be read, or not be set aside) or
+ * ERR_NOMEM, with WHY.
+ */
+int gw_snapshot_load(struct gw_store *store, const char *dir, const char *boot,
+                     char why[GW_SNAPSHOT_WHY_MAX]);
+
+#endif

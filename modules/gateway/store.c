@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A map from "<owner>/<id>" to entries. */
+#include "modules/gateway/store.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "bus/base/map.h"
+
+#define KEY_CAP (GW_ID_MAX + 2)
+
+struct gw_store {
+    struct map *entries;
+    struct gw_mark mark;
+};
+
+bool gw_mark_before(const struct gw_mark *mark, uint64_t epoch, uint64_t rev)
+{
+    return epoch > mark->epoch || (epoch == mark->epoch && rev > mark->rev);
+}
+
+int gw_store_new(struct gw_store **out)
+{
+    struct gw_store *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return ERR_NOMEM;
+    if (map_new(&self->entries) != ERR_OK) {
+        free(self);
+        return ERR_NOMEM;
+    }
+    *out = self;
+    return ERR_OK;
+}
+
+static void entry_free(struct gw_entry *entry)
+{
+    assert(entry->task == NULL);
+    free(entry->spec);
+    free(entry);
+}
+
+void gw_store_free(struct gw_store *self)
+{
+    struct gw_entry *entry;
+    size_t at = 0;
+
+    if (self == NULL)
+        return;
+    while ((entry = gw_store_next(self, &at)) != NULL)
+        entry_free(entry);
+    map_free(self->entries);
+    free(self);
+}
+
+static void print_key(char key[KEY_CAP], enum gw_owner owner, const char *id)
+{
+    (void)snprintf(key, KEY_CAP, "%c/%s", owner == GW_OWNER_AGENT ? 'a' : 'z', id);
+}
+
+struct gw_entry *gw_store_find(const struct gw_store *self, enum gw_owner owner, const char *id)
+{
+    char key[KEY_CAP];
+
+    if (strlen(id) >= GW_ID_MAX)
+        return NULL;
+    print_key(key, owner, id);
+    return map_get_text(self->entries, key);
+}
+
+static struct gw_entry *entry_new(enum gw_owner owner, const char *id)
+{
+    struct gw_entry *entry = calloc(1, sizeof(*entry));
+
+    if (entry == NULL)
+        return NULL;
+    entry->spec = strdup("");
+    if (entry->spec == NULL) {
+        free(entry);
+        return NULL;
+    }
+    entry->owner = owner;
+    (void)snprintf(entry->id, sizeof(entry->id), "%s", id);
+    return entry;
+}
+
+int gw_store_obtain(struct gw_store *self, struct gw_entry **out, enum gw_owner owner,
+                    const char *id)
+{
+    struct gw_entry *entry;
+    char key[KEY_CAP];
+
+    if (id[0] == '\0' || strlen(id) >= GW_ID_MAX)
+        return ERR_INVALID;
+    *out = gw_store_find(self, owner, id);
+    if (*out != NULL)
+        return ERR_OK;
+    entry = entry_new(owner, id);
+    if (entry == NULL)
+        return ERR_NOMEM;
+    print_key(key, owner, id);
+    if (map_put_text(self->entries, key, entry, NULL) != ERR_OK) {
+        entry_free(entry);
+        return ERR_NOMEM;
+    }
+    *out = entry;
+    return ERR_OK;
+}
+
+void gw_store_remove(struct gw_store *self, struct gw_entry *entry)
+{
+    char key[KEY_CAP];
+
+    print_key(key, entry->owner, entry->id);
+    (void)map_remove_text(self->entries, key);
+    entry_free(entry);
+}
+
+int gw_entry_set_spec(struct gw_entry *entry, const char *spec, size_t len)
+{
+    char *copy;
+
+    if (len > GW_SPEC_MAX)
+        return ERR_LIMIT;
+    copy = malloc(len + 1);
+    if (copy == NULL)
+        return ERR_NOMEM;
+    memcpy(copy, spec, len);
+    copy[len] = '\0';
+    free(entry->spec);
+    entry->spec = copy;
+    entry->spec_len = len;
+    return ERR_OK;
+}
+
+struct gw_entry *gw_store_next(const struct gw_store *self, size_t *at)
+{
+    return map_next(self->entries, at, NULL, NULL);
+}
+
+size_t gw_store_count(const struct gw_store *self)
+{
+    return map_count(self->entries);
+}
+
+struct gw_mark gw_store_mark(const struct gw_store *self)
+{
+    return self->mark;
+}
+
+void gw_store_set_mark(struct gw_store *self, struct gw_mark mark)
+{
+    self->mark = mark;
+}

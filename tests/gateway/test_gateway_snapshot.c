@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state file: round trip, every kind of damage, other versions, other boots, the saver. */
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bus/base/daemon.h"
+#include "bus/base/err.h"
+#include "modules/gateway/saver.h"
+#include "modules/gateway/snapshot.h"
+#include "tests/support/suite.h"
+
+static struct gw_store *store;
+static char *text;
+static size_t text_len;
+static char why[GW_SNAPSHOT_WHY_MAX];
+
+static struct gw_entry *add(enum gw_owner owner, const char *id, const char *spec, uint16_t port)
+{
+    struct gw_entry *entry = NULL;
+
+    ck_assert_int_eq(gw_store_obtain(store, &entry, owner, id), ERR_OK);
+    ck_assert_int_eq(gw_entry_set_spec(entry, spec, strlen(spec)), ERR_OK);
+    entry->port = port;
+    entry->epoch = 3;
+    entry->rev = 40;
+    memset(entry->hash, 0xab, sizeof(entry->hash));
+    return entry;
+}
+
+static void setup(void)
+{
+    ck_assert_int_eq(gw_store_new(&store), ERR_OK);
+    add(GW_OWNER_AGENT, "7-1-a", "{\"name\":\"caf\xc3\xa9\"}", 0);
+    add(GW_OWNER_AGENT, "7-1-b", "{}", 20001)->verified = true;
+    add(GW_OWNER_AGENT, "7-1-c", "", 0)->gone = true;
+    add(GW_OWNER_ZBUS, "7-1-a", "{\"zbus\":1}", 0);
+    gw_store_set_mark(store, (struct gw_mark){3, 41});
+    ck_assert_int_eq(gw_snapshot_encode(store, "boot-1", &text, &text_len), ERR_OK);
+}
+
+static void teardown(void)
+{
+    free(text);
+    gw_store_free(store);
+}
+
+static struct gw_store *decoded(const char *data, size_t len, const char *boot, int want_rc,
+                                size_t *bad)
+{
+    struct gw_store *out = NULL;
+    size_t lost = 0;
+
+    ck_assert_int_eq(gw_store_new(&out), ERR_OK);
+    ck_assert_int_eq(gw_snapshot_decode(out, boot, data, len, &lost, why), want_rc);
+    if (bad != NULL)
+        *bad = lost;
+    return out;
+}
+
+START_TEST(test_snapshot_round_trip)
+{
+    size_t bad = 9;
+    struct gw_store *back = decoded(text, text_len, "boot-1", ERR_OK, &bad);
+    struct gw_entry *b = gw_store_find(back, GW_OWNER_AGENT, "7-1-b");
+
+    ck_assert_uint_eq(bad, 0);
+    ck_assert_uint_eq(gw_store_count(back), 4);
+    ck_assert_uint_eq(gw_store_mark(back).rev, 41);
+    ck_assert_ptr_nonnull(b);
+    ck_assert_uint_eq(b->port, 20001);
+    ck_assert(b->verified && !b->gone);
+    ck_assert_uint_eq(b->epoch, 3);
+    ck_assert_uint_eq(b->hash[31], 0xab);
+    ck_assert_str_eq(gw_store_find(back, GW_OWNER_AGENT, "7-1-a")->spec,
+                     "{\"name\":\"caf\xc3\xa9\"}");
+    ck_assert_str_eq(gw_store_find(back, GW_OWNER_ZBUS, "7-1-a")->spec, "{\"zbus\":1}");
+    ck_assert(gw_store_find(back, GW_OWNER_AGENT, "7-1-c")->gone);
+    gw_store_free(back);
+}
+END_TEST
+
+START_TEST(test_snapshot_zbus_entries_end_with_the_boot)
+{
+    struct gw_store *back = decoded(text, text_len, "boot-2", ERR_OK, NULL);
+
+    ck_assert_uint_eq(gw_store_count(back), 3);
+    ck_assert_ptr_null(gw_store_find(back, GW_OWNER_ZBUS, "7-1-a"));
+    gw_store_free(back);
+}
+END_TEST
+
+/* One flipped bit anywhere costs at most the entry of that line, or, in the head, is an error. */
+START_TEST(test_snapshot_any_flipped_byte_is_noticed)
+{
+    size_t head = (size_t)(strchr(text, '\n') - text) + 1;
+
+    for (size_t i = 0; i < text_len; i++) {
+        struct gw_store *back;
+        size_t bad = 0;
+
+        text[i] = (char)(text[i] ^ 1);
+        back = decoded(text, text_len, "boot-1", i < head ? ERR_INVALID : ERR_OK, &bad);
+        ck_assert_msg(i < head || bad >= 1, "byte %zu unnoticed", i);
+        ck_assert_uint_ge(gw_store_count(back), i < head ? 0 : 2);
+        gw_store_free(back);
+        text[i] = (char)(text[i] ^ 1);
+    }
+}
+END_TEST
+
+START_TEST(test_snapshot_any_cut_is_noticed)
+{
+    size_t head = (size_t)(strchr(text, '\n') - text) + 1;
+
+    for (size_t len = 0; len < text_len; len++) {
+        size_t bad = 0;
+        char *copy = malloc(len + 1); /* ends where the text ends, so that over-reads show */
+        struct gw_store *back;
+
+        memcpy(copy + 1, text, len);
+        back = decoded(copy + 1, len, "boot-1", len < head ? ERR_INVALID : ERR_OK, &bad);
+        ck_assert(len < head || bad >= 1);
+        gw_store_free(back);
+        free(copy);
+    }
+}
+END_TEST
+
+static char dir[64];
+
+static void make_dir(void)
+{
+    (void)snprintf(dir, sizeof(dir), "/tmp/gw-snapshot-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void remove_dir(void)
+{
+    char command[128];
+
+    (void)snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return path;
+}
+
+static struct gw_store *loaded(int want_rc)
+{
+    struct gw_store *out = NULL;
+
+    ck_assert_int_eq(gw_store_new(&out), ERR_OK);
+    ck_assert_int_eq(gw_snapshot_load(out, dir, "boot-1", why), want_rc);
+    return out;
+}
+
+START_TEST(test_snapshot_missing_file_is_an_empty_start)
+{
+    struct gw_store *back;
+
+    make_dir();
+    back = loaded(ERR_OK);
+    ck_assert_uint_eq(gw_store_count(back), 0);
+    gw_store_free(back);
+    remove_dir();
+}
+END_TEST
+
+START_TEST(test_snapshot_damaged_file_is_set_aside)
+{
+    struct gw_store *back;
+
+    make_dir();
+    text[text_len - 3] ^= 1;
+    ck_assert_int_eq(daemon_write_file(in_dir(GW_SNAPSHOT_FILE), text, text_len), ERR_OK);
+    back = loaded(ERR_OK);
+    ck_assert_uint_eq(gw_store_count(back), 3);
+    ck_assert_int_ne(access(in_dir(GW_SNAPSHOT_FILE), F_OK), 0);
+    ck_assert_int_eq(system("ls /tmp/gw-snapshot-*/exposures.state.damaged-* >/dev/null"), 0);
+    gw_store_free(back);
+
+    ck_assert_int_eq(daemon_write_file(in_dir(GW_SNAPSHOT_FILE), "garbage", 7), ERR_OK);
+    back = loaded(ERR_OK);
+    ck_assert_uint_eq(gw_store_count(back), 0);
+    gw_store_free(back);
+    remove_dir();
+}
+END_TEST
+
+START_TEST(test_snapshot_newer_version_refuses)
+{
+    static const char newer[] = "2a3446469becfaae466e7d2bfde4f043 "
+                                "{\"format\":\"netwall-gateway\",\"version\":2,\"count\":0}\n";
+    struct gw_store *back;
+
+    make_dir();
+    ck_assert_int_eq(daemon_write_file(in_dir(GW_SNAPSHOT_FILE), newer, sizeof(newer) - 1), ERR_OK);
+    back = loaded(ERR_REFUSED);
+    ck_assert_ptr_nonnull(strstr(why, "newer netwall"));
+    ck_assert_int_eq(access(in_dir(GW_SNAPSHOT_FILE), F_OK), 0); /* left as it is */
+    gw_store_free(back);
+    remove_dir();
+}
+END_TEST
+
+static uint64_t saved;
+
+static void on_saved(void *arg, uint64_t done)
+{
+    saved = done;
+    ev_break(arg, EVBREAK_ALL);
+}
+
+START_TEST(test_saver_writes_and_tells)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct gw_saver *saver = NULL;
+    struct gw_store *back;
+    uint64_t asked = 0;
+
+    make_dir();
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
+    ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
+    for (int i = 0; i < 10; i++)
+        asked = gw_saver_ask(saver);
+    ck_assert(!gw_saver_idle(saver));
+    saved = 0;
+    while (saved < asked)
+        ev_run(loop, 0);
+    ck_assert(gw_saver_idle(saver));
+    back = loaded(ERR_OK);
+    ck_assert_uint_eq(gw_store_count(back), 4);
+    gw_store_free(back);
+    gw_saver_free(saver);
+    ev_loop_destroy(loop);
+    remove_dir();
+}
+END_TEST
+
+/* The folder is missing: nothing is reported as saved until it is there. */
+START_TEST(test_saver_tries_again_until_it_can_write)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct gw_saver *saver = NULL;
+
+    make_dir();
+    ck_assert_int_eq(rmdir(dir), 0);
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
+    ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
+    saved = 0;
+    (void)gw_saver_ask(saver);
+    ck_assert_int_ne(gw_saver_flush(saver), ERR_OK);
+    ck_assert_int_eq(mkdir(dir, 0700), 0);
+    while (saved == 0)
+        ev_run(loop, 0);
+    ck_assert_int_eq(access(in_dir(GW_SNAPSHOT_FILE), F_OK), 0);
+    gw_saver_free(saver);
+    ev_loop_destroy(loop);
+    remove_dir();
+}
+END_TEST
+
+START_TEST(test_saver_free_and_flush_while_writing)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct gw_saver *saver = NULL;
+
+    make_dir();
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
+    ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
+    (void)gw_saver_ask(saver);
+    ev_run(loop, EVRUN_ONCE); /* the write has begun */
+    ck_assert_int_eq(gw_saver_flush(saver), ERR_OK);
+    ck_assert(gw_saver_idle(saver));
+    ev_run(loop, EVRUN_NOWAIT);
+    (void)gw_saver_ask(saver);
+    ev_run(loop, EVRUN_ONCE);
+    gw_saver_free(saver);
+    ev_loop_destroy(loop);
+    remove_dir();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gateway/snapshot");
+    TCase *tc = tcase_create("file");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, test_snapshot_round_trip);
+    tcase_add_test(tc, test_snapshot_zbus_entries_end_with_the_boot);
+    tcase_add_test(tc, test_snapshot_any_flipped_byte_is_noticed);
+    tcase_add_test(tc, test_snapshot_any_cut_is_noticed);
+    tcase_add_test(tc, test_snapshot_missing_file_is_an_empty_start);
+    tcase_add_test(tc, test_snapshot_damaged_file_is_set_aside);
+    tcase_add_test(tc, test_snapshot_newer_version_refuses);
+    tcase_add_test(tc, test_saver_writes_and_tells);
+    tcase_add_test(tc, test_saver_tries_again_until_it_can_write);
+    tcase_add_test(tc, test_saver_free_and_flush_while_writing);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
