@@ -271,10 +271,26 @@ static void on_answer(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* ---- verbs -------------------------------------------------------------------------------- */
 
+/* A literal is its own answer; c-ares would send some of them to the servers. */
+static bool keep_literal(struct net_resolve *self, const char *name)
+{
+    struct addr addr;
+
+    if (self->on_addrs == NULL || addr_from_ip(&addr, name, self->port) != ERR_OK)
+        return false;
+    self->addrs = malloc(sizeof(addr));
+    if (self->addrs != NULL)
+        self->addrs[self->count++] = addr;
+    answered(self, self->addrs != NULL ? ERR_OK : ERR_NOMEM);
+    return true;
+}
+
 static void ask(struct net_resolve *self, const char *name)
 {
     struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 
+    if (keep_literal(self, name))
+        return;
     self->asking = true;
     if (self->on_addrs != NULL)
         ares_getaddrinfo(self->resolver->channel, name, NULL, &hints, on_addrinfo, self);

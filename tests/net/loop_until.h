@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <ev.h>
+#include <stdbool.h>
 
 static inline void loop_until_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -13,18 +14,20 @@ static inline void loop_until_tick(struct ev_loop *loop, ev_timer *w, int revent
     (void)revents;
 }
 
-/* The timer only bounds how long one turn may block. */
+/* CONDITION may have effects: it is not evaluated again once it was true. The timer only bounds how
+ * long one turn may block. */
 #define LOOP_UNTIL(loop, condition)                                                                \
     do {                                                                                           \
         ev_timer tick_;                                                                            \
         ev_tstamp end_ = ev_time() + 10.0;                                                         \
+        bool met_;                                                                                 \
         ev_timer_init(&tick_, loop_until_tick, 0.02, 0.02);                                        \
         ev_now_update(loop);                                                                       \
         ev_timer_start((loop), &tick_);                                                            \
-        while (!(condition) && ev_time() < end_)                                                   \
+        while (!(met_ = (condition)) && ev_time() < end_)                                          \
             ev_run((loop), EVRUN_ONCE);                                                            \
         ev_timer_stop((loop), &tick_);                                                             \
-        ck_assert_msg((condition), "in time: %s", #condition);                                     \
+        ck_assert_msg(met_, "in time: %s", #condition);                                            \
     } while (0)
 
 #endif
