@@ -46,8 +46,12 @@ function(nw_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   # check forks each test, which hides leaks from LeakSanitizer: sanitized builds do not fork.
+  set(fork yes)
+  if(NW_SANITIZE)
+    set(fork no)
+  endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT 60
-    ENVIRONMENT "CK_FORK=$<IF:$<BOOL:${NW_SANITIZE}>,no,yes>;NW_SOURCE_DIR=${PROJECT_SOURCE_DIR};NW_BINARY_DIR=${PROJECT_BINARY_DIR}")
+    ENVIRONMENT "CK_FORK=${fork};NW_SOURCE_DIR=${PROJECT_SOURCE_DIR};NW_BINARY_DIR=${PROJECT_BINARY_DIR}")
 endfunction()
 
 # nw_fuzzer(<name> DEPS lib ...)   fuzz target <name>.c with seeds in seeds/<name>/.

@@ -152,12 +152,13 @@ END_TEST
 /* In a child whose kernel has no IPv6, as far as socket(2) tells. */
 static int try_without_ipv6(void)
 {
+    struct scmp_arg_cmp inet6 = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = AF_INET6};
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     struct ev_loop *loop = setup();
     struct net_listener *listener = NULL;
 
-    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                         SCMP_A0(SCMP_CMP_EQ, AF_INET6)) != 0 ||
+    if (seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, &inet6) !=
+            0 ||
         seccomp_load(filter) != 0)
         return 10;
     if (listen_on(&listener, loop, "::", 0) != ERR_NOENT || listener != NULL)

@@ -167,7 +167,7 @@ END_TEST
 START_TEST(test_relay_stops_reading_for_a_slow_reader_and_loses_nothing)
 {
     struct fixture f;
-    size_t total = 8u << 20, sent = 0, got = 0;
+    size_t total = 8u << 20, sent = 0, got = 0, wrong = 0;
     uint8_t *data = malloc(65536), *copy = malloc(65536);
     bool was_stuck = false;
 
@@ -186,10 +186,11 @@ START_TEST(test_relay_stops_reading_for_a_slow_reader_and_loses_nothing)
         ev_run(f.loop, EVRUN_NOWAIT);
         n = recv(f.server, copy, 65536, 0);
         for (ssize_t i = 0; i < n; i++)
-            ck_assert_uint_eq(copy[i], (uint8_t)((got + (size_t)i) * 31 >> 3));
+            wrong += copy[i] != (uint8_t)((got + (size_t)i) * 31 >> 3);
         got += n > 0 ? (size_t)n : 0;
     }
     ck_assert(was_stuck);
+    ck_assert_uint_eq(wrong, 0);
     free(data);
     free(copy);
     teardown(&f);
