@@ -38,8 +38,7 @@ struct tun_noise {
     enum tun_suite suite;
     uint8_t message; /* next message, 0..2; 3 = ready to split */
     bool has_psk;
-    bool has_key; /* k is set */
-    uint64_t n;   /* nonce of k */
+    uint64_t n; /* nonce of k */
     uint8_t h[TUN_NOISE_HASH_LEN];
     uint8_t ck[TUN_NOISE_HASH_LEN];
     uint8_t k[TUN_CIPHER_KEY_LEN];

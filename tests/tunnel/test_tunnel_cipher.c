@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Both providers give the same bytes for both suites, and REKEY its known answers. */
+#include <sodium.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "bus/base/hex.h"
+#include "modules/tunnel/cipher.h"
+#include "tests/support/suite.h"
+
+#define TEXT_LEN 5000
+
+static const enum tun_suite suites[] = {TUN_SUITE_CHACHA, TUN_SUITE_AES};
+
+static struct tun_cipher *make(enum tun_provider provider, enum tun_suite suite, bool seal)
+{
+    static const uint8_t key[TUN_CIPHER_KEY_LEN] = {1, 2, 3, 4};
+    struct tun_cipher *cipher = NULL;
+
+    ck_assert_int_eq(tun_cipher_new(&cipher, provider, suite, seal, key), ERR_OK);
+    return cipher;
+}
+
+static bool both_work(enum tun_suite suite)
+{
+    return tun_cipher_works(TUN_PROVIDER_CRYPTO, suite) &&
+           tun_cipher_works(TUN_PROVIDER_SODIUM, suite);
+}
+
+/* Random cuts into pieces, random lengths and nonces. */
+START_TEST(test_cipher_providers_agree)
+{
+    enum tun_suite suite = suites[_i];
+    uint8_t text[TEXT_LEN], a[TEXT_LEN + 16], b[TEXT_LEN + 16];
+
+    if (!both_work(suite))
+        return;
+    struct tun_cipher *crypto = make(TUN_PROVIDER_CRYPTO, suite, true);
+    struct tun_cipher *sodium = make(TUN_PROVIDER_SODIUM, suite, true);
+    struct tun_cipher *crypto_open = make(TUN_PROVIDER_CRYPTO, suite, false);
+    struct tun_cipher *sodium_open = make(TUN_PROVIDER_SODIUM, suite, false);
+    for (int round = 0; round < 200; round++) {
+        size_t len = randombytes_uniform(TEXT_LEN), one = randombytes_uniform((uint32_t)len + 1);
+        uint64_t n = randombytes_random() * (uint64_t)randombytes_random();
+        struct tun_piece pieces[3] = {{text, one}, {text + one, 0}, {text + one, len - one}};
+
+        randombytes_buf(text, len);
+        ck_assert_int_eq(tun_cipher_seal(crypto, n, pieces, 3, a), ERR_OK);
+        ck_assert_int_eq(tun_cipher_seal(sodium, n, pieces, 3, b), ERR_OK);
+        ck_assert_mem_eq(a, b, len + 16);
+        ck_assert_int_eq(tun_cipher_open(crypto_open, n, b, len + 16), ERR_OK);
+        ck_assert_int_eq(tun_cipher_open(sodium_open, n, a, len + 16), ERR_OK);
+        if (len > 0) {
+            ck_assert_mem_eq(a, text, len);
+            ck_assert_mem_eq(b, text, len);
+        }
+    }
+    tun_cipher_free(crypto);
+    tun_cipher_free(sodium);
+    tun_cipher_free(crypto_open);
+    tun_cipher_free(sodium_open);
+}
+END_TEST
+
+START_TEST(test_cipher_refuses_any_flipped_bit)
+{
+    enum tun_provider provider = _i < 2 ? TUN_PROVIDER_CRYPTO : TUN_PROVIDER_SODIUM;
+    enum tun_suite suite = suites[_i % 2];
+    uint8_t text[40] = "frames", sealed[56], copy[56];
+    struct tun_piece piece = {text, sizeof(text)};
+
+    if (!tun_cipher_works(provider, suite))
+        return;
+    struct tun_cipher *seal = make(provider, suite, true), *open = make(provider, suite, false);
+    ck_assert_int_eq(tun_cipher_seal(seal, 5, &piece, 1, sealed), ERR_OK);
+    for (size_t bit = 0; bit < 8 * sizeof(sealed); bit++) {
+        memcpy(copy, sealed, sizeof(copy));
+        copy[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        ck_assert_int_eq(tun_cipher_open(open, 5, copy, sizeof(copy)), ERR_AUTH);
+    }
+    memcpy(copy, sealed, sizeof(copy));
+    ck_assert_int_eq(tun_cipher_open(open, 6, copy, sizeof(copy)), ERR_AUTH);
+    ck_assert_int_eq(tun_cipher_open(open, 5, sealed, 15), ERR_AUTH);
+    ck_assert_int_eq(tun_cipher_open(open, 5, sealed, sizeof(sealed)), ERR_OK);
+    ck_assert_mem_eq(sealed, text, sizeof(text));
+    tun_cipher_free(seal);
+    tun_cipher_free(open);
+}
+END_TEST
+
+static const char *const rekeyed[] = {
+    "50835543a205b22c9323f2022bc4f67d838f90e61d5ccf33c4513e01f85b5042",
+    "0201675c87335949b909793da5bb4d92fcf6d44b92a6e0792b6ae48b1881259d",
+};
+
+START_TEST(test_cipher_rekey_known_answer)
+{
+    uint8_t key[TUN_CIPHER_KEY_LEN];
+    char text[65];
+
+    for (size_t i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t)i;
+    ck_assert_int_eq(tun_cipher_rekey(suites[_i], key), ERR_OK);
+    hex_encode(text, key, sizeof(key));
+    ck_assert_str_eq(text, rekeyed[_i]);
+}
+END_TEST
+
+START_TEST(test_cipher_refuses_reserved_suites)
+{
+    static const uint8_t key[TUN_CIPHER_KEY_LEN];
+    static const int reserved[] = {0, 2, 4, 5, 255};
+    struct tun_cipher *cipher = NULL;
+
+    for (int i = 0; i < COUNT(reserved); i++) {
+        ck_assert_int_eq(
+            tun_cipher_new(&cipher, TUN_PROVIDER_CRYPTO, (enum tun_suite)reserved[i], true, key),
+            ERR_INVALID);
+        ck_assert_int_eq(
+            tun_cipher_new(&cipher, TUN_PROVIDER_SODIUM, (enum tun_suite)reserved[i], true, key),
+            ERR_INVALID);
+    }
+    ck_assert(tun_cipher_works(tun_cipher_provider(), tun_cipher_best_suite()));
+    ck_assert_str_ne(tun_cipher_suite_name(tun_cipher_best_suite()), "unknown");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tunnel/cipher");
+    TCase *tc = tcase_create("cipher");
+
+    tcase_add_loop_test(tc, test_cipher_providers_agree, 0, 2);
+    tcase_add_loop_test(tc, test_cipher_refuses_any_flipped_bit, 0, 4);
+    tcase_add_loop_test(tc, test_cipher_rekey_known_answer, 0, 2);
+    tcase_add_test(tc, test_cipher_refuses_reserved_suites);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
