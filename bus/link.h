@@ -23,11 +23,12 @@
 struct ev_loop;
 struct bus_link; /* opaque: link.c */
 
-#define BUS_DEADLINE_MS 5000           /* default: connect and each command */
-#define BUS_REPLY_MAX (8u << 20)       /* bytes of one reply, and of unparsed input */
-#define BUS_REPLY_ITEMS_MAX (1u << 20) /* elements of one reply, nested ones included */
-#define BUS_IN_FLIGHT_MAX 65536        /* commands waiting for their reply */
-#define BUS_OUT_MAX (32u << 20)        /* bytes waiting to be sent */
+#define BUS_DEADLINE_MS 5000             /* default: connect and each command */
+#define BUS_REPLY_MAX (8u << 20)         /* bytes of one string, and of unparsed input */
+#define BUS_REPLY_TOTAL_MAX (256u << 20) /* bytes of all strings of one reply (HGETALL) */
+#define BUS_REPLY_ITEMS_MAX (1u << 20)   /* elements of one reply, nested ones included */
+#define BUS_IN_FLIGHT_MAX 65536          /* commands waiting for their reply */
+#define BUS_OUT_MAX (32u << 20)          /* bytes waiting to be sent */
 
 /*
  * The answer to one command. RC is 0 (REPLY is set and is no error), ERR_REFUSED (REPLY is the
