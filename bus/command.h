@@ -17,9 +17,10 @@ struct ev_loop;
 struct bus_intake;  /* opaque: command.c; the server side */
 struct bus_command; /* one command taken from a list */
 
-#define BUS_COMMAND_MAX (1u << 20) /* bytes of a payload; longer ones are dropped with a log line  \
-                                    */
-#define BUS_COMMANDS_UNDER_WAY 64  /* default: taken and not yet answered */
+#define BUS_COMMAND_MAX                                                                            \
+    (1u << 20)                    /* bytes of a payload; longer ones are dropped with a log line   \
+                                   */
+#define BUS_COMMANDS_UNDER_WAY 64 /* default: taken and not yet answered */
 
 struct bus_intake_config {
     struct ev_loop *loop;

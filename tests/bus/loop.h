@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Run a loop until something became true, for at most 10 s. */
+#ifndef TESTS_BUS_LOOP_H
+#define TESTS_BUS_LOOP_H
+
+#include <ev.h>
+
+/* Turns LOOP until COND holds; fails the test when that takes too long. */
+#define LOOP_UNTIL(loop, cond)                                                                     \
+    do {                                                                                           \
+        ev_timer limit_;                                                                           \
+        int late_ = 0;                                                                             \
+        ev_timer_init(&limit_, loop_late, 10.0, 0.0);                                              \
+        limit_.data = &late_;                                                                      \
+        ev_now_update(loop);                                                                       \
+        ev_timer_start(loop, &limit_);                                                             \
+        while (!(cond) && !late_)                                                                  \
+            ev_run(loop, EVRUN_ONCE);                                                              \
+        ev_timer_stop(loop, &limit_);                                                              \
+        ck_assert_msg(!late_, "waited too long for: %s", #cond);                                   \
+    } while (0)
+
+void loop_late(struct ev_loop *loop, ev_timer *w, int revents);
+/* Run for MS, to see that something does not happen. */
+void loop_run_ms(struct ev_loop *loop, int ms);
+
+#endif
