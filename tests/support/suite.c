@@ -3,6 +3,7 @@
 #include "tests/support/suite.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int run_suite(Suite *suite)
 {
@@ -15,4 +16,32 @@ int run_suite(Suite *suite)
         failed = 1; /* a filter that matches nothing must not look like success */
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+void *exact_copy(const void *data, size_t len)
+{
+    char *copy = malloc(len);
+
+    ck_assert(copy != NULL || len == 0);
+    if (len > 0)
+        memcpy(copy, data, len);
+    return copy;
+}
+
+bool can_fork(void)
+{
+    const char *fork_mode = getenv("CK_FORK");
+
+    return fork_mode == NULL || strcmp(fork_mode, "no") != 0;
+}
+
+bool under_sanitizer(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    return true;
+#elif defined(__has_feature)
+    return __has_feature(address_sanitizer);
+#else
+    return false;
+#endif
 }

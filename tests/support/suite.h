@@ -4,6 +4,8 @@
 #define TESTS_SUPPORT_SUITE_H
 
 #include <check.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 /* Rows of a table, as the int that tcase_add_loop_test wants. */
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
@@ -14,5 +16,17 @@
  * talks more.
  */
 int run_suite(Suite *suite);
+
+/* Whether tests run in processes of their own (CK_FORK): only then may one end by a signal. */
+bool can_fork(void);
+
+/* Whether this is an AddressSanitizer build, which ends the process on impossible allocations. */
+bool under_sanitizer(void);
+
+/*
+ * A copy of DATA for free(). It ends where its heap block ends, so that a sanitizer sees every read
+ * past LEN.
+ */
+void *exact_copy(const void *data, size_t len);
 
 #endif
