@@ -23,20 +23,23 @@ struct cidr {
 };
 
 /*
- * "192.0.2.1:80", "[2001:db8::1]:80" or "unix:/path" -> OUT. Only literals. Returns 0 or
- * ERR_INVALID.
+ * "192.0.2.1:80", "[2001:db8::1]:80" or "unix:/path" -> OUT. Only literals, ports 1..65535, paths
+ * absolute and at most 107 bytes. Returns 0 or ERR_INVALID.
  */
 int addr_parse(struct addr *out, const char *text);
-/* The literal IP (no brackets, no port) TEXT with PORT. Returns 0 or ERR_INVALID. */
+/* The literal IP (no brackets, no port; 0 is a fine PORT here). Returns 0 or ERR_INVALID. */
 int addr_from_ip(struct addr *out, const char *ip, uint16_t port);
 /*
- * Split "host:port", "[v6]:port"; HOST gets the part before the colon without brackets. The port is
- * 1..65535 in decimal. Returns 0 or ERR_INVALID.
+ * Split "host:port" or "[v6]:port"; HOST gets the part before the colon without brackets, which is
+ * not checked further. The port is 1..65535 in decimal. Returns 0 or ERR_INVALID.
  */
 int addr_split(char *host, size_t host_cap, uint16_t *port, const char *text);
-/* The inverse of addr_parse; always NUL-terminated. v4-mapped addresses print as IPv4. */
+/*
+ * The inverse of addr_parse. v4-mapped addresses print as IPv4, unnamed unix sockets as "unix:",
+ * abstract ones as "unix:@name", no address as "-".
+ */
 void addr_print(char out[ADDR_TEXT_MAX], const struct addr *a);
-/* Only the IP, "unix" for a unix socket. */
+/* Only the IP; "unix" for a unix socket, "-" for no address. */
 void addr_print_ip(char out[ADDR_IP_MAX], const struct addr *a);
 /* Port in host order; 0 for a unix socket. */
 uint16_t addr_port(const struct addr *a);
@@ -50,12 +53,17 @@ void addr_from_ip16(struct addr *out, const uint8_t ip[16], uint16_t port);
  */
 void addr_source(uint8_t out[16], const struct addr *a);
 
-/* "192.0.2.0/24", "2001:db8::/32", or an address alone (all bits). Bits after the prefix must be 0.
- * Returns 0 or ERR_INVALID. */
+/*
+ * "192.0.2.0/24", "2001:db8::/32", or an address alone (all bits). Bits after the prefix must be 0.
+ * Returns 0 or ERR_INVALID.
+ */
 int cidr_parse(struct cidr *out, const char *text);
+/* False for a unix socket. "::/0" is all of IPv6 and no IPv4 address. */
 bool cidr_contains(const struct cidr *range, const struct addr *a);
-/* True for an address that is reachable from the whole internet: not private, loopback, link-local,
- * multicast, documentation or reserved. */
+/*
+ * True for an address that can be reached from the whole internet: not private, loopback,
+ * link-local, multicast, documentation or reserved.
+ */
 bool addr_is_public(const struct addr *a);
 
 #endif

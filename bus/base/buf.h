@@ -27,8 +27,7 @@ size_t buf_room(const struct buf *self);
 uint8_t *buf_peek(const struct buf *self);
 /* Drop N unread bytes from the front; N <= self->len. */
 void buf_consume(struct buf *self, size_t n);
-/* Place for at least *ROOM bytes at the end; *ROOM is set to buf_room(). May move the unread bytes.
- */
+/* The free place at the end; *ROOM is set to buf_room(). May move the unread bytes. */
 uint8_t *buf_reserve(struct buf *self, size_t *room);
 /* N bytes were written to the place that buf_reserve gave. */
 void buf_commit(struct buf *self, size_t n);

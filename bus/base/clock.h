@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two clocks: monotonic for waits and deadlines, unix time for what people and contracts say.
+/*
+ * The two clocks, monotonic for waits and deadlines and unix time for what people and contracts
+ * say; and random bytes, which come from the kernel as well.
  */
 #ifndef BUS_BASE_CLOCK_H
 #define BUS_BASE_CLOCK_H
@@ -7,11 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Since some moment in the past, never backwards; only differences mean something. */
 uint64_t clock_mono_ms(void);
 uint64_t clock_mono_us(void);
+/* Since 1970, as the host's clock is set: it may jump. */
 uint64_t clock_unix_ms(void);
-/* LEN random bytes from the kernel; ends the process if the kernel refuses, as nothing is safe
- * then. */
+/* LEN random bytes; ends the process if the kernel refuses, as nothing is safe then. */
 void clock_random(void *out, size_t len);
 
 #endif

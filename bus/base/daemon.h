@@ -15,13 +15,14 @@
 #define DAEMON_EXIT_FAILURE 1
 #define DAEMON_EXIT_USAGE 2
 
-/* An option of one daemon only. Long form, "--name VALUE" or "--name=VALUE"; FLAG options take no
- * value. */
+/* An option of one daemon only: "--name VALUE" or "--name=VALUE"; flags take no value. */
 struct daemon_option {
     const char *name; /* "workers"; NULL ends the table */
     bool flag;
-    /* Called in order of the command line; VALUE is NULL for a flag. Returns 0, or ERR_INVALID with
-     * a reason in WHY. */
+    /*
+     * Called in order of the command line; VALUE is NULL for a flag, else borrowed from argv.
+     * Returns 0, or ERR_INVALID with a reason in WHY.
+     */
     int (*take)(void *arg, const char *value, char *why, size_t why_len);
 };
 
@@ -43,8 +44,10 @@ int daemon_parse(struct daemon_args *out, int argc, char **argv, const char *pro
 /* Raise RLIMIT_NOFILE to its hard limit, PR_SET_DUMPABLE 0, ignore SIGPIPE, umask 077. */
 void daemon_harden(void);
 
-/* sd_notify(3) protocol over NOTIFY_SOCKET, "READY=1", "STOPPING=1", "WATCHDOG=1"; does nothing
- * without the variable. */
+/*
+ * Tell systemd STATE ("READY=1", "STOPPING=1", "WATCHDOG=1") as sd_notify(3) does; nothing happens
+ * without NOTIFY_SOCKET in the environment.
+ */
 void daemon_notify(const char *state);
 /* Half of WATCHDOG_USEC in ms when systemd asks this process for it, else 0. */
 unsigned daemon_watchdog_ms(void);
@@ -56,11 +59,8 @@ unsigned daemon_watchdog_ms(void);
  */
 int daemon_lock_dir(int *out_fd, const char *dir, int *pid);
 
-/* Write LEN bytes to PATH durably: temporary file in the same folder, fsync, rename, fsync of the
- * folder. Mode 0600. Returns 0 or ERR_SYS. */
+/* file_write and file_read of file.h under their older names. */
 int daemon_write_file(const char *path, const void *data, size_t len);
-/* Read a whole file of at most MAX bytes into malloc'd, NUL-terminated memory that the caller
- * frees. Returns 0, ERR_NOENT, ERR_LIMIT, ERR_NOMEM or ERR_SYS. */
 int daemon_read_file(char **out, size_t *out_len, const char *path, size_t max);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lower-case hexadecimal. Decoding has no branches or look-ups that depend on the digits, so keys
- * may pass. */
+/*
+ * Lower-case hexadecimal. No branch or look-up depends on a digit (only on whether one is wrong),
+ * so keys may pass.
+ */
 #ifndef BUS_BASE_HEX_H
 #define BUS_BASE_HEX_H
 

@@ -27,8 +27,10 @@ struct ini_section {
     int line;
 };
 
-/* Parse LEN bytes; FILE is the name used in messages. Returns 0, ERR_INVALID (WHY = "file:line:
- * ...") or ERR_NOMEM. */
+/*
+ * Parse LEN bytes; FILE is the name used in messages. Returns 0 and an object that the caller
+ * frees, ERR_INVALID (WHY = "file:line: ...") or ERR_NOMEM. Nothing of TEXT is kept.
+ */
 int ini_parse(struct ini **out, const char *file, const char *text, size_t len,
               char why[INI_WHY_MAX]);
 /* Read and parse a file; ERR_SYS with WHY when it can't be read. */
@@ -37,8 +39,9 @@ void ini_free(struct ini *self); /* NULL is fine */
 
 size_t ini_section_count(const struct ini *self);
 const struct ini_section *ini_section_at(const struct ini *self, size_t i);
-/* Index of the only section of KIND (name ""), or -1; several of one unnamed kind are one section
- * to the getters below. */
+/*
+ * Index of the unnamed section of KIND, or -1. Several of them are one section to the getters.
+ */
 int ini_find(const struct ini *self, const char *kind);
 
 /*
@@ -46,15 +49,17 @@ int ini_find(const struct ini *self, const char *kind);
  * leaves *OUT alone when the key is absent. On a bad value they note the first error ("file:line:
  * key: why") and leave *OUT alone; ini_finish reports it.
  */
-void ini_get_text(struct ini *self, int section, const char *key,
-                  const char **out); /* borrowed; the last one counts */
-void ini_get_bool(struct ini *self, int section, const char *key, bool *out); /* yes/no */
+/* Borrowed, lives as long as SELF; "" when nothing follows the "=". Of several the last counts. */
+void ini_get_text(struct ini *self, int section, const char *key, const char **out);
+/* yes or no */
+void ini_get_bool(struct ini *self, int section, const char *key, bool *out);
+/* Decimal, MIN..MAX. */
 void ini_get_u64(struct ini *self, int section, const char *key, uint64_t min, uint64_t max,
                  uint64_t *out);
-void ini_get_ms(struct ini *self, int section, const char *key,
-                uint64_t *out); /* 10s 5m 24h 250ms 7d */
-void ini_get_size(struct ini *self, int section, const char *key,
-                  uint64_t *out); /* 16KiB 4MiB 1GiB or bytes */
+/* Duration 250ms 10s 5m 24h 7d (or a bare 0), at most INI_MS_MAX, as ms. */
+void ini_get_ms(struct ini *self, int section, const char *key, uint64_t *out);
+/* Size 16KiB 4MiB 1GiB or plain bytes, at most INI_SIZE_MAX, as bytes. */
+void ini_get_size(struct ini *self, int section, const char *key, uint64_t *out);
 /*
  * List: repeated keys and comma-separated items, trimmed, empty ones dropped, in order. *OUT is an
  * array of *COUNT borrowed strings that lives as long as SELF; COUNT 0 when the key is absent or
@@ -62,14 +67,15 @@ void ini_get_size(struct ini *self, int section, const char *key,
  */
 bool ini_get_list(struct ini *self, int section, const char *key, const char *const **out,
                   size_t *count);
-/* Note an error of the caller's own about KEY of SECTION (key NULL: about the section's line). The
- * first error stays. */
+/*
+ * Note an error of the caller's own about KEY of SECTION (key NULL: about the section's line). The
+ * first error stays.
+ */
 void ini_fail(struct ini *self, int section, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* Sections of this kind are known (even when no key of it is asked for). */
+/* This section is known, even when no key of it is asked for. A getter says so as well. */
 void ini_known_section(struct ini *self, int section);
-/* Returns 0, or ERR_INVALID with the first error, or with the first unknown section or key by line.
- */
+/* Returns 0, or ERR_INVALID with the first error noted, else the first unknown section or key. */
 int ini_finish(struct ini *self, char why[INI_WHY_MAX]);
 
 #endif

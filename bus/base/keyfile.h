@@ -23,8 +23,7 @@ enum keyfile_type { KEYFILE_X25519, KEYFILE_ED25519 };
  */
 int keyfile_read(uint8_t out[KEYFILE_LEN], enum keyfile_type type, const char *path,
                  bool allow_group, char why[KEYFILE_WHY_MAX]);
-/* The same rules for the line itself (environment variable); LEN bytes, one trailing newline is
- * fine. */
+/* The same rules for the line itself (environment variable); one trailing newline is fine. */
 int keyfile_parse(uint8_t out[KEYFILE_LEN], enum keyfile_type type, const char *line, size_t len,
                   char why[KEYFILE_WHY_MAX]);
 /*
@@ -32,8 +31,7 @@ int keyfile_parse(uint8_t out[KEYFILE_LEN], enum keyfile_type type, const char *
  * replaces), fsync of the folder. Returns 0, ERR_EXISTS, or ERR_SYS.
  */
 int keyfile_write(const char *path, enum keyfile_type type, const uint8_t key[KEYFILE_LEN]);
-/* The type of the key in PATH, by its first word, for messages. Returns 0 or an error as
- * keyfile_read. */
+/* The type of the key in PATH, by its first word. Returns 0 or an error as keyfile_read. */
 int keyfile_type_of(enum keyfile_type *out, const char *path, char why[KEYFILE_WHY_MAX]);
 const char *keyfile_type_name(enum keyfile_type type);
 

@@ -15,16 +15,20 @@ int map_new(struct map **out);   /* 0 or ERR_NOMEM */
 void map_free(struct map *self); /* not the values; NULL is fine */
 size_t map_count(const struct map *self);
 void *map_get(const struct map *self, const void *key, size_t len); /* NULL = not there */
-/* Set or replace; VALUE is not NULL; the key is copied. *OLD (may be NULL) gets the replaced value
- * or NULL. Returns 0 or ERR_NOMEM. */
+/*
+ * Set or replace; VALUE is not NULL; the key is copied. *OLD (OLD may be NULL) gets the replaced
+ * value, or NULL. Returns 0, or ERR_NOMEM and nothing changed.
+ */
 int map_put(struct map *self, const void *key, size_t len, void *value, void **old);
 void *map_remove(struct map *self, const void *key, size_t len); /* the removed value or NULL */
 /* Keys as NUL-terminated text. */
 void *map_get_text(const struct map *self, const char *key);
 int map_put_text(struct map *self, const char *key, void *value, void **old);
 void *map_remove_text(struct map *self, const char *key);
-/* Iterate: *AT starts at 0; returns the next value or NULL at the end. The current entry may be
- * removed while iterating, nothing added. */
+/*
+ * Iterate: *AT starts at 0; returns the next value, or NULL at the end. KEY and KEY_LEN may be
+ * NULL. The current entry may be removed meanwhile, nothing added. The order means nothing.
+ */
 void *map_next(const struct map *self, size_t *at, const void **key, size_t *key_len);
 
 /* SipHash-2-4 (Aumasson, Bernstein 2012) of DATA under a 16-byte KEY. */
