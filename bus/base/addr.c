@@ -284,8 +284,10 @@ static const char *const not_public_v4[] = {
     "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",
 };
 
-/* Inside 2000::/3, the only part that is given out: protocol blocks, documentation, 6to4 (which can
- * carry a private IPv4 address). */
+/*
+ * Inside 2000::/3, the only part that is given out: protocol blocks, documentation, and 6to4, which
+ * can carry a private IPv4 address.
+ */
 static const char *const not_public_v6[] = {
     "2001::/23",
     "2001:db8::/32",

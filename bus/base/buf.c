@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A linear byte buffer: unread bytes lie in one piece and are moved to the front when the end is
- * full. */
+/* A linear byte buffer: unread bytes lie in one piece, moved to the front when room is needed. */
 #include "bus/base/buf.h"
 
 #include <assert.h>

@@ -237,7 +237,7 @@ static int make_folders(const char *dir)
 
     if (path == NULL)
         return ERR_SYS;
-    for (char *p = path + 1; rc == ERR_OK && path[0] != '\0'; p++) {
+    for (char *p = path + 1; rc == ERR_OK; p++) { /* DIR is not empty */
         char c = *p;
 
         if (c != '/' && c != '\0')
@@ -279,6 +279,10 @@ int daemon_lock_dir(int *out_fd, const char *dir, int *pid)
     char *path = NULL;
     int fd, rc, saved;
 
+    if (dir[0] == '\0') { /* "" would become the lock of the root folder */
+        errno = ENOENT;
+        return ERR_SYS;
+    }
     if (make_folders(dir) != ERR_OK || asprintf(&path, "%s/lock", dir) < 0)
         return ERR_SYS;
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The canonicaliser of host names. It copies and folds byte by byte and refuses what it does not
- * know. */
+/* The canonicaliser of host names: folds byte by byte, and refuses what it does not know. */
 #include "bus/base/host.h"
 
 #include <arpa/inet.h>

@@ -322,15 +322,14 @@ void ini_known_section(struct ini *self, int section)
 /* The next pair of KEY after AFTER (NULL: the first) in SECTION, marked as known; or NULL. */
 static struct pair *next_pair(struct ini *self, int section, const char *key, struct pair *after)
 {
-    struct pair *end = self->pairs + self->pair_count;
-    struct pair *at = after != NULL ? after + 1 : self->pairs;
+    size_t at = after != NULL ? (size_t)(after - self->pairs) + 1 : 0;
 
-    if (section < 0 || self->pair_count == 0)
-        return NULL;
-    for (; at < end; at++) {
-        if (is_same_section(self, at->section, (size_t)section) && strcmp(at->key, key) == 0) {
-            at->known = true;
-            return at;
+    for (; section >= 0 && at < self->pair_count; at++) {
+        struct pair *pair = &self->pairs[at];
+
+        if (is_same_section(self, pair->section, (size_t)section) && strcmp(pair->key, key) == 0) {
+            pair->known = true;
+            return pair;
         }
     }
     return NULL;
@@ -489,8 +488,9 @@ static bool measure_list(struct ini *self, int section, const char *key, size_t 
 
     while ((pair = next_pair(self, section, key, pair)) != NULL) {
         *bytes += strlen(pair->value) + 1;
-        for (const char *p = pair->value; p != NULL; p = strchr(p + 1, ','))
-            ++*items;
+        *items += 1;
+        for (const char *p = pair->value; *p != '\0'; p++)
+            *items += *p == ',';
     }
     return *items > 0;
 }
