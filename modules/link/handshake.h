@@ -56,6 +56,7 @@ struct link_handshake {
     link_handshake_done_fn *on_done;
     void *arg;
     bool heard;
+    bool excess; /* the bytes given up front were not the start of a Hello and nothing more */
     bool running;
 };
 

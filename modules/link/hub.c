@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the links of one loop share; see hub.h. */
+#include "modules/link/hub.h"
+
+#include <stdlib.h>
+
+#include "bus/base/err.h"
+#include "modules/link/farewell.h"
+#include "modules/link/link_impl.h"
+
+/*
+ * The walk. A flush may end links, make others dirty, or free any of them, so only the head of the
+ * list is ever looked at. A link that becomes dirty again after its own flush does not rejoin
+ * (link_touch), so the walk ends.
+ */
+static void on_turn_end(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+    struct link_hub *self = w->data;
+    struct link *link;
+
+    (void)revents;
+    self->pass++;
+    self->walking = true;
+    while ((link = TAILQ_FIRST(&self->dirty)) != NULL) {
+        link_hub_remove(self, link);
+        link->flushed = self->pass;
+        link_flush(link);
+    }
+    self->walking = false;
+    ev_prepare_stop(loop, w);
+}
+
+void link_hub_add(struct link_hub *self, struct link *link)
+{
+    if (link->dirty)
+        return;
+    link->dirty = true;
+    TAILQ_INSERT_TAIL(&self->dirty, link, entry);
+    ev_prepare_start(self->loop, &self->turn_end);
+}
+
+void link_hub_remove(struct link_hub *self, struct link *link)
+{
+    if (!link->dirty)
+        return;
+    link->dirty = false;
+    TAILQ_REMOVE(&self->dirty, link, entry);
+}
+
+int link_hub_lend(struct link_hub *self, struct buf *out)
+{
+    if (self->spares == 0)
+        return buf_init(out, LINK_OUT_BYTES);
+    *out = self->spare[--self->spares];
+    return ERR_OK;
+}
+
+void link_hub_return(struct link_hub *self, struct buf *out)
+{
+    buf_consume(out, out->len);
+    if (out->cap > 0 && self->spares < HUB_SPARE_MAX) {
+        self->spare[self->spares++] = *out;
+        *out = (struct buf){0};
+        return;
+    }
+    buf_deinit(out);
+}
+
+int link_hub_new(struct link_hub **out, struct ev_loop *loop)
+{
+    struct link_hub *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return ERR_NOMEM;
+    self->scratch = malloc(LINK_READ_BYTES);
+    if (self->scratch == NULL)
+        goto free_self;
+    self->loop = loop;
+    TAILQ_INIT(&self->dirty);
+    TAILQ_INIT(&self->farewells);
+    ev_prepare_init(&self->turn_end, on_turn_end);
+    self->turn_end.data = self;
+    *out = self;
+    return ERR_OK;
+
+free_self:
+    free(self);
+    return ERR_NOMEM;
+}
+
+void link_hub_free(struct link_hub *self)
+{
+    if (self == NULL)
+        return;
+    while (!TAILQ_EMPTY(&self->farewells))
+        link_farewell_free(TAILQ_FIRST(&self->farewells));
+    ev_prepare_stop(self->loop, &self->turn_end);
+    while (self->spares > 0)
+        buf_deinit(&self->spare[--self->spares]);
+    free(self->scratch);
+    free(self);
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Carries bytes between a socket and a tunnel stream; see pipe.h. */
+#include "modules/link/pipe.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bus/base/err.h"
+#include "modules/link/link.h"
+#include "modules/net/sock.h"
+
+#define READ_BYTES (64u << 10)
+#define READS_PER_TURN 4 /* then others have their turn */
+
+/* Bytes given up front, until they are sent. */
+struct first {
+    uint8_t *data; /* owned; NULL when all is sent */
+    size_t at, len;
+};
+
+struct link_pipe {
+    struct ev_loop *loop;
+    struct link *link;
+    struct tun_stream *stream;
+    ev_io rd, wr;
+    ev_timer idle;
+    ev_tstamp moved_at; /* loop time of the last byte */
+    double idle_s;
+    struct first to_fd, to_stream;
+    bool fd_eof;  /* the socket will send no more; the stream was told */
+    bool fd_shut; /* the stream's end was passed on to the socket */
+    struct link_pipe_bytes bytes;
+    link_pipe_done_fn *on_done;
+    void *arg;
+};
+
+static void deinit(struct link_pipe *self)
+{
+    ev_io_stop(self->loop, &self->rd);
+    ev_io_stop(self->loop, &self->wr);
+    ev_timer_stop(self->loop, &self->idle);
+    free(self->to_fd.data);
+    free(self->to_stream.data);
+}
+
+/* The one way a pipe ends by itself; the stream's handle is gone already. SELF is gone before the
+ * callback runs. */
+static void finish(struct link_pipe *self, int rc, enum tun_code code)
+{
+    struct link_pipe_end end = {.rc = rc, .code = code, .bytes = self->bytes};
+    link_pipe_done_fn *on_done = self->on_done;
+    void *arg = self->arg;
+    int error = errno;
+
+    deinit(self);
+    link_touch(self->link);
+    if (rc == ERR_OK)
+        close(self->rd.fd);
+    else
+        net_sock_reset(self->rd.fd);
+    free(self);
+    errno = error;
+    on_done(arg, &end);
+}
+
+/* The socket failed, or nothing moves: the stream is cut too. */
+static void fail(struct link_pipe *self, int rc, enum tun_code code)
+{
+    int error = errno;
+
+    tun_stream_reset(self->stream, code);
+    errno = error;
+    finish(self, rc, code);
+}
+
+/* Both directions ended in order? Then so does the pipe. Returns whether it did. */
+static bool finish_if_complete(struct link_pipe *self)
+{
+    if (!self->fd_eof || !self->fd_shut)
+        return false;
+    tun_stream_close(self->stream);
+    finish(self, ERR_OK, TUN_CODE_NONE);
+    return true;
+}
+
+static void count(struct link_pipe *self, uint64_t *bytes, size_t n)
+{
+    *bytes += n;
+    self->moved_at = ev_now(self->loop);
+}
+
+/* ---- socket -> stream ---------------------------------------------------------------------- */
+
+/* Returns whether all bytes given up front are with the stream. */
+static bool send_first(struct link_pipe *self)
+{
+    struct first *first = &self->to_stream;
+    size_t n;
+
+    if (first->data == NULL)
+        return true;
+    n = tun_stream_write(self->stream, first->data + first->at, first->len - first->at);
+    first->at += n;
+    count(self, &self->bytes.to_stream, n);
+    if (first->at < first->len)
+        return false;
+    free(first->data);
+    first->data = NULL;
+    return true;
+}
+
+/* One read straight into the stream's queue. Returns 0 to go on, ERR_AGAIN to wait for the socket,
+ * ERR_LIMIT to wait for the stream, ERR_EOF at the end, or ERR_SYS. */
+static int read_once(struct link_pipe *self)
+{
+    size_t room = READ_BYTES;
+    uint8_t *at = tun_stream_reserve(self->stream, &room);
+    ssize_t n;
+    int error;
+
+    if (at == NULL)
+        return ERR_LIMIT;
+    n = read(self->rd.fd, at, room);
+    error = errno;
+    tun_stream_commit(self->stream, n > 0 ? (size_t)n : 0);
+    errno = error;
+    if (n < 0)
+        return net_sock_again(error) ? ERR_AGAIN : ERR_SYS;
+    if (n == 0)
+        return ERR_EOF;
+    count(self, &self->bytes.to_stream, (size_t)n);
+    return (size_t)n < room ? ERR_AGAIN : ERR_OK;
+}
+
+/* Read while the stream has room. May end the pipe. */
+static void fill(struct link_pipe *self)
+{
+    int rc = send_first(self) ? ERR_OK : ERR_LIMIT;
+
+    if (self->fd_eof)
+        return;
+    for (int i = 0; i < READS_PER_TURN && rc == ERR_OK; i++)
+        rc = read_once(self);
+    link_touch(self->link);
+    if (rc == ERR_OK || rc == ERR_AGAIN) {
+        ev_io_start(self->loop, &self->rd);
+        return;
+    }
+    ev_io_stop(self->loop, &self->rd); /* ERR_LIMIT: on_writable comes back */
+    if (rc == ERR_EOF) {
+        self->fd_eof = true;
+        tun_stream_finish(self->stream);
+        (void)finish_if_complete(self);
+    } else if (rc == ERR_SYS) {
+        fail(self, ERR_SYS, TUN_CODE_CANCELLED);
+    }
+}
+
+static void on_fd_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    fill(w->data); /* the pipe may be gone */
+}
+
+void link_pipe_on_writable(struct link_pipe *self)
+{
+    fill(self); /* the pipe may be gone */
+}
+
+/* ---- stream -> socket ---------------------------------------------------------------------- */
+
+/* Send LEN bytes to the socket; *SENT is how many it took. Returns 0, ERR_AGAIN (it is full) or
+ * ERR_SYS. */
+static int send_fd(struct link_pipe *self, const uint8_t *data, size_t len, size_t *sent)
+{
+    ssize_t n = send(self->rd.fd, data, len, MSG_NOSIGNAL);
+
+    *sent = n > 0 ? (size_t)n : 0;
+    if (n < 0 && !net_sock_again(errno))
+        return ERR_SYS;
+    return *sent == len ? ERR_OK : ERR_AGAIN;
+}
+
+static int drain_first(struct link_pipe *self)
+{
+    struct first *first = &self->to_fd;
+    size_t n;
+    int rc;
+
+    if (first->data == NULL)
+        return ERR_OK;
+    rc = send_fd(self, first->data + first->at, first->len - first->at, &n);
+    first->at += n;
+    if (rc != ERR_OK)
+        return rc;
+    free(first->data);
+    first->data = NULL;
+    return ERR_OK;
+}
+
+/* Send what waits in the stream. Returns 0 when nothing is left, ERR_AGAIN or ERR_SYS. */
+static int drain_waiting(struct link_pipe *self)
+{
+    int rc = ERR_OK;
+
+    while (rc == ERR_OK) {
+        size_t len, n;
+        const uint8_t *data = tun_stream_peek(self->stream, &len);
+
+        if (data == NULL)
+            return ERR_OK;
+        rc = send_fd(self, data, len, &n);
+        if (n > 0)
+            tun_stream_consume(self->stream, n);
+        count(self, &self->bytes.to_fd, n);
+    }
+    return rc;
+}
+
+/* Send all that can be sent, and the end when it comes. May end the pipe. */
+static void drain(struct link_pipe *self)
+{
+    int rc = drain_first(self);
+
+    if (rc == ERR_OK)
+        rc = drain_waiting(self);
+    link_touch(self->link); /* consuming gives credit */
+    if (rc == ERR_SYS) {
+        fail(self, ERR_SYS, TUN_CODE_CANCELLED);
+        return;
+    }
+    if (rc == ERR_AGAIN) {
+        ev_io_start(self->loop, &self->wr);
+        return;
+    }
+    ev_io_stop(self->loop, &self->wr);
+    if (tun_stream_eof(self->stream) && !self->fd_shut) {
+        self->fd_shut = true;
+        (void)shutdown(self->rd.fd, SHUT_WR); /* fails only if the other end is gone already */
+        (void)finish_if_complete(self);
+    }
+}
+
+static void on_fd_writable(struct ev_loop *loop, ev_io *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    drain(w->data); /* the pipe may be gone */
+}
+
+void link_pipe_on_readable(struct link_pipe *self)
+{
+    drain(self); /* the pipe may be gone */
+}
+
+size_t link_pipe_on_data(struct link_pipe *self, const uint8_t *data, size_t len)
+{
+    size_t n;
+    int rc;
+
+    if (self->to_fd.data != NULL)
+        return 0; /* the header goes first; drain comes back for these */
+    rc = send_fd(self, data, len, &n);
+    if (rc == ERR_SYS) {
+        fail(self, ERR_SYS, TUN_CODE_CANCELLED); /* self is gone */
+        return 0;
+    }
+    count(self, &self->bytes.to_fd, n);
+    if (rc == ERR_AGAIN)
+        ev_io_start(self->loop, &self->wr);
+    return n;
+}
+
+void link_pipe_on_reset(struct link_pipe *self, enum tun_code code)
+{
+    finish(self, ERR_EOF, code);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+/* The timer is not moved for every byte; it looks at the time of the last one when it fires. */
+static void on_idle(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct link_pipe *self = w->data;
+    double left = self->moved_at + self->idle_s - ev_now(loop);
+
+    (void)revents;
+    if (left <= 0.0) {
+        fail(self, ERR_TIMEOUT, TUN_CODE_TIMEOUT); /* self is gone */
+        return;
+    }
+    ev_timer_set(w, left, 0.0);
+    ev_timer_start(loop, w);
+}
+
+static int copy_first(struct first *out, const void *data, size_t len)
+{
+    if (len == 0)
+        return ERR_OK;
+    if (len > LINK_PIPE_FIRST_MAX)
+        return ERR_LIMIT;
+    out->data = malloc(len);
+    if (out->data == NULL)
+        return ERR_NOMEM;
+    memcpy(out->data, data, len);
+    out->len = len;
+    return ERR_OK;
+}
+
+/* Everything comes from the loop: both sides get their first look as if they were ready. */
+static void start(struct link_pipe *self)
+{
+    ev_io_start(self->loop, &self->rd);
+    ev_feed_event(self->loop, &self->rd, EV_READ);
+    ev_feed_event(self->loop, &self->wr, EV_WRITE);
+    self->moved_at = ev_now(self->loop);
+    if (self->idle_s > 0.0) {
+        ev_timer_set(&self->idle, self->idle_s, 0.0);
+        ev_timer_start(self->loop, &self->idle);
+    }
+}
+
+int link_pipe_new(struct link_pipe **out, struct ev_loop *loop, const struct link_pipe_config *cfg)
+{
+    struct link_pipe *self;
+    int rc;
+
+    if (cfg->on_done == NULL || cfg->fd < 0 || cfg->stream == NULL || cfg->link == NULL)
+        return ERR_INVALID;
+    self = calloc(1, sizeof(*self));
+    if (self == NULL)
+        return ERR_NOMEM;
+    rc = copy_first(&self->to_fd, cfg->to_fd, cfg->to_fd_len);
+    if (rc == ERR_OK)
+        rc = copy_first(&self->to_stream, cfg->to_stream, cfg->to_stream_len);
+    if (rc != ERR_OK)
+        goto free_self;
+    self->loop = loop;
+    self->link = cfg->link;
+    self->stream = cfg->stream;
+    self->idle_s = (double)cfg->idle_ms / 1000.0;
+    self->on_done = cfg->on_done;
+    self->arg = cfg->arg;
+    ev_io_init(&self->rd, on_fd_readable, cfg->fd, EV_READ);
+    ev_io_init(&self->wr, on_fd_writable, cfg->fd, EV_WRITE);
+    ev_init(&self->idle, on_idle);
+    self->rd.data = self;
+    self->wr.data = self;
+    self->idle.data = self;
+    start(self);
+    *out = self;
+    return ERR_OK;
+
+free_self:
+    free(self->to_fd.data);
+    free(self->to_stream.data);
+    free(self);
+    return rc;
+}
+
+void link_pipe_free(struct link_pipe *self)
+{
+    if (self == NULL)
+        return;
+    tun_stream_reset(self->stream, TUN_CODE_CANCELLED);
+    deinit(self);
+    link_touch(self->link);
+    net_sock_reset(self->rd.fd);
+    free(self);
+}
+
+struct link_pipe_bytes link_pipe_total(const struct link_pipe *self)
+{
+    return self->bytes;
+}
