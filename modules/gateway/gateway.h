@@ -16,7 +16,7 @@
 #include "modules/gateway/exposure.h"
 
 struct ev_loop;
-struct tun_secret;
+struct tun_secret_key;
 struct gw_worker; /* opaque: gateway.c */
 
 /* A connector session, as `netwall tunnels` shows it. Borrowed for the length of the call. */
@@ -68,10 +68,10 @@ struct gw_events {
 };
 
 struct gw_worker_config {
-    const struct gw_config *config;    /* borrowed; must outlive the worker */
-    const struct tun_secret *key;      /* the gateway's static key; borrowed likewise */
-    const struct tun_secret *next_key; /* accepted beside it during a rotation, or NULL */
-    struct gw_events events;           /* copied */
+    const struct gw_config *config;        /* borrowed; must outlive the worker */
+    const struct tun_secret_key *key;      /* the gateway's static key; borrowed likewise */
+    const struct tun_secret_key *next_key; /* accepted beside it during a rotation, or NULL */
+    struct gw_events events;               /* copied */
 };
 
 /*

@@ -188,7 +188,12 @@ int gw_saver_flush(struct gw_saver *self)
     return rc;
 }
 
-bool gw_saver_idle(const struct gw_saver *self)
+uint64_t gw_saver_asked(const struct gw_saver *self)
 {
-    return self->done == self->asked;
+    return self->asked;
+}
+
+uint64_t gw_saver_done(const struct gw_saver *self)
+{
+    return self->done;
 }

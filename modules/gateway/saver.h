@@ -29,10 +29,11 @@ void gw_saver_free(struct gw_saver *self);
 
 /* The store changed. Returns the number that on_saved will reach; never calls it inside. */
 uint64_t gw_saver_ask(struct gw_saver *self);
+/* The number of the newest change that was asked for, and of the newest on the disk. */
+uint64_t gw_saver_asked(const struct gw_saver *self);
+uint64_t gw_saver_done(const struct gw_saver *self);
 /* Write now, on the caller's thread, when something was asked for: for the end of the program.
  * Returns 0 or an error (logged). on_saved does not run. */
 int gw_saver_flush(struct gw_saver *self);
-/* Whether everything asked for is on the disk. */
-bool gw_saver_idle(const struct gw_saver *self);
 
 #endif

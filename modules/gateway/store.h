@@ -35,7 +35,8 @@ struct gw_entry {
     uint16_t port; /* TCP: given out, kept for the life of the workload; 0 = none yet */
     bool verified; /* its host name was proven to be the tenant's */
     /* of this process only */
-    bool seen;            /* its field was on the bus at the last look (assign) */
+    uint64_t saved; /* fingerprint of what was last asked to be written; 0 = never (control) */
+    bool seen;      /* its field was on the bus at the last look (assign) */
     struct gw_task *task; /* owned by the provisioner; NULL before and after */
 };
 

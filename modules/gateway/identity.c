@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Order matters: key file first, marker second, so that a crash in between leaves no lost key. */
+#include "modules/gateway/identity.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bus/base/daemon.h"
+#include "bus/base/err.h"
+#include "bus/base/keyfile.h"
+#include "bus/base/log.h"
+
+#define SLOTS 2
+#define MARKER_CAP (GW_PATH_MAX + sizeof(GW_IDENTITY_MARKER) + 1)
+
+_Static_assert(KEYFILE_LEN == TUN_KEY_LEN, "a key file holds one tunnel key");
+
+static const char *marker_path(char out[MARKER_CAP], const struct gw_config *config)
+{
+    (void)snprintf(out, MARKER_CAP, "%s/%s", config->state_dir, GW_IDENTITY_MARKER);
+    return out;
+}
+
+static int make_key(struct tun_secret_key *out, const char *path, char why[GW_IDENTITY_WHY_MAX])
+{
+    int rc;
+
+    tun_key_random(out);
+    rc = keyfile_write(path, KEYFILE_X25519, out->bytes);
+    if (rc == ERR_OK) {
+        LOG_INFO("made the gateway's key", KV_S("file", path));
+        return ERR_OK;
+    }
+    tun_key_wipe(out);
+    (void)snprintf(why, GW_IDENTITY_WHY_MAX, "cannot write the key %s: %s", path, err_text(rc));
+    return rc;
+}
+
+static int read_key(struct tun_secret_key *out, const char *path, char why[GW_IDENTITY_WHY_MAX])
+{
+    char reason[KEYFILE_WHY_MAX];
+    int rc = keyfile_read(out->bytes, KEYFILE_X25519, path, false, reason);
+
+    if (rc != ERR_OK)
+        (void)snprintf(why, GW_IDENTITY_WHY_MAX, "key %s: %s", path, reason);
+    return rc;
+}
+
+/* The key of CONFIG, made when this is the first start of all. */
+static int obtain_key(struct tun_secret_key *out, const struct gw_config *config,
+                      char why[GW_IDENTITY_WHY_MAX])
+{
+    char marker[MARKER_CAP];
+    bool initialised = access(marker_path(marker, config), F_OK) == 0;
+    bool there = access(config->key_path, F_OK) == 0;
+    int rc;
+
+    if (!there && initialised) {
+        (void)snprintf(why, GW_IDENTITY_WHY_MAX,
+                       "the key %s is gone, but this gateway had one (%s): connectors trust only "
+                       "that one. Put it back, or remove the marker to start with a new key",
+                       config->key_path, GW_IDENTITY_MARKER);
+        return ERR_NOENT;
+    }
+    rc = there ? read_key(out, config->key_path, why) : make_key(out, config->key_path, why);
+    if (rc != ERR_OK || initialised)
+        return rc;
+    rc = daemon_write_file(marker, "", 0);
+    if (rc != ERR_OK) {
+        tun_key_wipe(out);
+        (void)snprintf(why, GW_IDENTITY_WHY_MAX, "cannot write %s: %s", marker, err_text(rc));
+    }
+    return rc;
+}
+
+/* Move SECRET into the vault and print its public half. */
+static int keep(struct gw_identity *self, const struct tun_secret_key **out,
+                char hex[TUN_KEY_TEXT_LEN + 1], struct tun_secret_key *secret)
+{
+    struct tun_public_key public;
+
+    tun_key_public(&public, secret);
+    tun_key_print(hex, &public);
+    return tun_vault_add(self->vault, out, secret);
+}
+
+int gw_identity_load(struct gw_identity *out, const struct gw_config *config,
+                     char why[GW_IDENTITY_WHY_MAX])
+{
+    struct tun_secret_key secret;
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    rc = tun_vault_new(&out->vault, SLOTS);
+    if (rc != ERR_OK) {
+        (void)snprintf(why, GW_IDENTITY_WHY_MAX, "%s", err_text(rc));
+        return rc;
+    }
+    rc = obtain_key(&secret, config, why);
+    if (rc == ERR_OK)
+        rc = keep(out, &out->key, out->public_hex, &secret);
+    if (rc == ERR_OK && config->next_key_path[0] != '\0') {
+        rc = read_key(&secret, config->next_key_path, why);
+        if (rc == ERR_OK)
+            rc = keep(out, &out->next, out->next_hex, &secret);
+    }
+    if (rc != ERR_OK) {
+        gw_identity_deinit(out);
+        return rc;
+    }
+    if (tun_vault_lock_error(out->vault) != ERR_OK)
+        LOG_WARN("cannot lock the keys into memory (RLIMIT_MEMLOCK)",
+                 KV_S("err", err_text(tun_vault_lock_error(out->vault))));
+    return ERR_OK;
+}
+
+void gw_identity_deinit(struct gw_identity *self)
+{
+    tun_vault_free(self->vault);
+    memset(self, 0, sizeof(*self));
+}

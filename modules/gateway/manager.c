@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call becomes a struct call, which ends in exactly one answer: when what it set is in place and
+ * durable, or with what failed, after the earlier setting is back.
+ */
+#include "modules/gateway/manager.h"
+
+#include <ev.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "bus/base/err.h"
+#include "bus/base/log.h"
+#include "bus/serve.h"
+#include "schemas/canonical.h"
+#include "schemas/workload.h"
+
+#define OBJECT "manager"
+#define OBJECT_VERSION "0.0.1"
+#define METHODS 4
+#define BACKENDS_MAX 64 /* looked at; more than 16 are refused further on */
+#define TEXT_MAX 1024   /* of one field of a call, with its NUL */
+
+enum call_state {
+    CALL_TRYING,  /* not yet in place, not yet refused */
+    CALL_SAVING,  /* in place; answered when durable */
+    CALL_REFUSED, /* to be undone and answered from the loop */
+};
+
+/* A call whose answer is still due. */
+struct call {
+    TAILQ_ENTRY(call) entry;
+    struct bus_job *job;
+    enum call_state state;
+    uint64_t save; /* CALL_SAVING: answered when this number is on the disk */
+    bool named;    /* SetNamedProxy: the answer holds the host name */
+    char id[GW_ID_MAX];
+    char host[HOST_CAP];
+    char *old_spec; /* owned; what the id stood for before, NULL = nothing */
+    uint8_t old_hash[GW_HASH_LEN];
+    char why[SCH_MESSAGE_CAP];
+};
+
+TAILQ_HEAD(calls, call);
+
+struct gw_manager {
+    struct gw_manager_config cfg; /* url, prefix, module are not used */
+    struct bus_server *server;
+    struct bus_method methods[METHODS];
+    struct bus_object object;
+    struct calls calls;
+    ev_timer undo; /* refused calls are undone from the loop */
+};
+
+/* ---- answers ---- */
+
+/* A text beside ERROR (NULL for none). */
+static void answer_text(struct bus_job *job, const char *text, const char *error)
+{
+    struct bus_pack *pack = NULL;
+
+    if (bus_pack_new(&pack) != ERR_OK) {
+        bus_job_answer(job, NULL, "out of memory");
+        return;
+    }
+    bus_pack_text(pack, text);
+    bus_job_answer(job, pack, error);
+    bus_pack_free(pack);
+}
+
+/* Answer by kind: SetNamedProxy gives a text ("" beside errors), the others nothing. */
+static void answer(struct bus_job *job, bool named, const char *host, const char *error)
+{
+    if (named)
+        answer_text(job, error == NULL ? host : "", error);
+    else
+        bus_job_answer(job, NULL, error);
+}
+
+/* The one way a call ends. CALL is gone before the answer leaves. */
+static void finish(struct gw_manager *self, struct call *call, const char *error)
+{
+    struct call done = *call;
+
+    TAILQ_REMOVE(&self->calls, call, entry);
+    free(call->old_spec);
+    free(call);
+    LOG_AT(error != NULL ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "zbus call", KV_S("id", done.id),
+           KV_S("call", bus_job_id(done.job)), KV_S("err", error != NULL ? error : "none"));
+    answer(done.job, done.named, done.host, error);
+}
+
+/* ---- undoing ---- */
+
+static int put_spec(struct gw_entry *entry, const char *spec, size_t len)
+{
+    int rc = gw_entry_set_spec(entry, spec, len);
+
+    if (rc == ERR_OK)
+        (void)crypto_generichash(entry->hash, sizeof(entry->hash), (const uint8_t *)spec, len, NULL,
+                                 0);
+    return rc;
+}
+
+static void remove_entry(struct gw_manager *self, struct gw_entry *entry)
+{
+    gw_provision_drop(self->cfg.provisioner, entry);
+    gw_store_remove(self->cfg.store, entry);
+    (void)self->cfg.ask_save(self->cfg.arg);
+}
+
+static void undo(struct gw_manager *self, struct call *call)
+{
+    struct gw_entry *entry = gw_store_find(self->cfg.store, GW_OWNER_ZBUS, call->id);
+    char *old = call->old_spec;
+    char why[SCH_MESSAGE_CAP];
+
+    call->old_spec = NULL;
+    (void)snprintf(why, sizeof(why), "%s", call->why);
+    finish(self, call, why);
+    if (entry != NULL && (old == NULL || put_spec(entry, old, strlen(old)) != ERR_OK))
+        remove_entry(self, entry);
+    else if (entry != NULL)
+        gw_provision_apply(self->cfg.provisioner, entry);
+    free(old);
+}
+
+static void on_undo(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct gw_manager *self = w->data;
+    struct call *call, *next;
+
+    (void)loop;
+    (void)revents;
+    for (call = TAILQ_FIRST(&self->calls); call != NULL; call = next) {
+        next = TAILQ_NEXT(call, entry);
+        if (call->state == CALL_REFUSED)
+            undo(self, call);
+    }
+}
+
+static void refuse(struct gw_manager *self, struct call *call, const char *why)
+{
+    call->state = CALL_REFUSED;
+    (void)snprintf(call->why, sizeof(call->why), "%s", why[0] != '\0' ? why : "not possible");
+    if (!ev_is_active(&self->undo)) {
+        ev_timer_set(&self->undo, 0.0, 0.0);
+        ev_timer_start(self->cfg.loop, &self->undo);
+    }
+}
+
+/* ---- what comes back from provisioning ---- */
+
+static struct call *find_call(const struct gw_manager *self, const char *id)
+{
+    struct call *call;
+
+    TAILQ_FOREACH(call, &self->calls, entry)
+    {
+        if (strcmp(call->id, id) == 0)
+            return call;
+    }
+    return NULL;
+}
+
+void gw_manager_note(struct gw_manager *self, const struct gw_entry *entry,
+                     const struct sch_result *result, uint64_t save)
+{
+    struct call *call = find_call(self, entry->id);
+    const char *fqdn;
+
+    if (call == NULL || call->state != CALL_TRYING)
+        return;
+    if (result->error != SCH_OK) {
+        refuse(self, call, result->message);
+        return;
+    }
+    if (result->state != SCH_STATE_OK)
+        return; /* the DNS is being asked */
+    fqdn = json_string_value(json_object_get(result->data, "fqdn"));
+    (void)snprintf(call->host, sizeof(call->host), "%s", fqdn != NULL ? fqdn : "");
+    call->state = CALL_SAVING;
+    call->save = save;
+}
+
+void gw_manager_saved(struct gw_manager *self, uint64_t done)
+{
+    struct call *call, *next;
+
+    for (call = TAILQ_FIRST(&self->calls); call != NULL; call = next) {
+        next = TAILQ_NEXT(call, entry);
+        if (call->state == CALL_SAVING && call->save <= done)
+            finish(self, call, NULL);
+    }
+}
+
+/* ---- reading a call ---- */
+
+/* Go's decoder takes a struct as a map by name or as an array in order. */
+static const struct bus_node *field(const struct bus_node *node, const char *name, size_t at)
+{
+    return bus_node_is_map(node) ? bus_node_get(node, name) : bus_node_at(node, at);
+}
+
+static json_t *text_json(const struct bus_node *node)
+{
+    char text[TEXT_MAX];
+
+    return bus_node_copy(node, text, sizeof(text)) ? json_string(text) : NULL;
+}
+
+static json_t *backends_json(const struct bus_node *node)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < bus_node_count(node) && i < BACKENDS_MAX; i++) {
+        if (json_array_append_new(list, text_json(bus_node_at(node, i))) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* The kinds of proxy differ in one field. */
+struct kind {
+    const char *type;
+    const char *go_name;   /* the field in the call */
+    const char *json_name; /* and in a contract */
+    bool named;
+};
+
+static const struct kind name_proxy = {SCH_TYPE_NAME_PROXY, "Name", "name", true};
+static const struct kind fqdn_proxy = {SCH_TYPE_FQDN_PROXY, "FQDN", "fqdn", false};
+
+/* The workload as a contract would have it; NULL and WHY when it is none. */
+static json_t *spec_json(const struct kind *kind, const struct bus_node *node, const char **why)
+{
+    const struct bus_node *backends = field(node, "Backends", 1),
+                          *network = field(node, "Network", 2);
+    bool passthrough = false;
+    json_t *data, *list, *name;
+    char text[TEXT_MAX] = "";
+
+    *why = NULL;
+    if (bus_node_count(backends) == 0)
+        *why = "backends list can not be empty";
+    else if (!bus_node_is_nil(network) && (!bus_node_copy(network, text, sizeof(text)) || text[0]))
+        *why = "private networks are not supported on this node";
+    if (*why != NULL)
+        return NULL;
+    (void)bus_node_bool(field(node, "TLSPassthrough", 0), &passthrough);
+    list = backends_json(backends);
+    name = text_json(field(node, kind->go_name, 3));
+    if (list == NULL || name == NULL) {
+        *why = list == NULL ? "failed to parse backends" : "invalid name";
+        json_decref(list);
+        json_decref(name);
+        return NULL;
+    }
+    data = json_pack("{s:b, s:o, s:o}", "tls_passthrough", passthrough, "backends", list,
+                     kind->json_name, name);
+    return json_pack("{s:s, s:o}", "type", kind->type, "data", data);
+}
+
+static bool id_ok(const char *id)
+{
+    return id[0] != '\0' && strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789._-") == strlen(id);
+}
+
+/* ---- methods ---- */
+
+static struct call *call_new(struct gw_manager *self, struct bus_job *job, const char *id,
+                             bool named)
+{
+    struct call *call = calloc(1, sizeof(*call));
+
+    if (call == NULL)
+        return NULL;
+    call->job = job;
+    call->named = named;
+    (void)snprintf(call->id, sizeof(call->id), "%s", id);
+    TAILQ_INSERT_TAIL(&self->calls, call, entry);
+    return call;
+}
+
+/* The same call again, and what it asks for is in place: nothing to do. */
+static bool is_replay(const struct gw_entry *entry, const char *spec)
+{
+    const struct sch_result *result = entry != NULL ? gw_provision_result(entry) : NULL;
+
+    return result != NULL && result->state == SCH_STATE_OK && strcmp(entry->spec, spec) == 0;
+}
+
+static void set(struct gw_manager *self, struct call *call, const char *spec)
+{
+    struct gw_entry *entry = gw_store_find(self->cfg.store, GW_OWNER_ZBUS, call->id);
+    int rc = ERR_OK;
+
+    if (!is_replay(entry, spec)) {
+        call->old_spec = entry != NULL ? strdup(entry->spec) : NULL;
+        rc = gw_store_obtain(self->cfg.store, &entry, GW_OWNER_ZBUS, call->id);
+        if (rc == ERR_OK)
+            rc = put_spec(entry, spec, strlen(spec));
+    }
+    if (rc != ERR_OK)
+        refuse(self, call, err_text(rc));
+    else
+        gw_provision_apply(self->cfg.provisioner, entry); /* comes back through gw_manager_note */
+}
+
+static void set_proxy(struct gw_manager *self, struct bus_job *job, const struct kind *kind)
+{
+    const struct bus_node *node = bus_job_input(job, 1);
+    const char *why = NULL;
+    struct call *call;
+    char id[GW_ID_MAX];
+    json_t *json;
+    char *spec;
+
+    if (!bus_node_copy(bus_job_input(job, 0), id, sizeof(id)) || !id_ok(id)) {
+        bus_job_bad_input(job, 0, "workload id");
+        return;
+    }
+    if (!bus_node_is_map(node) && !bus_node_is_array(node)) {
+        bus_job_bad_input(job, 1, kind->named ? "zos.GatewayNameProxy" : "zos.GatewayFQDNProxy");
+        return;
+    }
+    json = spec_json(kind, node, &why);
+    spec = json != NULL ? sch_canonical(json, NULL) : NULL;
+    json_decref(json);
+    if (why == NULL && spec == NULL)
+        why = "not valid text";
+    if (why == NULL && find_call(self, id) != NULL)
+        why = "another call about this workload is under way";
+    call = why == NULL ? call_new(self, job, id, kind->named) : NULL;
+    if (call != NULL)
+        set(self, call, spec);
+    else
+        answer(job, kind->named, "", why != NULL ? why : "out of memory");
+    free(spec);
+}
+
+static void set_named_proxy(void *arg, struct bus_job *job)
+{
+    set_proxy(arg, job, &name_proxy);
+}
+
+static void set_fqdn_proxy(void *arg, struct bus_job *job)
+{
+    set_proxy(arg, job, &fqdn_proxy);
+}
+
+/* For both kinds; an unknown id is fine, as deletes are repeated. */
+static void delete_named_proxy(void *arg, struct bus_job *job)
+{
+    struct gw_manager *self = arg;
+    struct gw_entry *entry;
+    struct call *call;
+    char id[GW_ID_MAX];
+
+    if (!bus_node_copy(bus_job_input(job, 0), id, sizeof(id))) {
+        bus_job_bad_input(job, 0, "workload id");
+        return;
+    }
+    entry = gw_store_find(self->cfg.store, GW_OWNER_ZBUS, id);
+    if (entry == NULL) {
+        bus_job_answer(job, NULL, NULL);
+        return;
+    }
+    if (find_call(self, id) != NULL) {
+        bus_job_answer(job, NULL, "another call about this workload is under way");
+        return;
+    }
+    call = call_new(self, job, id, false);
+    if (call == NULL) {
+        bus_job_answer(job, NULL, "out of memory");
+        return;
+    }
+    gw_provision_drop(self->cfg.provisioner, entry);
+    gw_store_remove(self->cfg.store, entry);
+    call->state = CALL_SAVING;
+    call->save = self->cfg.ask_save(self->cfg.arg);
+}
+
+/* Two passes over the same numbers: one map for requests, one for responses. */
+struct metrics {
+    struct bus_pack *pack;
+    size_t count;
+    bool counting;
+    bool response;
+};
+
+static void add_metric(void *arg, const char *id, const struct gw_usage *usage)
+{
+    struct metrics *m = arg;
+
+    if (m->counting) {
+        m->count++;
+        return;
+    }
+    bus_pack_text(m->pack, id);
+    bus_pack_real(m->pack, (double)(m->response ? usage->tx_bytes : usage->rx_bytes));
+}
+
+static void metrics(void *arg, struct bus_job *job)
+{
+    struct gw_manager *self = arg;
+    struct metrics m = {.counting = true};
+
+    if (bus_pack_new(&m.pack) != ERR_OK) {
+        bus_job_answer(job, NULL, "out of memory");
+        return;
+    }
+    self->cfg.each_usage(self->cfg.arg, add_metric, &m);
+    m.counting = false;
+    bus_pack_map(m.pack, 2);
+    for (int i = 0; i < 2; i++) {
+        m.response = i == 1;
+        bus_pack_text(m.pack, m.response ? "Response" : "Request");
+        bus_pack_map(m.pack, m.count);
+        self->cfg.each_usage(self->cfg.arg, add_metric, &m);
+    }
+    bus_job_answer(job, m.pack, bus_pack_rc(m.pack) == ERR_OK ? NULL : "too many workloads");
+    bus_pack_free(m.pack);
+}
+
+/* ---- life ---- */
+
+int gw_manager_new(struct gw_manager **out, const struct gw_manager_config *cfg)
+{
+    struct gw_manager *self = calloc(1, sizeof(*self));
+    int rc;
+
+    if (self == NULL)
+        return ERR_NOMEM;
+    self->cfg = *cfg;
+    TAILQ_INIT(&self->calls);
+    ev_timer_init(&self->undo, on_undo, 0.0, 0.0);
+    self->undo.data = self;
+    self->methods[0] = (struct bus_method){"SetNamedProxy", 2, set_named_proxy};
+    self->methods[1] = (struct bus_method){"SetFQDNProxy", 2, set_fqdn_proxy};
+    self->methods[2] = (struct bus_method){"DeleteNamedProxy", 1, delete_named_proxy};
+    self->methods[3] = (struct bus_method){"Metrics", 0, metrics};
+    self->object = (struct bus_object){OBJECT, OBJECT_VERSION, self->methods, METHODS, self};
+    struct bus_server_config server = {
+        .loop = cfg->loop,
+        .url = cfg->url,
+        .prefix = cfg->prefix,
+        .module = cfg->module,
+        .objects = &self->object,
+        .object_count = 1,
+        .workers = cfg->workers,
+    };
+    rc = bus_server_new(&self->server, &server);
+    if (rc != ERR_OK) {
+        free(self);
+        return rc;
+    }
+    *out = self;
+    return ERR_OK;
+}
+
+void gw_manager_drain(struct gw_manager *self)
+{
+    bus_server_drain(self->server);
+}
+
+void gw_manager_free(struct gw_manager *self)
+{
+    struct call *call;
+
+    if (self == NULL)
+        return;
+    ev_timer_stop(self->cfg.loop, &self->undo);
+    while ((call = TAILQ_FIRST(&self->calls)) != NULL)
+        finish(self, call, "the gateway is stopping");
+    bus_server_free(self->server);
+    free(self);
+}
