@@ -3,6 +3,7 @@
 #ifndef SCHEMAS_NAME_H
 #define SCHEMAS_NAME_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,5 +24,7 @@ int sch_workload_id_split(const char *id, uint32_t *twin, uint64_t *contract, co
 bool sch_node_ok(const char *node);
 /* A "key:<hex>" entry. */
 bool sch_node_is_key(const char *node);
+/* The array NODES (may be NULL) holds NAME or key:<KEY_HEX>; either may be NULL. */
+bool sch_nodes_hold(const json_t *nodes, const char *name, const char *key_hex);
 
 #endif
