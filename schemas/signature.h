@@ -32,6 +32,12 @@ int sch_sign(uint8_t out[SCH_SIGNATURE_LEN], const char *context, const json_t *
 int sch_verify(const uint8_t signature[SCH_SIGNATURE_LEN], const char *context, const json_t *json,
                const uint8_t public_key[SCH_PUBLIC_LEN]);
 
+/* The same over bytes as they are. sch_verify_bytes returns 0 or ERR_AUTH. */
+void sch_sign_bytes(uint8_t out[SCH_SIGNATURE_LEN], const void *message, size_t len,
+                    const uint8_t seed[SCH_SEED_LEN]);
+int sch_verify_bytes(const uint8_t signature[SCH_SIGNATURE_LEN], const void *message, size_t len,
+                     const uint8_t public_key[SCH_PUBLIC_LEN]);
+
 /* Zero-OS hash of a deployment (any JSON with its fields; what is absent counts as zero). Returns
  * 0, ERR_INVALID or ERR_NOMEM. */
 int sch_zos_hash(uint8_t out[SCH_MD5_LEN], const json_t *json);

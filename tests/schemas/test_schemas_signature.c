@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schemas/signature.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "bus/base/hex.h"
+#include "tests/schemas/documents.h"
+#include "tests/support/suite.h"
+
+#define R "signature_requirement"
+
+/* RFC 8032 section 7.1, test 1: the empty message. */
+START_TEST(test_signature_is_ed25519)
+{
+    uint8_t seed[32], public_key[32], want[32], signature[64];
+    char hex[129];
+
+    ck_assert_int_eq(hex_decode(seed, 32,
+                                "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+                                64),
+                     ERR_OK);
+    ck_assert_int_eq(hex_decode(want, 32,
+                                "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+                                64),
+                     ERR_OK);
+    sch_public_of(public_key, seed);
+    ck_assert_mem_eq(public_key, want, 32);
+    sch_sign_bytes(signature, "", 0, seed);
+    hex_encode(hex, signature, 64);
+    ck_assert_str_eq(hex, "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb88215"
+                          "90a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b");
+    ck_assert_int_eq(sch_verify_bytes(signature, "", 0, public_key), ERR_OK);
+    ck_assert_int_eq(sch_verify_bytes(signature, "x", 1, public_key), ERR_AUTH);
+}
+END_TEST
+
+/* The context keeps statements of one kind from being taken for another. */
+START_TEST(test_signature_covers_its_context)
+{
+    json_t *json = json_of("{'b':1,'a':2}"), *same = json_of("{ 'a':2, 'b':1 }");
+    uint8_t seed[32], public_key[32], signature[64];
+
+    seed_of(seed, 1);
+    public_key_of(public_key, 1);
+    ck_assert_int_eq(sch_sign(signature, "one\n", json, seed), ERR_OK);
+    ck_assert_int_eq(sch_verify(signature, "one\n", same, public_key), ERR_OK);
+    ck_assert_int_eq(sch_verify(signature, "two\n", same, public_key), ERR_AUTH);
+    public_key_of(public_key, 2);
+    ck_assert_int_eq(sch_verify(signature, "one\n", same, public_key), ERR_AUTH);
+    json_decref(json);
+    json_decref(same);
+}
+END_TEST
+
+static json_t *zos_example(void)
+{
+    return json_of("{'version':0,'twin_id':12,'contract_id':345,'expiration':0,"
+                   "'signature_requirement':{'requests':[{'twin_id':12,'required':false,"
+                   "'weight':1}],'weight_required':1,'signature_style':''},"
+                   "'workloads':[{'version':0,'name':'gw','type':'gateway-name-proxy',"
+                   "'data':{'name':'web','tls_passthrough':false,"
+                   "'backends':['http://10.1.2.3:80'],'network':'net'}}]}");
+}
+
+START_TEST(test_signature_zos_hash_is_the_derived_example)
+{
+    json_t *json = zos_example();
+    uint8_t digest[SCH_MD5_LEN];
+    char hex[33];
+
+    ck_assert_int_eq(sch_zos_hash(digest, json), ERR_OK);
+    hex_encode(hex, digest, sizeof(digest));
+    ck_assert_str_eq(hex, "c08ab22a3942e6b206f6b3f08da36d66");
+    json_object_set_new(json, "contract_id", json_integer(9)); /* not part of it */
+    ck_assert_int_eq(sch_zos_hash(digest, json), ERR_OK);
+    hex_encode(hex, digest, sizeof(digest));
+    ck_assert_str_eq(hex, "c08ab22a3942e6b206f6b3f08da36d66");
+    json_decref(json);
+}
+END_TEST
+
+START_TEST(test_signature_zos_hash_needs_types_of_zero_os)
+{
+    json_t *json = json_of("{'workloads':[{'type':'gateway-tcp-proxy'}]}");
+    uint8_t digest[SCH_MD5_LEN];
+
+    ck_assert_int_eq(sch_zos_hash(digest, json), ERR_INVALID);
+    json_decref(json);
+}
+END_TEST
+
+/* Twins 1..9 have test keys of their number; others are unknown. */
+static const uint8_t *key_of(void *arg, uint32_t twin_id)
+{
+    uint8_t *key = arg;
+
+    if (twin_id > 9)
+        return NULL;
+    public_key_of(key, (uint8_t)twin_id);
+    return key;
+}
+
+/* A contract of twin 7 with REQUESTS and WEIGHT, signed by the twins in SIGNERS; the verdict. */
+static int verdict(const char *requests, int weight, const char *signers, struct sch_report *report)
+{
+    json_t *json = json_of(contract_text);
+    json_t *requirement = json_object_get(json, R);
+    struct sch_deployment *d;
+    uint8_t seed[32], key[32];
+    int rc;
+
+    json_object_set_new(requirement, "requests", json_of(requests));
+    json_object_set_new(requirement, "weight_required", json_integer(weight));
+    for (; *signers != '\0'; signers++) {
+        struct sch_signer signer = {
+            .twin_id = (uint32_t)(*signers - '0'), .seed = seed, .style = SCH_STYLE_NETWALL1};
+
+        seed_of(seed, (uint8_t)signer.twin_id);
+        ck_assert_int_eq(sch_deployment_sign(json, &signer, report), ERR_OK);
+    }
+    ck_assert_int_eq(sch_deployment_from_json(&d, json, report), ERR_OK);
+    rc = sch_deployment_verify(d, key_of, key, report);
+    sch_deployment_free(d);
+    json_decref(json);
+    return rc;
+}
+
+#define TWIN7 "{'twin_id':7,'required':false,'weight':1}"
+
+static const struct {
+    const char *requests;
+    int weight;
+    const char *signers;
+    enum sch_code code;
+    const char *path;
+} rules[] = {
+    {"[" TWIN7 "]", 1, "7", SCH_OK, ""},
+    {"[" TWIN7 "]", 0, "7", SCH_OK, ""},
+    {"[" TWIN7 "]", 2, "7", SCH_BAD_SIGNATURE, R ".weight_required"},
+    {"[" TWIN7 "]", 1, "", SCH_BAD_SIGNATURE, R ".signatures"},
+    {"[" TWIN7 "]", 0, "", SCH_BAD_SIGNATURE, R ".signatures"}, /* the owner always signs */
+    {"[" TWIN7 "]", 1, "78", SCH_OK, ""},                       /* nobody asked twin 8 */
+    {"[{'twin_id':8,'weight':1}]", 1, "8", SCH_BAD_SIGNATURE, R ".requests"},
+    {"[]", 0, "7", SCH_BAD_SIGNATURE, R ".requests"},
+    {"[" TWIN7 ",{'twin_id':8,'weight':1}]", 1, "7", SCH_OK, ""}, /* optional and absent */
+    {"[" TWIN7 ",{'twin_id':8,'weight':1}]", 2, "7", SCH_BAD_SIGNATURE, R ".weight_required"},
+    {"[" TWIN7 ",{'twin_id':8,'weight':1}]", 2, "87", SCH_OK, ""},
+    {"[" TWIN7 ",{'twin_id':8,'required':true,'weight':0}]", 1, "7", SCH_BAD_SIGNATURE,
+     R ".signatures"},
+    {"[" TWIN7 ",{'twin_id':8,'required':true,'weight':0}]", 1, "78", SCH_OK, ""},
+    {"[" TWIN7 ",{'twin_id':99,'weight':1}]", 1, "7", SCH_OK, ""},
+    {"[" TWIN7 ",{'twin_id':99,'required':true,'weight':1}]", 1, "7", SCH_UNKNOWN_TWIN, "twin_id"},
+};
+
+START_TEST(test_signature_requests_and_weights)
+{
+    struct sch_report report = {0};
+    int rc = verdict(rules[_i].requests, rules[_i].weight, rules[_i].signers, &report);
+
+    ck_assert_msg((rc == ERR_OK) == (rules[_i].code == SCH_OK), "%s: %s", report.path, report.why);
+    if (rc == ERR_OK)
+        return;
+    ck_assert_str_eq(sch_code_text(report.code), sch_code_text(rules[_i].code));
+    ck_assert_str_eq(report.path, rules[_i].path);
+}
+END_TEST
+
+START_TEST(test_signature_of_another_key_names_the_key_expected)
+{
+    json_t *json = signed_contract(NULL); /* by key 1, but twin 7 has key 7 */
+    struct sch_report report = {0};
+    struct sch_deployment *d;
+    uint8_t key[32];
+    char hex[65];
+
+    ck_assert_int_eq(sch_deployment_from_json(&d, json, &report), ERR_OK);
+    ck_assert_int_eq(sch_deployment_verify(d, key_of, key, &report), ERR_INVALID);
+    ck_assert_int_eq(report.code, SCH_BAD_SIGNATURE);
+    ck_assert_str_eq(report.path, R ".signatures[0].signature");
+    public_key_of(key, 7);
+    hex_encode(hex, key, 32);
+    ck_assert_ptr_nonnull(strstr(report.why, hex));
+    sch_deployment_free(d);
+    json_decref(json);
+}
+END_TEST
+
+START_TEST(test_signature_is_replaced_not_doubled)
+{
+    json_t *json = signed_contract(NULL);
+    struct sch_report report;
+    uint8_t seed[32];
+    struct sch_signer signer = {.seed = seed, .style = SCH_STYLE_NETWALL1};
+    json_t *list;
+
+    seed_of(seed, 7);
+    ck_assert_int_eq(sch_deployment_sign(json, &signer, &report), ERR_OK);
+    list = json_object_get(json_object_get(json, R), "signatures");
+    ck_assert_uint_eq(json_array_size(list), 1);
+    json_decref(json);
+}
+END_TEST
+
+START_TEST(test_signature_fills_an_absent_requirement)
+{
+    json_t *json = json_of(contract_text);
+    struct sch_report report = {0};
+    struct sch_deployment *d;
+    uint8_t seed[32], key[32];
+    struct sch_signer signer = {.seed = seed, .style = SCH_STYLE_NETWALL1};
+
+    json_object_del(json, R);
+    seed_of(seed, 7);
+    ck_assert_int_eq(sch_deployment_sign(json, &signer, &report), ERR_OK);
+    ck_assert_int_eq(sch_deployment_from_json(&d, json, &report), ERR_OK);
+    ck_assert_int_eq(sch_deployment_verify(d, key_of, key, &report), ERR_OK);
+    sch_deployment_free(d);
+    json_decref(json);
+}
+END_TEST
+
+START_TEST(test_signature_of_another_style_is_dropped)
+{
+    json_t *json = zos_example();
+    struct sch_report report = {0};
+    uint8_t seed[32];
+    struct sch_signer signer = {.twin_id = 8, .seed = seed, .style = SCH_STYLE_ZOS};
+    json_t *requirement = json_object_get(json, R);
+
+    seed_of(seed, 8);
+    ck_assert_int_eq(sch_deployment_sign(json, &signer, &report), ERR_OK);
+    ck_assert_uint_eq(json_array_size(json_object_get(requirement, "signatures")), 1);
+    signer.twin_id = 9;
+    ck_assert_int_eq(sch_deployment_sign(json, &signer, &report), ERR_OK);
+    ck_assert_uint_eq(json_array_size(json_object_get(requirement, "signatures")), 2);
+    signer.style = SCH_STYLE_NETWALL1;
+    ck_assert_int_eq(sch_deployment_sign(json, &signer, &report), ERR_OK);
+    ck_assert_uint_eq(json_array_size(json_object_get(requirement, "signatures")), 1);
+    json_decref(json);
+}
+END_TEST
+
+START_TEST(test_signature_of_zero_os_style_verifies)
+{
+    json_t *json = zos_example();
+    struct sch_report report = {0};
+    struct sch_deployment *d;
+    uint8_t seed[32], key[32];
+    struct sch_signer signer = {.seed = seed, .style = SCH_STYLE_ZOS};
+
+    json_object_set_new(json, "twin_id", json_integer(7));
+    json_object_del(json, R);
+    json_object_del(json_object_get(json_array_get(json_object_get(json, "workloads"), 0), "data"),
+                    "network");
+    seed_of(seed, 7);
+    ck_assert_int_eq(sch_deployment_sign(json, &signer, &report), ERR_OK);
+    ck_assert_msg(sch_deployment_from_json(&d, json, &report) == ERR_OK, "%s: %s", report.path,
+                  report.why);
+    ck_assert_int_eq(sch_deployment_verify(d, key_of, key, &report), ERR_OK);
+    sch_deployment_free(d);
+    json_object_set_new(json, "description", json_string("changed"));
+    ck_assert_int_eq(sch_deployment_from_json(&d, json, &report), ERR_OK);
+    ck_assert_int_eq(sch_deployment_verify(d, key_of, key, &report), ERR_INVALID);
+    ck_assert_int_eq(report.code, SCH_BAD_SIGNATURE);
+    sch_deployment_free(d);
+    json_decref(json);
+}
+END_TEST
+
+/* A requirement that cannot be completed. */
+static const char *const useless[] = {"[]", "'x'", "{'signatures':5}"};
+
+START_TEST(test_signature_needs_a_requirement_it_can_use)
+{
+    json_t *json = json_of(contract_text);
+    struct sch_report report = {0};
+    uint8_t seed[32];
+    struct sch_signer signer = {.seed = seed, .style = SCH_STYLE_NETWALL1};
+
+    seed_of(seed, 7);
+    json_object_set_new(json, R, json_of(useless[_i]));
+    ck_assert_int_eq(sch_deployment_sign(json, &signer, &report), ERR_INVALID);
+    ck_assert_int_eq(report.code, SCH_BAD_TYPE);
+    json_decref(json);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("schemas/signature");
+    TCase *tc = tcase_create("signature");
+
+    tcase_add_test(tc, test_signature_is_ed25519);
+    tcase_add_test(tc, test_signature_covers_its_context);
+    tcase_add_test(tc, test_signature_zos_hash_is_the_derived_example);
+    tcase_add_test(tc, test_signature_zos_hash_needs_types_of_zero_os);
+    tcase_add_loop_test(tc, test_signature_requests_and_weights, 0, COUNT(rules));
+    tcase_add_test(tc, test_signature_of_another_key_names_the_key_expected);
+    tcase_add_test(tc, test_signature_is_replaced_not_doubled);
+    tcase_add_test(tc, test_signature_fills_an_absent_requirement);
+    tcase_add_test(tc, test_signature_of_another_style_is_dropped);
+    tcase_add_test(tc, test_signature_of_zero_os_style_verifies);
+    tcase_add_loop_test(tc, test_signature_needs_a_requirement_it_can_use, 0, COUNT(useless));
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
