@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * INI reader. The text is copied once and cut into strings in place; sections and pairs are arrays
- * that point into it. Numbers, durations and sizes are read by the getters, near their messages.
+ * that point into it.
  */
 #include "bus/base/ini.h"
 
@@ -13,6 +13,7 @@
 
 #include "bus/base/err.h"
 #include "bus/base/file.h"
+#include "bus/base/quantity.h"
 
 struct pair {
     const char *key;
@@ -384,35 +385,17 @@ void ini_get_bool(struct ini *self, int section, const char *key, bool *out)
         bad_value(self, pair, "\"%.40s\" is neither yes nor no", pair->value);
 }
 
-/* Digits at the start of TEXT; *REST is what follows. ERR_INVALID: none; ERR_LIMIT: too many. */
-static int parse_digits(uint64_t *out, const char **rest, const char *text)
-{
-    uint64_t v = 0;
-
-    if (*text < '0' || *text > '9')
-        return ERR_INVALID;
-    for (; *text >= '0' && *text <= '9'; text++) {
-        if (__builtin_mul_overflow(v, 10u, &v) ||
-            __builtin_add_overflow(v, (uint64_t)(*text - '0'), &v))
-            return ERR_LIMIT;
-    }
-    *out = v;
-    *rest = text;
-    return ERR_OK;
-}
-
 void ini_get_u64(struct ini *self, int section, const char *key, uint64_t min, uint64_t max,
                  uint64_t *out)
 {
     struct pair *pair = last_pair(self, section, key);
-    const char *rest = "";
     uint64_t v = 0;
     int rc;
 
     if (pair == NULL)
         return;
-    rc = parse_digits(&v, &rest, pair->value);
-    if (rc == ERR_INVALID || *rest != '\0')
+    rc = quantity_parse_u64(&v, pair->value);
+    if (rc == ERR_INVALID)
         bad_value(self, pair, "\"%.40s\" is not a whole number", pair->value);
     else if (rc != ERR_OK || v < min || v > max)
         bad_value(self, pair, "\"%.40s\" is not between %llu and %llu", pair->value,
@@ -421,62 +404,25 @@ void ini_get_u64(struct ini *self, int section, const char *key, uint64_t min, u
         *out = v;
 }
 
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-static const struct unit durations[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {0},
-};
-
-static const struct unit sizes[] = {
-    {"", 1}, {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}, {0},
-};
-
-/* Digits and one of UNITS; a bare 0 needs none. */
-static int parse_unit(uint64_t *out, const char *text, const struct unit *units)
-{
-    const char *rest;
-    uint64_t v;
-    int rc = parse_digits(&v, &rest, text);
-
-    if (rc != ERR_OK)
-        return rc;
-    if (v == 0 && *rest == '\0') {
-        *out = 0;
-        return ERR_OK;
-    }
-    for (; units->name != NULL; units++) {
-        if (strcmp(rest, units->name) == 0)
-            return __builtin_mul_overflow(v, units->factor, out) ? ERR_LIMIT : ERR_OK;
-    }
-    return ERR_INVALID;
-}
-
 void ini_get_ms(struct ini *self, int section, const char *key, uint64_t *out)
 {
     struct pair *pair = last_pair(self, section, key);
-    uint64_t v;
+    int rc = pair != NULL ? quantity_parse_ms(out, pair->value) : ERR_OK;
 
-    if (pair == NULL)
-        return;
-    if (parse_unit(&v, pair->value, durations) == ERR_OK && v <= INI_MS_MAX)
-        *out = v;
-    else
+    if (rc == ERR_LIMIT)
+        bad_value(self, pair, "\"%.40s\" is longer than ten years", pair->value);
+    else if (rc != ERR_OK)
         bad_value(self, pair, "\"%.40s\" is not a duration (250ms 10s 5m 24h 7d)", pair->value);
 }
 
 void ini_get_size(struct ini *self, int section, const char *key, uint64_t *out)
 {
     struct pair *pair = last_pair(self, section, key);
-    uint64_t v;
+    int rc = pair != NULL ? quantity_parse_size(out, pair->value) : ERR_OK;
 
-    if (pair == NULL)
-        return;
-    if (parse_unit(&v, pair->value, sizes) == ERR_OK && v <= INI_SIZE_MAX)
-        *out = v;
-    else
+    if (rc == ERR_LIMIT)
+        bad_value(self, pair, "\"%.40s\" is more than 1024GiB", pair->value);
+    else if (rc != ERR_OK)
         bad_value(self, pair, "\"%.40s\" is not a size (bytes, 16KiB, 4MiB or 1GiB)", pair->value);
 }
 

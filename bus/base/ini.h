@@ -15,8 +15,6 @@
 #define INI_LINE_MAX 4096
 #define INI_FILE_MAX (4u << 20)
 #define INI_WHY_MAX 512
-#define INI_MS_MAX 315360000000u         /* longest duration: ten years of 365 days */
-#define INI_SIZE_MAX ((uint64_t)1 << 40) /* largest size: 1 TiB */
 
 struct ini; /* opaque: ini.c */
 
@@ -56,9 +54,9 @@ void ini_get_bool(struct ini *self, int section, const char *key, bool *out);
 /* Decimal, MIN..MAX. */
 void ini_get_u64(struct ini *self, int section, const char *key, uint64_t min, uint64_t max,
                  uint64_t *out);
-/* Duration 250ms 10s 5m 24h 7d (or a bare 0), at most INI_MS_MAX, as ms. */
+/* Duration 250ms 10s 5m 24h 7d (or a bare 0), as quantity.h reads it. */
 void ini_get_ms(struct ini *self, int section, const char *key, uint64_t *out);
-/* Size 16KiB 4MiB 1GiB or plain bytes, at most INI_SIZE_MAX, as bytes. */
+/* Size 16KiB 4MiB 1GiB or plain bytes, as quantity.h reads it. */
 void ini_get_size(struct ini *self, int section, const char *key, uint64_t *out);
 /*
  * List: repeated keys and comma-separated items, trimmed, empty ones dropped, in order. *OUT is an

@@ -7,6 +7,7 @@
 
 #include "bus/base/err.h"
 #include "bus/base/ini.h"
+#include "bus/base/quantity.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,9 +24,9 @@ static void ask(struct ini *ini, int section, const char *key)
     ini_get_u64(ini, section, key, 5, 1000, &number);
     assert(number >= 5 && number <= 1000);
     ini_get_ms(ini, section, key, &number);
-    assert(number <= INI_MS_MAX);
+    assert(number <= QUANTITY_MS_MAX);
     ini_get_size(ini, section, key, &number);
-    assert(number <= INI_SIZE_MAX);
+    assert(number <= QUANTITY_SIZE_MAX);
     if (ini_get_list(ini, section, key, &items, &count))
         assert(text != NULL);
     for (size_t i = 0; i < count; i++)
