@@ -50,6 +50,8 @@ void gw_provision_start(struct gw_provisioner *self);
  * entry leaves service at once and gives its name and port back.
  */
 void gw_provision_apply(struct gw_provisioner *self, struct gw_entry *entry);
+/* The config changed: judge ENTRY again, as if it had just come. */
+void gw_provision_refresh(struct gw_provisioner *self, struct gw_entry *entry);
 /* Take ENTRY out of service; it may then be removed from the store. on_state does not run. */
 void gw_provision_drop(struct gw_provisioner *self, struct gw_entry *entry);
 
