@@ -38,8 +38,10 @@ struct bus_intake_config {
 /* Returns 0, ERR_INVALID or ERR_NOMEM. on_command never runs inside, and may free the intake. */
 int bus_intake_new(struct bus_intake **out, const struct bus_intake_config *cfg);
 /*
- * Take no more commands; those under way can be answered. ON_IDLE (may be NULL) runs once when all
- * are and their results left, or the bus is down; never inside.
+ * Take no more commands; those under way can be answered, and one that the server hands out at this
+ * moment goes back to its list. ON_IDLE (may be NULL) runs once, never inside, when all are
+ * answered and the results left, or the bus is down. Without it, freeing may lose a command just
+ * popped.
  */
 void bus_intake_drain(struct bus_intake *self, void (*on_idle)(void *arg));
 /* Commands under way stay with their owner; their answers go nowhere. NULL is fine. */
@@ -52,12 +54,12 @@ bool bus_command_is_operator(const struct bus_command *self);
 /* Say "taken": pushes result:<id>:flag. Once the id is known; ERR_INVALID unless bus_id_check. */
 int bus_command_take(struct bus_command *self, const char *id);
 /*
- * Ask whether result:<id> exists (then the id is used up: DUPILICATE_ID). ON_KNOWN runs once, never
- * inside; RC 0, or the link's error (then USED is false). Not after answer or drop.
+ * Ask whether result:<id> exists (then the id is used up: DUPILICATE_ID). Returns 0 and ON_KNOWN
+ * runs once, never inside, unless the command ended before; RC is 0 or an error of bus_reply_fn.
+ * Or ERR_AGAIN (bus down), ERR_INVALID, ERR_LIMIT, ERR_NOMEM. One question at a time.
  */
-int bus_command_check_id(struct bus_command *self, const char *id,
-                         void (*on_known)(void *arg, struct bus_command *command, int rc,
-                                          bool used),
+typedef void bus_id_known_fn(void *arg, struct bus_command *command, int rc, bool used);
+int bus_command_check_id(struct bus_command *self, const char *id, bus_id_known_fn *on_known,
                          void *arg);
 /*
  * Push RESULT (LEN bytes of JSON) to result:<id> and let it and the flag list expire after 300 s;

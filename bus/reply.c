@@ -130,6 +130,43 @@ void bus_value_free(struct bus_value *value)
     free(value);
 }
 
+/* Copy SOURCE to the zeroed TO; what was made so far hangs in TO when it fails. */
+static int copy_to(struct bus_value *to, const struct bus_value *source)
+{
+    int rc = ERR_OK;
+
+    to->type = source->type;
+    to->number = source->number;
+    if (source->text != NULL) {
+        char *text = malloc(source->len + 1);
+
+        if (text == NULL)
+            return ERR_NOMEM;
+        memcpy(text, source->text, source->len + 1);
+        to->text = text;
+        to->len = source->len;
+    }
+    if (source->count > 0) {
+        to->items = calloc(source->count, sizeof(*to->items));
+        if (to->items == NULL)
+            return ERR_NOMEM;
+        to->count = source->count;
+    }
+    for (size_t i = 0; i < source->count && rc == ERR_OK; i++)
+        rc = copy_to(&to->items[i], &source->items[i]);
+    return rc;
+}
+
+struct bus_value *bus_value_copy(const struct bus_value *value)
+{
+    struct bus_value *copy = calloc(1, sizeof(*copy));
+
+    if (copy == NULL || copy_to(copy, value) == ERR_OK)
+        return copy;
+    bus_value_free(copy);
+    return NULL;
+}
+
 static void free_object(void *object)
 {
     bus_value_free(object);

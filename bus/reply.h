@@ -25,5 +25,7 @@ int bus_parser_next(struct bus_parser *self, struct bus_value **out);
 const char *bus_parser_why(const struct bus_parser *self);
 
 void bus_value_free(struct bus_value *value); /* NULL is fine */
+/* A deep copy for who keeps a reply; NULL when there is no memory. */
+struct bus_value *bus_value_copy(const struct bus_value *value);
 
 #endif

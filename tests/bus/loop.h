@@ -20,6 +20,16 @@
         ck_assert_msg(!late_, "waited too long for: %s", #cond);                                   \
     } while (0)
 
+/* The same for conditions that ask the server: looked at every few milliseconds. */
+#define LOOP_POLL(loop, cond)                                                                      \
+    do {                                                                                           \
+        int turns_ = 0;                                                                            \
+        while (!(cond)) {                                                                          \
+            ck_assert_msg(turns_++ < 2000, "waited too long for: %s", #cond);                      \
+            loop_run_ms(loop, 5);                                                                  \
+        }                                                                                          \
+    } while (0)
+
 void loop_late(struct ev_loop *loop, ev_timer *w, int revents);
 /* Run for MS, to see that something does not happen. */
 void loop_run_ms(struct ev_loop *loop, int ms);

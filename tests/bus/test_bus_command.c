@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands over lists: the intake against redis-server, and the client against the intake. */
+#include "bus/command.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/clock.h"
+#include "bus/base/err.h"
+#include "tests/bus/world.h"
+#include "tests/support/suite.h"
+
+#define HELD_MAX 128
+
+static struct world w;
+static struct bus_intake *intake;
+static struct bus_command *held[HELD_MAX];
+static int taken, idles;
+static bool free_in_callback;
+static char last_payload[256];
+
+static void on_command(void *arg, struct bus_command *command)
+{
+    size_t len;
+
+    (void)arg;
+    ck_assert_int_lt(taken, HELD_MAX);
+    held[taken++] = command;
+    strncpy(last_payload, bus_command_payload(command, &len), sizeof(last_payload) - 1);
+    if (free_in_callback) {
+        bus_intake_free(intake);
+        intake = NULL;
+    }
+}
+
+static void on_idle(void *arg)
+{
+    (void)arg;
+    idles++;
+}
+
+static void open_intake(const char *prefix, unsigned under_way)
+{
+    struct bus_intake_config cfg = {.loop = w.loop,
+                                    .url = &w.url,
+                                    .prefix = prefix,
+                                    .under_way = under_way,
+                                    .on_command = on_command};
+
+    ck_assert_int_eq(bus_intake_new(&intake, &cfg), ERR_OK);
+}
+
+static void set_up(void)
+{
+    world_open(&w, NULL);
+    taken = idles = 0;
+    free_in_callback = false;
+}
+
+static void tear_down(void)
+{
+    bus_intake_free(intake);
+    intake = NULL;
+    world_close(&w);
+}
+
+START_TEST(test_command_is_taken_flagged_and_answered)
+{
+    char key[BUS_KEY_CAP];
+
+    open_intake("p:", 0);
+    world_do(&w, "RPUSH", "p:core:default", "{\"id\":\"d1\"}", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    ck_assert_str_eq(last_payload, "{\"id\":\"d1\"}");
+    ck_assert(!bus_command_is_operator(held[0]));
+    ck_assert_int_eq(bus_command_take(held[0], "d1"), ERR_OK);
+    LOOP_POLL(w.loop, strcmp(world_do(&w, "EXISTS", "p:result:d1:flag", NULL), "1") == 0);
+    ck_assert_str_eq(world_do(&w, "LRANGE", "p:result:d1:flag", "0", "-1", NULL), "");
+    ck_assert_int_eq(bus_command_answer(held[0], "d1", "{}", 2), ERR_OK);
+    LOOP_POLL(w.loop, strcmp(world_do(&w, "LLEN", "p:result:d1", NULL), "1") == 0);
+    ck_assert_str_eq(
+        world_do(&w, "BRPOPLPUSH", bus_key_result(key, "p:", "d1"), "p:result:d1", "5", NULL),
+        "{}");
+    ck_assert_int_gt(atoi(world_do(&w, "TTL", "p:result:d1", NULL)), 290);
+    ck_assert_int_gt(atoi(world_do(&w, "TTL", "p:result:d1:flag", NULL)), 290);
+}
+END_TEST
+
+START_TEST(test_command_operator_list_is_told_apart)
+{
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:operator", "x", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    ck_assert(bus_command_is_operator(held[0]));
+    bus_command_drop(held[0]);
+}
+END_TEST
+
+START_TEST(test_command_waits_in_its_list_while_the_agent_is_away)
+{
+    for (int i = 0; i < 5; i++)
+        world_do(&w, "RPUSH", "core:default", "{}", NULL);
+    open_intake("", 0);
+    LOOP_UNTIL(w.loop, taken == 5);
+    for (int i = 0; i < 5; i++)
+        bus_command_drop(held[i]);
+}
+END_TEST
+
+START_TEST(test_command_intake_pauses_at_its_cap)
+{
+    for (int i = 0; i < 5; i++)
+        world_do(&w, "RPUSH", "core:default", "{}", NULL);
+    open_intake("", 2);
+    LOOP_UNTIL(w.loop, taken == 2);
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_eq(taken, 2);
+    ck_assert_str_eq(world_do(&w, "LLEN", "core:default", NULL), "3");
+    bus_command_drop(held[0]);
+    LOOP_UNTIL(w.loop, taken == 3);
+    bus_command_drop(held[1]);
+    bus_command_drop(held[2]);
+    LOOP_UNTIL(w.loop, taken == 5);
+    bus_command_drop(held[3]);
+    bus_command_drop(held[4]);
+}
+END_TEST
+
+static bool known_used;
+static int known_rc, known_calls;
+
+static void on_known(void *arg, struct bus_command *command, int rc, bool used)
+{
+    (void)arg;
+    (void)command;
+    known_calls++;
+    known_rc = rc;
+    known_used = used;
+}
+
+START_TEST(test_command_knows_used_ids)
+{
+    known_calls = 0;
+    world_do(&w, "RPUSH", "result:old", "{}", NULL);
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "{}", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    ck_assert_int_eq(bus_command_check_id(held[0], "a b", on_known, NULL), ERR_INVALID);
+    ck_assert_int_eq(bus_command_check_id(held[0], "old", on_known, NULL), ERR_OK);
+    ck_assert_int_eq(known_calls, 0);
+    LOOP_UNTIL(w.loop, known_calls == 1);
+    ck_assert(known_used);
+    ck_assert_int_eq(bus_command_check_id(held[0], "new", on_known, NULL), ERR_OK);
+    LOOP_UNTIL(w.loop, known_calls == 2);
+    ck_assert(!known_used);
+    ck_assert_int_eq(bus_command_check_id(held[0], "new", on_known, NULL), ERR_OK);
+    bus_command_drop(held[0]); /* the answer is not wanted any more */
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_eq(known_calls, 2);
+}
+END_TEST
+
+START_TEST(test_command_bad_ids_are_never_keys)
+{
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "{}", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    ck_assert_int_eq(bus_command_take(held[0], "x:flag"), ERR_INVALID);
+    ck_assert_int_eq(bus_command_answer(held[0], "", "{}", 2), ERR_INVALID);
+    loop_run_ms(w.loop, 20);
+    ck_assert_str_eq(world_do(&w, "KEYS", "*", NULL), "");
+}
+END_TEST
+
+START_TEST(test_command_result_waits_for_the_bus)
+{
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "{}", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    redis_server_kill(w.redis);
+    LOOP_UNTIL(w.loop, !bus_link_is_up(w.link));
+    loop_run_ms(w.loop, 20);
+    ck_assert_int_eq(bus_command_answer(held[0], "late", "{}", 2), ERR_OK);
+    redis_server_restart(w.redis);
+    LOOP_POLL(w.loop, strcmp(world_do(&w, "LLEN", "result:late", NULL), "1") == 0);
+    world_do(&w, "RPUSH", "core:default", "again", NULL); /* and taking goes on */
+    LOOP_UNTIL(w.loop, taken == 2);
+    bus_command_drop(held[1]);
+}
+END_TEST
+
+START_TEST(test_command_result_waits_for_a_full_server)
+{
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "{}", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    world_do(&w, "CONFIG", "SET", "maxmemory", "1", NULL);
+    ck_assert_int_eq(bus_command_answer(held[0], "d", "{}", 2), ERR_OK);
+    loop_run_ms(w.loop, 100);
+    ck_assert_str_eq(world_do(&w, "EXISTS", "result:d", NULL), "0");
+    world_do(&w, "CONFIG", "SET", "maxmemory", "0", NULL);
+    LOOP_POLL(w.loop, strcmp(world_do(&w, "EXISTS", "result:d", NULL), "1") == 0);
+}
+END_TEST
+
+START_TEST(test_command_too_large_is_dropped)
+{
+    char *big = malloc(BUS_COMMAND_MAX + 2);
+
+    memset(big, 'x', BUS_COMMAND_MAX + 1);
+    big[BUS_COMMAND_MAX + 1] = '\0';
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", big, big + 1, NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    free(big);
+    loop_run_ms(w.loop, 20);
+    ck_assert_int_eq(taken, 1);
+    bus_command_drop(held[0]);
+}
+END_TEST
+
+START_TEST(test_command_drain_loses_nothing)
+{
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "one", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    world_do(&w, "PING", NULL);
+    bus_intake_drain(intake, on_idle);
+    world_do(&w, "RPUSH", "core:default", "two", NULL); /* stays, or goes back */
+    ck_assert_int_eq(idles, 0);
+    ck_assert_int_eq(bus_command_answer(held[0], "d", "{}", 2), ERR_OK);
+    LOOP_UNTIL(w.loop, idles == 1);
+    ck_assert_int_eq(taken, 1);
+    ck_assert_str_eq(world_do(&w, "LRANGE", "core:default", "0", "-1", NULL), "two");
+    ck_assert_str_eq(world_do(&w, "LLEN", "result:d", NULL), "1");
+    loop_run_ms(w.loop, 20);
+    ck_assert_int_eq(idles, 1);
+}
+END_TEST
+
+START_TEST(test_command_drain_of_an_idle_intake_is_quick)
+{
+    uint64_t start;
+
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "x", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    bus_command_drop(held[0]);
+    loop_run_ms(w.loop, 20); /* the next pop is under way */
+    start = clock_mono_ms();
+    bus_intake_drain(intake, on_idle);
+    LOOP_UNTIL(w.loop, idles == 1);
+    ck_assert_uint_lt(clock_mono_ms() - start, 2000);
+}
+END_TEST
+
+START_TEST(test_command_survives_the_intake)
+{
+    free_in_callback = _i == 0;
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "x", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    bus_intake_free(intake);
+    intake = NULL;
+    ck_assert_int_eq(bus_command_take(held[0], "d"), ERR_CANCELLED);
+    ck_assert_int_eq(bus_command_answer(held[0], "d", "{}", 2), ERR_CANCELLED);
+}
+END_TEST
+
+START_TEST(test_command_wrong_type_of_list_is_survived)
+{
+    world_do(&w, "SET", "core:default", "x", NULL);
+    open_intake("", 0);
+    loop_run_ms(w.loop, 50);
+    world_do(&w, "DEL", "core:default", NULL);
+    world_do(&w, "RPUSH", "core:default", "x", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    bus_command_drop(held[0]);
+}
+END_TEST
+
+/* --- the client; it blocks, so it runs in a thread beside the intake's loop --- */
+
+struct client {
+    pthread_t thread;
+    struct bus_ask ask;
+    int rc;
+    char *result;
+    size_t len;
+    char why[BUS_WHY_MAX];
+    volatile bool done;
+};
+
+static void *client_main(void *arg)
+{
+    struct client *self = arg;
+
+    self->rc = bus_ask(&self->result, &self->len, &self->ask, self->why);
+    self->done = true;
+    return NULL;
+}
+
+static void client_start(struct client *self, const char *id, uint32_t timeout_ms)
+{
+    self->ask = (struct bus_ask){.url = &w.url,
+                                 .prefix = "",
+                                 .id = id,
+                                 .payload = "hello",
+                                 .len = 5,
+                                 .timeout_ms = timeout_ms};
+    ck_assert_int_eq(pthread_create(&self->thread, NULL, client_main, self), 0);
+}
+
+static void client_end(struct client *self)
+{
+    while (!self->done)
+        loop_run_ms(w.loop, 5);
+    pthread_join(self->thread, NULL);
+}
+
+START_TEST(test_ask_gets_its_result)
+{
+    struct client client = {0};
+
+    open_intake("", 0);
+    client_start(&client, "d1", 5000);
+    LOOP_UNTIL(w.loop, taken == 1);
+    ck_assert_str_eq(last_payload, "hello");
+    ck_assert_int_eq(bus_command_take(held[0], "d1"), ERR_OK);
+    ck_assert_int_eq(bus_command_answer(held[0], "d1", "{\"ok\":1}", 8), ERR_OK);
+    client_end(&client);
+    ck_assert_int_eq(client.rc, ERR_OK);
+    ck_assert_str_eq(client.result, "{\"ok\":1}");
+    ck_assert_uint_eq(client.len, 8);
+    free(client.result);
+}
+END_TEST
+
+START_TEST(test_ask_waits_through_a_restart)
+{
+    struct client client = {0};
+
+    open_intake("", 0);
+    client_start(&client, "d1", 8000);
+    LOOP_UNTIL(w.loop, taken == 1);
+    redis_server_restart(w.redis);
+    ck_assert_int_eq(bus_command_answer(held[0], "d1", "{}", 2), ERR_OK);
+    client_end(&client);
+    ck_assert_msg(client.rc == ERR_OK, "%s", client.why);
+    free(client.result);
+}
+END_TEST
+
+START_TEST(test_ask_says_why_it_got_nothing)
+{
+    struct client client = {0};
+
+    if (_i == 1)
+        open_intake("", 0);
+    client_start(&client, "d1", 300);
+    if (_i == 1) {
+        LOOP_UNTIL(w.loop, taken == 1);
+        ck_assert_int_eq(bus_command_take(held[0], "d1"), ERR_OK);
+    }
+    client_end(&client);
+    ck_assert_int_eq(client.rc, ERR_TIMEOUT);
+    ck_assert_ptr_nonnull(strstr(client.why, _i == 1 ? "not answered" : "nobody took"));
+    if (_i == 1)
+        bus_command_drop(held[0]);
+}
+END_TEST
+
+START_TEST(test_ask_without_a_bus)
+{
+    struct client client = {0};
+
+    redis_server_kill(w.redis);
+    client_start(&client, "d1", 3000);
+    client_end(&client);
+    ck_assert_int_eq(client.rc, ERR_EOF);
+    ck_assert_str_ne(client.why, "");
+}
+END_TEST
+
+START_TEST(test_ask_without_rights)
+{
+    struct client client = {0};
+    char why[BUS_WHY_MAX];
+
+    world_do(&w, "ACL", "SETUSER", "tenant", "on", ">pw", "resetkeys", "-@all", "+ping",
+             "(~core:default +rpush)", "(~result:* +brpoplpush)", NULL);
+    strcpy(w.url.user, "tenant");
+    strcpy(w.url.password, _i == 2 ? "wrong" : "pw");
+    client.ask.to_operator = false;
+    if (_i == 0) { /* what a tenant may do is enough */
+        open_intake("", 0);
+        bus_intake_free(intake);
+        w.url.user[0] = w.url.password[0] = '\0';
+        open_intake("", 0);
+        strcpy(w.url.user, "tenant");
+        strcpy(w.url.password, "pw");
+        client_start(&client, "d1", 5000);
+        LOOP_UNTIL(w.loop, taken == 1);
+        ck_assert_int_eq(bus_command_answer(held[0], "d1", "{}", 2), ERR_OK);
+        client_end(&client);
+        ck_assert_msg(client.rc == ERR_OK, "%s", client.why);
+        free(client.result);
+        return;
+    }
+    struct bus_ask ask = {.url = &w.url,
+                          .prefix = "",
+                          .to_operator = true,
+                          .id = "d1",
+                          .payload = "x",
+                          .len = 1,
+                          .timeout_ms = 2000};
+    ck_assert_int_eq(bus_ask(&client.result, &client.len, &ask, why),
+                     _i == 1 ? ERR_REFUSED : ERR_AUTH);
+    ck_assert_ptr_nonnull(strstr(why, _i == 1 ? "NOPERM" : "WRONGPASS"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bus/command");
+    TCase *tc = tcase_create("intake"), *ask = tcase_create("ask");
+
+    tcase_set_timeout(tc, 30);
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, test_command_is_taken_flagged_and_answered);
+    tcase_add_test(tc, test_command_operator_list_is_told_apart);
+    tcase_add_test(tc, test_command_waits_in_its_list_while_the_agent_is_away);
+    tcase_add_test(tc, test_command_intake_pauses_at_its_cap);
+    tcase_add_test(tc, test_command_knows_used_ids);
+    tcase_add_test(tc, test_command_bad_ids_are_never_keys);
+    tcase_add_test(tc, test_command_result_waits_for_the_bus);
+    tcase_add_test(tc, test_command_result_waits_for_a_full_server);
+    tcase_add_test(tc, test_command_too_large_is_dropped);
+    tcase_add_test(tc, test_command_drain_loses_nothing);
+    tcase_add_test(tc, test_command_drain_of_an_idle_intake_is_quick);
+    tcase_add_loop_test(tc, test_command_survives_the_intake, 0, 2);
+    tcase_add_test(tc, test_command_wrong_type_of_list_is_survived);
+    suite_add_tcase(suite, tc);
+    tcase_set_timeout(ask, 30);
+    tcase_add_checked_fixture(ask, set_up, tear_down);
+    tcase_add_test(ask, test_ask_gets_its_result);
+    tcase_add_test(ask, test_ask_waits_through_a_restart);
+    tcase_add_loop_test(ask, test_ask_says_why_it_got_nothing, 0, 2);
+    tcase_add_test(ask, test_ask_without_a_bus);
+    tcase_add_loop_test(ask, test_ask_without_rights, 0, 3);
+    suite_add_tcase(suite, ask);
+    return run_suite(suite);
+}
