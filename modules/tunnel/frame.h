@@ -22,6 +22,7 @@
 #define TUN_WHY_MAX 255 /* text beside a code */
 #define TUN_URL_MAX 400
 #define TUN_SESSION_ID_LEN 16
+#define TUN_FLAG_MORE 0x01 /* EXPOSURES, RESUME: the list goes on in the next frame */
 
 enum tun_frame_type {
     TUN_FRAME_ACCEPT = 0x01,
@@ -137,6 +138,9 @@ struct tun_window {
 
 /* Name of a code for logs: "no_service". Unknown numbers are "unknown". */
 const char *tun_code_name(enum tun_code code);
+
+/* Copy WHY (NULL = none) into NOTICE: cut to fit, what is not printable becomes '?'. */
+void tun_frame_set_why(struct tun_notice *notice, const char *why);
 
 /* Encoders append the header and the payload; what does not fit or is out of range sets o->bad. */
 void tun_frame_put_header(struct out *o, const struct tun_frame *frame);

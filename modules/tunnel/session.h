@@ -26,6 +26,8 @@ struct tun_session; /* opaque: session_impl.h */
 #define TUN_STREAM_WINDOW (256u << 10)
 #define TUN_STREAM_WINDOW_MAX (4u << 20)
 #define TUN_SESSION_WINDOW (16u << 20)
+#define TUN_STREAM_WINDOW_MIN (4u << 10)
+#define TUN_SESSION_WINDOW_MIN (64u << 10)
 #define TUN_STREAMS_MAX 10000
 #define TUN_PING_MS 15000     /* idle link */
 #define TUN_PING_BUSY_MS 2000 /* silence while streams are open */

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chunks of three sizes on free lists, and queues that link them. */
+#include "modules/tunnel/queue.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+
+#define FREE_BYTES_MAX (512u << 10) /* a session keeps at most so much for reuse */
+
+static const uint32_t grade_size[TUN_CHUNK_GRADES] = {4u << 10, 16u << 10, TUN_CHUNK_MAX};
+
+struct tun_chunk {
+    struct tun_chunk *next;
+    uint32_t grade;
+    uint32_t head; /* first unread byte */
+    uint32_t tail; /* where the next byte goes */
+    uint8_t data[];
+};
+
+static struct tun_chunk *lend(struct tun_pool *pool, size_t want)
+{
+    uint32_t grade = 0;
+    struct tun_chunk *chunk;
+
+    while (grade + 1 < TUN_CHUNK_GRADES && grade_size[grade] < want)
+        grade++;
+    chunk = pool->free[grade];
+    if (chunk != NULL) {
+        pool->free[grade] = chunk->next;
+        pool->free_bytes -= grade_size[grade];
+    } else {
+        chunk = malloc(sizeof(*chunk) + grade_size[grade]);
+        if (chunk == NULL)
+            return NULL;
+    }
+    pool->used_bytes += grade_size[grade];
+    chunk->next = NULL;
+    chunk->grade = grade;
+    chunk->head = chunk->tail = 0;
+    return chunk;
+}
+
+static void give_back(struct tun_pool *pool, struct tun_chunk *chunk)
+{
+    uint32_t size = grade_size[chunk->grade];
+
+    pool->used_bytes -= size;
+    if (pool->free_bytes + size > FREE_BYTES_MAX) {
+        free(chunk);
+        return;
+    }
+    chunk->next = pool->free[chunk->grade];
+    pool->free[chunk->grade] = chunk;
+    pool->free_bytes += size;
+}
+
+void tun_pool_trim(struct tun_pool *self)
+{
+    for (size_t i = 0; i < TUN_CHUNK_GRADES; i++) {
+        while (self->free[i] != NULL) {
+            struct tun_chunk *chunk = self->free[i];
+
+            self->free[i] = chunk->next;
+            free(chunk);
+        }
+    }
+    self->free_bytes = 0;
+}
+
+void tun_pool_release(struct tun_pool *self, struct tun_chunk **retired)
+{
+    while (*retired != NULL) {
+        struct tun_chunk *chunk = *retired;
+
+        *retired = chunk->next;
+        give_back(self, chunk);
+    }
+}
+
+static size_t room_in(const struct tun_chunk *chunk)
+{
+    return grade_size[chunk->grade] - chunk->tail;
+}
+
+uint8_t *tun_queue_reserve(struct tun_queue *self, struct tun_pool *pool, size_t min, size_t want,
+                           size_t *room)
+{
+    struct tun_chunk *chunk = self->last;
+
+    if (want < min)
+        want = min;
+    if (want > TUN_CHUNK_MAX)
+        want = TUN_CHUNK_MAX;
+    /* The rest of the last chunk will do if it is not much less than what is wanted. */
+    if (chunk == NULL || room_in(chunk) < min || room_in(chunk) < want / 4) {
+        chunk = lend(pool, want);
+        if (chunk == NULL) {
+            *room = 0;
+            return NULL;
+        }
+        if (self->last != NULL)
+            self->last->next = chunk;
+        else
+            self->first = chunk;
+        self->last = chunk;
+    }
+    *room = room_in(chunk);
+    return chunk->data + chunk->tail;
+}
+
+static void drop_empty_last(struct tun_queue *self, struct tun_pool *pool)
+{
+    struct tun_chunk *last = self->last, *before = self->first;
+
+    if (last == NULL || last->head != last->tail)
+        return;
+    if (before == last) {
+        self->first = self->last = NULL;
+    } else {
+        while (before->next != last)
+            before = before->next;
+        before->next = NULL;
+        self->last = before;
+    }
+    give_back(pool, last);
+}
+
+void tun_queue_commit(struct tun_queue *self, struct tun_pool *pool, size_t n)
+{
+    if (n == 0) {
+        drop_empty_last(self, pool);
+        return;
+    }
+    assert(self->last != NULL && n <= room_in(self->last));
+    self->last->tail += (uint32_t)n;
+    self->len += n;
+}
+
+/* Chunks for what does not fit into the last one. False when memory is out; nothing is linked. */
+static bool lend_list(struct tun_pool *pool, size_t need, struct tun_chunk **out)
+{
+    struct tun_chunk **end = out;
+
+    *out = NULL;
+    while (need > 0) {
+        struct tun_chunk *chunk = lend(pool, need);
+
+        if (chunk == NULL) {
+            tun_pool_release(pool, out);
+            return false;
+        }
+        *end = chunk;
+        end = &chunk->next;
+        need -= room_in(chunk) < need ? room_in(chunk) : need;
+    }
+    return true;
+}
+
+int tun_queue_append(struct tun_queue *self, struct tun_pool *pool, const uint8_t *data, size_t len)
+{
+    size_t fits = self->last != NULL ? room_in(self->last) : 0;
+    struct tun_chunk *more, *at;
+
+    if (!lend_list(pool, len > fits ? len - fits : 0, &more))
+        return ERR_NOMEM;
+    at = self->last != NULL ? self->last : more;
+    if (self->last != NULL)
+        self->last->next = more;
+    else
+        self->first = more;
+    while (len > 0) {
+        size_t n = room_in(at) < len ? room_in(at) : len;
+
+        memcpy(at->data + at->tail, data, n);
+        at->tail += (uint32_t)n;
+        data += n;
+        len -= n;
+        self->len += n;
+        self->last = at;
+        at = at->next;
+    }
+    return ERR_OK;
+}
+
+const uint8_t *tun_queue_peek(const struct tun_queue *self, size_t *len)
+{
+    if (self->len == 0) {
+        *len = 0;
+        return NULL;
+    }
+    *len = self->first->tail - self->first->head;
+    return self->first->data + self->first->head;
+}
+
+size_t tun_queue_pieces(const struct tun_queue *self, size_t n, struct tun_piece *pieces,
+                        size_t max, size_t *covered)
+{
+    const struct tun_chunk *chunk = self->first;
+    size_t count = 0;
+
+    *covered = 0;
+    while (count < max && *covered < n) {
+        size_t len = chunk->tail - chunk->head;
+
+        if (len > n - *covered)
+            len = n - *covered;
+        pieces[count++] = (struct tun_piece){chunk->data + chunk->head, len};
+        *covered += len;
+        chunk = chunk->next;
+    }
+    return count;
+}
+
+void tun_queue_consume(struct tun_queue *self, struct tun_pool *pool, size_t n,
+                       struct tun_chunk **retired)
+{
+    assert(n <= self->len);
+    self->len -= n;
+    while (n > 0) {
+        struct tun_chunk *chunk = self->first;
+        size_t len = chunk->tail - chunk->head;
+
+        if (n < len) {
+            chunk->head += (uint32_t)n;
+            return;
+        }
+        n -= len;
+        self->first = chunk->next;
+        if (self->first == NULL)
+            self->last = NULL;
+        if (retired != NULL) {
+            chunk->next = *retired;
+            *retired = chunk;
+        } else {
+            give_back(pool, chunk);
+        }
+    }
+}
+
+void tun_queue_shrink(struct tun_queue *self, struct tun_pool *pool)
+{
+    struct tun_chunk *big = self->first, *small;
+
+    if (big == NULL || big != self->last || big->grade == 0 || self->len > grade_size[0])
+        return;
+    small = lend(pool, self->len);
+    if (small == NULL)
+        return; /* it was only to save memory */
+    memcpy(small->data, big->data + big->head, self->len);
+    small->tail = (uint32_t)self->len;
+    self->first = self->last = small;
+    give_back(pool, big);
+}
+
+void tun_queue_clear(struct tun_queue *self, struct tun_pool *pool)
+{
+    while (self->first != NULL) {
+        struct tun_chunk *chunk = self->first;
+
+        self->first = chunk->next;
+        give_back(pool, chunk);
+    }
+    self->last = NULL;
+    self->len = 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Byte queues made of chunks that a pool lends and takes back: no allocation per frame, and no
+ * memory held by a stream that has nothing to send or to read. Private to modules/tunnel.
+ */
+#ifndef MODULES_TUNNEL_QUEUE_H
+#define MODULES_TUNNEL_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "modules/tunnel/cipher.h"
+
+#define TUN_CHUNK_GRADES 3 /* 4, 16 and 64 KiB */
+#define TUN_CHUNK_MAX (64u << 10)
+
+struct tun_chunk; /* opaque: queue.c */
+
+/* Chunks that are free, for one session. All-zero is an empty pool. */
+struct tun_pool {
+    struct tun_chunk *free[TUN_CHUNK_GRADES];
+    size_t free_bytes; /* kept for reuse; bounded */
+    size_t used_bytes; /* lent to queues */
+};
+
+/* Bytes in order. All-zero is an empty queue. */
+struct tun_queue {
+    struct tun_chunk *first, *last;
+    size_t len;
+};
+
+/* Give the memory that nobody uses back to the system; every queue may live on. */
+void tun_pool_trim(struct tun_pool *self);
+
+/*
+ * Place for bytes at the end, in one piece: at least MIN of them (<= TUN_CHUNK_MAX), room for WANT
+ * when that is possible; *ROOM tells. NULL when memory is out. One commit must follow before
+ * anything else is done with the queue.
+ */
+uint8_t *tun_queue_reserve(struct tun_queue *self, struct tun_pool *pool, size_t min, size_t want,
+                           size_t *room);
+/* N bytes were written there; with 0 no memory stays behind. */
+void tun_queue_commit(struct tun_queue *self, struct tun_pool *pool, size_t n);
+/* Copy all LEN bytes in, over as many chunks as it takes. Returns 0 or ERR_NOMEM (and none are in).
+ */
+int tun_queue_append(struct tun_queue *self, struct tun_pool *pool, const uint8_t *data,
+                     size_t len);
+/* The first piece; NULL and 0 when empty. */
+const uint8_t *tun_queue_peek(const struct tun_queue *self, size_t *len);
+/*
+ * The first N bytes (N <= len) as pieces, without copying; at most MAX of them. Returns how many
+ * pieces; *COVERED tells how many bytes they hold.
+ */
+size_t tun_queue_pieces(const struct tun_queue *self, size_t n, struct tun_piece *pieces,
+                        size_t max, size_t *covered);
+/*
+ * Drop the first N bytes. With RETIRED, chunks that became empty are put there instead of into the
+ * pool, so that pieces taken before stay valid until tun_pool_release.
+ */
+void tun_queue_consume(struct tun_queue *self, struct tun_pool *pool, size_t n,
+                       struct tun_chunk **retired);
+/* Chunks retired by consume go back to the pool; *RETIRED is NULL afterwards. */
+void tun_pool_release(struct tun_pool *self, struct tun_chunk **retired);
+/*
+ * A big chunk that holds little is exchanged for a small one, so that slow readers pin no more than
+ * they wait for. Peeked pointers are invalid afterwards.
+ */
+void tun_queue_shrink(struct tun_queue *self, struct tun_pool *pool);
+/* Drop everything. */
+void tun_queue_clear(struct tun_queue *self, struct tun_pool *pool);
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is sent: control frames, then WINDOWs, then the streams' bytes in deficit round robin,
+ * gathered as pieces and sealed from where they lie into as few records as possible.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "modules/tunnel/session_impl.h"
+
+#define PIECES_MAX 128
+#define SCRATCH_LEN (PIECES_MAX * 24u) /* headers of DATA, whole WINDOWs and FINs */
+#define QUANTUM (16 << 10)             /* bytes a stream may send per round */
+#define SCRAP 512u                     /* no DATA is cut shorter to fill a record's end */
+#define FIN_LEN 16u
+#define WINDOW_LEN 24u
+
+/* One record in the making. */
+struct parcel {
+    struct tun_piece pieces[PIECES_MAX];
+    size_t count;
+    size_t len;                /* bytes in pieces */
+    size_t cap;                /* most plaintext it may hold */
+    struct tun_chunk *retired; /* emptied by it */
+    bool asks;                 /* it wants an answer */
+    struct out scratch;
+    uint8_t scratch_bytes[SCRATCH_LEN];
+};
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t parcel_room(const struct parcel *parcel)
+{
+    return parcel->cap - parcel->len;
+}
+
+static void add_piece(struct parcel *parcel, const uint8_t *data, size_t len)
+{
+    struct tun_piece *last = parcel->count > 0 ? &parcel->pieces[parcel->count - 1] : NULL;
+
+    parcel->len += len;
+    if (last != NULL && last->data + last->len == data) {
+        last->len += len;
+        return;
+    }
+    parcel->pieces[parcel->count++] = (struct tun_piece){data, len};
+}
+
+/* What was just encoded into the scratch, from AT on. */
+static void add_scratch(struct parcel *parcel, const uint8_t *at)
+{
+    assert(!parcel->scratch.bad);
+    add_piece(parcel, at, (size_t)(parcel->scratch.p - at));
+}
+
+static bool scratch_left(const struct parcel *parcel, size_t pieces)
+{
+    return parcel->count + pieces <= PIECES_MAX &&
+           (size_t)(parcel->scratch.end - parcel->scratch.p) >= WINDOW_LEN + FIN_LEN;
+}
+
+/* PONG, WINDOW and CLOSE are answers themselves, or want none. */
+static bool wants_answer(uint8_t type)
+{
+    return type != TUN_FRAME_PONG && type != TUN_FRAME_CLOSE && type != TUN_FRAME_REJECT;
+}
+
+static void gather_control(struct tun_session *self, struct parcel *parcel)
+{
+    size_t piece_len;
+    const uint8_t *frame;
+
+    while (parcel->count < PIECES_MAX &&
+           (frame = tun_queue_peek(&self->control, &piece_len)) != NULL) {
+        size_t len = TUN_FRAME_HEADER_LEN + ((size_t)frame[2] << 8 | frame[3]);
+
+        assert(len <= piece_len); /* frames never span chunks */
+        if (len > parcel_room(parcel))
+            return;
+        parcel->asks = parcel->asks || wants_answer(frame[0]);
+        add_piece(parcel, frame, len);
+        tun_queue_consume(&self->control, &self->out_pool, len, &parcel->retired);
+    }
+}
+
+static void add_window(struct parcel *parcel, uint32_t stream, struct tun_window window)
+{
+    uint8_t *at = parcel->scratch.p;
+
+    tun_frame_put_window(&parcel->scratch, stream, &window);
+    add_scratch(parcel, at);
+}
+
+/* Half a round trip, but no less than what a loop's turns may take. */
+static uint64_t growth_limit_ms(const struct tun_session *self)
+{
+    return (self->rtt_ms > 20 ? self->rtt_ms : 20) / 2;
+}
+
+static void gather_windows(struct tun_session *self, struct parcel *parcel)
+{
+    bool pressure = tun_recv_window_waiting(&self->rx) > self->rx.size / 4;
+    uint32_t usual = pressure ? 0 : self->cfg.stream_window;
+    uint32_t max = pressure ? 64u << 10 : self->cfg.stream_window_max;
+    struct tun_stream *stream;
+
+    if (self->telling && parcel_room(parcel) >= WINDOW_LEN && scratch_left(parcel, 1)) {
+        self->telling = false;
+        add_window(parcel, 0, tun_recv_window_tell(&self->rx, self->now_ms));
+    }
+    while ((stream = LIST_FIRST(&self->telling_list)) != NULL &&
+           parcel_room(parcel) >= WINDOW_LEN && scratch_left(parcel, 1)) {
+        LIST_REMOVE(stream, telling);
+        stream->is_telling = false;
+        tun_recv_window_grow(&stream->rx, usual, max, growth_limit_ms(self), self->now_ms);
+        add_window(parcel, stream->id, tun_recv_window_tell(&stream->rx, self->now_ms));
+    }
+}
+
+static uint64_t sendable(const struct tun_stream *stream)
+{
+    uint64_t room = tun_send_window_room(&stream->tx);
+
+    return room < stream->out.len ? room : stream->out.len;
+}
+
+void tun_stream_make_ready(struct tun_stream *self)
+{
+    if (self->is_ready || sendable(self) == 0)
+        return;
+    self->is_ready = true;
+    self->deficit = 0;
+    TAILQ_INSERT_TAIL(&self->session->ready_list, self, ready);
+}
+
+static void leave_ready(struct tun_stream *stream)
+{
+    stream->is_ready = false;
+    TAILQ_REMOVE(&stream->session->ready_list, stream, ready);
+}
+
+/* Bytes of STREAM that this record takes now; 0 = it must wait for the next one. */
+static size_t share_of(struct tun_session *self, const struct tun_stream *stream,
+                       const struct parcel *parcel)
+{
+    size_t room = parcel_room(parcel);
+    uint64_t credit = tun_send_window_room(&self->tx);
+    size_t want = (size_t)sendable(stream), n;
+    bool alone = TAILQ_NEXT(stream, ready) == NULL && TAILQ_FIRST(&self->ready_list) == stream;
+
+    if (room <= TUN_FRAME_HEADER_LEN)
+        return 0;
+    if (!alone && want > (size_t)stream->deficit)
+        want = (size_t)stream->deficit;
+    if (want > credit)
+        want = (size_t)credit;
+    n = smaller(want, room - TUN_FRAME_HEADER_LEN);
+    return n < want && n < SCRAP && parcel->len > 0 ? 0 : n;
+}
+
+static void send_data(struct tun_session *self, struct tun_stream *stream, struct parcel *parcel,
+                      size_t n)
+{
+    struct tun_piece pieces[PIECES_MAX];
+    size_t covered, count;
+    uint8_t *at = parcel->scratch.p;
+
+    count = tun_queue_pieces(&stream->out, n, pieces, PIECES_MAX - 2 - parcel->count, &covered);
+    tun_frame_put_header(&parcel->scratch, &(struct tun_frame){.type = TUN_FRAME_DATA,
+                                                               .len = (uint16_t)covered,
+                                                               .stream = stream->id});
+    add_scratch(parcel, at);
+    for (size_t i = 0; i < count; i++)
+        add_piece(parcel, pieces[i].data, pieces[i].len);
+    tun_queue_consume(&stream->out, &self->out_pool, covered, &parcel->retired);
+    self->queued -= covered;
+    stream->tx.sent += covered;
+    self->tx.sent += covered;
+    stream->deficit -= (int32_t)smaller(covered, (size_t)stream->deficit);
+    if (stream->released)
+        stream->progress_ms = self->now_ms;
+    tun_stream_wake(stream);
+    parcel->asks = true;
+}
+
+/* Right behind the last byte, in the same record, when there is room. */
+static void send_fin(struct tun_stream *stream, struct parcel *parcel)
+{
+    uint8_t *at = parcel->scratch.p;
+
+    if (stream->fin_wanted && !stream->fin_sent && parcel_room(parcel) >= FIN_LEN &&
+        scratch_left(parcel, 1)) {
+        tun_frame_put_fin(&parcel->scratch, stream->id, stream->tx.sent);
+        add_scratch(parcel, at);
+        stream->fin_sent = true;
+    }
+    tun_stream_settle(stream); /* or as a control frame, in the next record */
+}
+
+static void gather_data(struct tun_session *self, struct parcel *parcel)
+{
+    struct tun_stream *stream;
+    size_t n;
+
+    while ((stream = TAILQ_FIRST(&self->ready_list)) != NULL &&
+           tun_send_window_room(&self->tx) > 0 && scratch_left(parcel, 4)) {
+        if (stream->deficit == 0)
+            stream->deficit = QUANTUM;
+        n = share_of(self, stream, parcel);
+        if (n == 0)
+            return; /* the record is full; this stream begins the next one */
+        send_data(self, stream, parcel, n);
+        if (sendable(stream) == 0) {
+            leave_ready(stream);
+            if (stream->out.len == 0)
+                send_fin(stream, parcel);
+        } else if (stream->deficit == 0) {
+            leave_ready(stream);
+            stream->is_ready = true;
+            TAILQ_INSERT_TAIL(&self->ready_list, stream, ready);
+        }
+    }
+}
+
+bool tun_session_pending(const struct tun_session *self)
+{
+    if (self->control.len > 0)
+        return true;
+    if (self->state != TUN_SESSION_OPEN)
+        return false;
+    return self->telling || !LIST_EMPTY(&self->telling_list) ||
+           (!TAILQ_EMPTY(&self->ready_list) && tun_send_window_room(&self->tx) > 0);
+}
+
+/* One record into AT, which has ROOM bytes. *WRITTEN is 0 when nothing was to be sent. */
+static int seal_one(struct tun_session *self, uint8_t *at, size_t room, size_t *written)
+{
+    struct parcel parcel;
+    int rc = ERR_OK;
+
+    parcel.count = 0;
+    parcel.len = 0;
+    parcel.retired = NULL;
+    parcel.asks = false;
+    parcel.cap = smaller(room - TUN_RECORD_HEADER_LEN, self->peer_max_record) - TUN_CIPHER_TAG_LEN;
+    parcel.scratch = out_init(parcel.scratch_bytes, sizeof(parcel.scratch_bytes));
+    gather_control(self, &parcel);
+    if (self->state == TUN_SESSION_OPEN && self->control.len == 0) {
+        gather_windows(self, &parcel);
+        gather_data(self, &parcel);
+    }
+    if (parcel.len > 0)
+        rc = tun_record_seal(&self->sealer, parcel.pieces, parcel.count, parcel.len, at);
+    tun_pool_release(&self->out_pool, &parcel.retired);
+    *written = parcel.len > 0 ? TUN_RECORD_HEADER_LEN + parcel.len + TUN_CIPHER_TAG_LEN : 0;
+    if (rc == ERR_OK && parcel.asks)
+        tun_session_asked(self);
+    return rc;
+}
+
+size_t tun_stream_room(const struct tun_stream *self)
+{
+    uint64_t credit = tun_send_window_room(&self->tx);
+    size_t cap = credit < TUN_STREAM_QUEUE_MAX ? (size_t)credit : TUN_STREAM_QUEUE_MAX;
+
+    if (self->out.len >= cap)
+        return 0;
+    if (self->session->out_pool.used_bytes >= TUN_SESSION_QUEUE_MAX) {
+        self->session->memory_full = true;
+        return 0;
+    }
+    return cap - self->out.len;
+}
+
+/* A writer is called when it is worth while, not for every byte that left. */
+static bool worth_writing(const struct tun_stream *stream)
+{
+    return tun_stream_room(stream) > 0 && stream->out.len <= TUN_STREAM_QUEUE_MAX / 2;
+}
+
+void tun_stream_wake(struct tun_stream *self)
+{
+    if (!self->is_starved || !worth_writing(self))
+        return;
+    LIST_REMOVE(self, starved);
+    LIST_INSERT_HEAD(&self->session->notify_list, self, starved);
+}
+
+/* Those that waited for memory, not for credit of their own. */
+static void wake_all(struct tun_session *self)
+{
+    struct tun_stream *stream, *next;
+
+    if (!self->memory_full || self->out_pool.used_bytes >= TUN_SESSION_QUEUE_MAX)
+        return;
+    self->memory_full = false;
+    for (stream = LIST_FIRST(&self->starved_list); stream != NULL; stream = next) {
+        next = LIST_NEXT(stream, starved);
+        tun_stream_wake(stream);
+    }
+}
+
+void tun_session_notify(struct tun_session *self)
+{
+    struct tun_stream *stream;
+
+    wake_all(self);
+    while (self->state == TUN_SESSION_OPEN && (stream = LIST_FIRST(&self->notify_list)) != NULL) {
+        LIST_REMOVE(stream, starved);
+        stream->is_starved = false;
+        if (!stream->released && self->ops->on_writable != NULL)
+            self->ops->on_writable(stream->user, stream);
+    }
+}
+
+int tun_session_pull(struct tun_session *self, struct buf *out, uint64_t now_ms)
+{
+    size_t room, least, written;
+    uint8_t *at;
+    int rc = ERR_OK;
+
+    assert(self->depth == 0);
+    tun_session_enter(self, now_ms);
+    /* A nearly full buffer waits for a better moment, rather than for many small records. */
+    least = smaller(self->peer_max_record, QUANTUM) + TUN_RECORD_HEADER_LEN;
+    while (rc == ERR_OK && tun_session_pending(self)) {
+        at = buf_reserve(out, &room);
+        if (at == NULL || room < least)
+            break;
+        rc = seal_one(self, at, room, &written);
+        if (rc != ERR_OK || written == 0)
+            break;
+        buf_commit(out, written);
+    }
+    tun_session_notify(self);
+    tun_session_leave(self);
+    return rc == ERR_OK ? ERR_OK : ERR_NOMEM;
+}

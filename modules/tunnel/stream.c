@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The user's side of a stream: writing into the send queue, taking what arrived, ending. The ways a
+ * stream leaves the session meet in tun_stream_remove.
+ */
+#include "modules/tunnel/stream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "modules/tunnel/session_impl.h"
+
+#define PRESSURE_WINDOW (16u << 10) /* first window when a quarter of the session's is waiting */
+#define CRITICAL_WINDOW (4u << 10)  /* ... when half of it is */
+
+/* Streams of slow visitors must not use up the session's window: new ones start smaller. */
+static uint32_t first_window(const struct tun_session *session)
+{
+    uint64_t waiting = tun_recv_window_waiting(&session->rx);
+    uint32_t want = session->cfg.stream_window;
+
+    if (waiting >= session->rx.size / 2 && want > CRITICAL_WINDOW)
+        return CRITICAL_WINDOW;
+    if (waiting >= session->rx.size / 4 && want > PRESSURE_WINDOW)
+        return PRESSURE_WINDOW;
+    return want;
+}
+
+static int may_open(const struct tun_session *session)
+{
+    if (session->role != TUN_GATEWAY)
+        return ERR_INVALID;
+    if (!tun_session_usable(session))
+        return ERR_REFUSED;
+    if (session->streams.count >= session->cfg.max_streams || session->last_id == UINT32_MAX)
+        return ERR_LIMIT;
+    return ERR_OK;
+}
+
+int tun_stream_open(struct tun_stream **out, struct tun_session *session,
+                    const struct tun_open *open, void *user)
+{
+    struct tun_open said = *open;
+    struct tun_stream *self;
+    struct out o;
+    int rc = may_open(session);
+
+    if (rc != ERR_OK)
+        return rc;
+    if (!tun_session_control(session, &o))
+        return ERR_NOMEM;
+    said.window = first_window(session);
+    tun_frame_put_open(&o, session->last_id + 1, &said);
+    self = o.bad ? NULL : tun_stream_table_add(session, session->last_id + 1);
+    if (self == NULL) {
+        rc = o.bad ? ERR_INVALID : ERR_NOMEM;
+        o.p = o.start; /* nothing is queued */
+        tun_session_put(session, &o);
+        return rc;
+    }
+    tun_session_put(session, &o);
+    session->last_id++;
+    self->user = user;
+    self->pending = true;
+    self->tx.limit = TUN_WINDOW_FIRST;
+    self->progress_ms = session->now_ms;
+    tun_recv_window_init(&self->rx, said.window, said.window, session->now_ms);
+    *out = self;
+    return ERR_OK;
+}
+
+static void put_simple(struct tun_stream *self, enum tun_frame_type type)
+{
+    struct out o;
+
+    if (!tun_session_control(self->session, &o))
+        return; /* the session is over, the caller of feed or pull hears of it */
+    tun_frame_put_empty(&o, type, self->id);
+    tun_session_put(self->session, &o);
+}
+
+void tun_stream_accept(struct tun_stream *self)
+{
+    if (!self->pending || self->session->role != TUN_CONNECTOR)
+        return;
+    self->pending = false;
+    put_simple(self, TUN_FRAME_OPEN_OK);
+}
+
+void tun_stream_refuse(struct tun_stream *self, enum tun_code code, const char *why)
+{
+    struct tun_notice notice = {.code = code};
+    struct out o;
+
+    assert(self->pending && self->session->role == TUN_CONNECTOR);
+    tun_frame_set_why(&notice, why);
+    if (tun_session_control(self->session, &o)) {
+        tun_frame_put_notice(&o, TUN_FRAME_OPEN_ERR, self->id, &notice);
+        tun_session_put(self->session, &o);
+    }
+    tun_stream_remove(self);
+}
+
+void tun_stream_set_user(struct tun_stream *self, void *user)
+{
+    self->user = user;
+}
+
+void *tun_stream_user(const struct tun_stream *self)
+{
+    return self->user;
+}
+
+uint32_t tun_stream_id(const struct tun_stream *self)
+{
+    return self->id;
+}
+
+struct tun_session *tun_stream_session(const struct tun_stream *self)
+{
+    return self->session;
+}
+
+static bool may_write(const struct tun_stream *self)
+{
+    return !self->gone && !self->fin_wanted && self->session->state == TUN_SESSION_OPEN &&
+           !(self->pending && self->session->role == TUN_CONNECTOR);
+}
+
+static void starve(struct tun_stream *self)
+{
+    if (self->is_starved)
+        return;
+    self->is_starved = true;
+    LIST_INSERT_HEAD(&self->session->starved_list, self, starved);
+}
+
+uint8_t *tun_stream_reserve(struct tun_stream *self, size_t *room)
+{
+    struct tun_session *session = self->session;
+    size_t want = *room, most, got = 0;
+    uint8_t *at = NULL;
+
+    *room = 0;
+    if (!may_write(self))
+        return NULL;
+    most = tun_stream_room(self);
+    if (most > 0 && want > 0)
+        at = tun_queue_reserve(&self->out, &session->out_pool, 1, want < most ? want : most, &got);
+    if (got > most)
+        got = most;
+    if (got > want)
+        got = want;
+    if (at == NULL)
+        starve(self);
+    *room = got;
+    return at;
+}
+
+void tun_stream_commit(struct tun_stream *self, size_t n)
+{
+    tun_queue_commit(&self->out, &self->session->out_pool, n);
+    self->session->queued += n;
+    if (n > 0)
+        tun_stream_make_ready(self);
+}
+
+size_t tun_stream_write(struct tun_stream *self, const void *data, size_t len)
+{
+    const uint8_t *from = data;
+    size_t done = 0;
+
+    while (done < len) {
+        size_t room = len - done;
+        uint8_t *at = tun_stream_reserve(self, &room);
+
+        if (at == NULL)
+            break;
+        memcpy(at, from + done, room);
+        tun_stream_commit(self, room);
+        done += room;
+    }
+    return done;
+}
+
+void tun_stream_finish(struct tun_stream *self)
+{
+    if (!may_write(self))
+        return;
+    self->fin_wanted = true;
+    tun_stream_settle(self);
+}
+
+bool tun_stream_finished(const struct tun_stream *self)
+{
+    return self->fin_wanted;
+}
+
+size_t tun_stream_queued(const struct tun_stream *self)
+{
+    return self->out.len;
+}
+
+/* Until the user accepted, nothing is shown: it must not answer what it has not taken. */
+const uint8_t *tun_stream_peek(const struct tun_stream *self, size_t *len)
+{
+    if (self->pending && self->session->role == TUN_CONNECTOR) {
+        *len = 0;
+        return NULL;
+    }
+    return tun_queue_peek(&self->in, len);
+}
+
+void tun_stream_consume(struct tun_stream *self, size_t n)
+{
+    struct tun_pool *pool = &self->session->in_pool;
+
+    tun_queue_consume(&self->in, pool, n, NULL);
+    tun_queue_shrink(&self->in, pool);
+    tun_stream_consumed(self, n);
+}
+
+size_t tun_stream_waiting(const struct tun_stream *self)
+{
+    return self->in.len;
+}
+
+bool tun_stream_eof(const struct tun_stream *self)
+{
+    return self->fin_received && self->in.len == 0;
+}
+
+void tun_stream_close(struct tun_stream *self)
+{
+    struct tun_session *session = self->session;
+
+    if (session->state != TUN_SESSION_OPEN || !self->fin_wanted || !tun_stream_eof(self)) {
+        tun_stream_abort(self, TUN_CODE_CANCELLED);
+        return;
+    }
+    self->released = true;
+    self->user = NULL;
+    self->progress_ms = session->now_ms;
+    session->released++;
+    tun_stream_settle(self);
+}
+
+void tun_stream_reset(struct tun_stream *self, enum tun_code code)
+{
+    tun_stream_abort(self, code);
+}
+
+uint64_t tun_stream_sent_bytes(const struct tun_stream *self)
+{
+    return self->tx.sent;
+}
+
+uint64_t tun_stream_received_bytes(const struct tun_stream *self)
+{
+    return self->rx.received;
+}
+
+void tun_stream_consumed(struct tun_stream *self, uint64_t n)
+{
+    struct tun_session *session = self->session;
+
+    if (n == 0)
+        return;
+    tun_recv_window_consume(&self->rx, n);
+    tun_recv_window_consume(&session->rx, n);
+    self->progress_ms = session->now_ms;
+    session->telling = tun_recv_window_due(&session->rx);
+    /* After the FIN nothing can come that needs credit. */
+    if (!self->is_telling && !self->fin_received && !self->gone && tun_recv_window_due(&self->rx)) {
+        self->is_telling = true;
+        LIST_INSERT_HEAD(&session->telling_list, self, telling);
+    }
+}
+
+static void leave_lists(struct tun_stream *self)
+{
+    struct tun_session *session = self->session;
+
+    if (self->is_ready)
+        TAILQ_REMOVE(&session->ready_list, self, ready);
+    if (self->is_telling)
+        LIST_REMOVE(self, telling);
+    if (self->is_starved)
+        LIST_REMOVE(self, starved);
+    self->is_ready = self->is_telling = self->is_starved = false;
+}
+
+void tun_stream_remove(struct tun_stream *self)
+{
+    struct tun_session *session = self->session;
+
+    assert(!self->gone);
+    self->gone = true;
+    tun_stream_consumed(self, tun_recv_window_waiting(&self->rx));
+    leave_lists(self);
+    session->queued -= self->out.len;
+    tun_queue_clear(&self->out, &session->out_pool);
+    tun_queue_clear(&self->in, &session->in_pool);
+    if (self->released)
+        session->released--;
+    tun_stream_table_remove(&session->streams, self);
+    if (session->depth > 0)
+        LIST_INSERT_HEAD(&session->reap_list, self, reap);
+    else
+        free(self);
+}
+
+void tun_stream_abort(struct tun_stream *self, enum tun_code code)
+{
+    struct tun_rst rst = {.code = code, .offset = self->tx.sent};
+    struct out o;
+
+    if (self->session->state == TUN_SESSION_OPEN && tun_session_control(self->session, &o)) {
+        tun_frame_put_rst(&o, self->id, &rst);
+        tun_session_put(self->session, &o);
+    }
+    tun_stream_remove(self);
+}
+
+void tun_stream_cut(struct tun_stream *self, enum tun_code code)
+{
+    const struct tun_session_ops *ops = self->session->ops;
+    bool tell = !self->released;
+    void *user = self->user;
+
+    tun_stream_abort(self, code);
+    if (tell && ops->on_reset != NULL)
+        ops->on_reset(user, code);
+}
+
+void tun_stream_settle(struct tun_stream *self)
+{
+    struct out o;
+
+    if (self->fin_wanted && !self->fin_sent && self->out.len == 0 &&
+        tun_session_control(self->session, &o)) {
+        tun_frame_put_fin(&o, self->id, self->tx.sent);
+        tun_session_put(self->session, &o);
+        self->fin_sent = true;
+    }
+    if (self->released && self->fin_sent)
+        tun_stream_remove(self);
+}
