@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Request head reader: any bytes, whole and in two pieces, must give the same answer. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "modules/http/head.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const struct http_head_limits limits = {
+        .head_max = 16384, .target_max = 8192, .headers_max = 100};
+    struct http_head whole, pieces;
+
+    http_head_init(&whole, &limits);
+    http_head_init(&pieces, &limits);
+    (void)http_head_feed(&whole, (const char *)data, size);
+    (void)http_head_feed(&pieces, (const char *)data, size / 2);
+    (void)http_head_feed(&pieces, (const char *)data, size);
+    if (whole.status != pieces.status || whole.refusal != pieces.refusal ||
+        strcmp(whole.authority.host, pieces.authority.host) != 0)
+        abort();
+    if (whole.status == HTTP_HEAD_OK && (whole.len > size || whole.method.len == 0))
+        abort();
+    return 0;
+}
