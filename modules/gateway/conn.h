@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One visitor, from accept to the last byte: which state it is in and what moves it on. Reading the
+ * first bytes (peek), choosing a backend (pick), refusing (refuse) and carrying bytes (link/pipe,
+ * net/relay) are elsewhere.
+ */
+#ifndef MODULES_GATEWAY_CONN_H
+#define MODULES_GATEWAY_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "modules/gateway/peek.h"
+#include "modules/gateway/pick.h"
+#include "modules/gateway/route.h"
+#include "modules/gateway/source.h"
+
+struct ev_loop;
+struct gw_conn; /* opaque: conn.c */
+
+enum gw_conn_state {
+    GW_CONN_PEEK,   /* reading until the host is known */
+    GW_CONN_WAIT,   /* route known, no connector online: one may come */
+    GW_CONN_OPEN,   /* OPEN sent, or a direct dial under way */
+    GW_CONN_RELAY,  /* bytes flow both ways */
+    GW_CONN_LINGER, /* an answer of our own goes out, the rest of the request is thrown away */
+    GW_CONN_CLOSED, /* nothing runs any more; the object is being freed */
+    GW_CONN_STATES
+};
+
+/* What all visitors of one worker share. Filled in by the worker, which owns all of it. */
+struct gw_front {
+    struct ev_loop *loop;
+    const struct gw_limits *limits;
+    struct gw_routes *routes;
+    struct gw_registry *registry;
+    struct gw_sources *sources;
+    struct gw_refused *refused;
+    struct gw_conn_list conns;
+    size_t count;
+    size_t uncounted; /* of these, over their source's limit and only being told so */
+    uint64_t next_id;
+    bool tunnel_on_https;
+    uint16_t https_port; /* for redirects; 0 = 443 */
+    /* A connector came to the TLS port: FD is the callee's, FIRST the bytes already read. */
+    void (*on_tunnel)(void *arg, int fd, const struct addr *peer, const void *first, size_t len);
+    /* A backend of SITE failed; CONNECTOR is its key, NULL for a direct one; WHAT may be the
+     * connector's words. */
+    void (*on_backend_error)(void *arg, struct gw_site *site, const uint8_t *connector,
+                             const char *what);
+    /* A visitor left; may be NULL. */
+    void (*on_left)(void *arg);
+    void *arg;
+};
+
+/* A visitor came to a port of KIND: FD is taken in any case. */
+void gw_conn_accept(struct gw_front *front, enum gw_port_kind kind, int fd,
+                    const struct addr *peer);
+/* Sessions or routes of SITE changed: visitors that wait for a connector try again. */
+void gw_conn_wake(struct gw_site *site);
+/* SITE's exposure was replaced: whoever may not stay is ended. */
+void gw_conn_readmit(struct gw_site *site);
+/* End every visitor of SITE: those not yet served with REASON, the others by a reset. */
+void gw_conn_end_all(struct gw_site *site, enum gw_reason reason);
+/* Cut every visitor of the worker at once, without callbacks. */
+void gw_conn_free_all(struct gw_front *front);
+/* Bytes under way on SITE that are not in its totals yet. */
+void gw_conn_pending_bytes(const struct gw_site *site, uint64_t *rx_bytes, uint64_t *tx_bytes);
+
+#endif

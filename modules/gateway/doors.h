@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All listening sockets of one worker: HTTP, HTTPS and tunnel from the config, and one set per TCP
+ * exposure. It accepts and hands on; it knows neither routes nor sessions.
+ */
+#ifndef MODULES_GATEWAY_DOORS_H
+#define MODULES_GATEWAY_DOORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "modules/gateway/config.h"
+#include "modules/gateway/peek.h"
+
+struct ev_loop;
+struct gw_doors; /* opaque: doors.c */
+
+struct gw_doors_config {
+    struct ev_loop *loop;
+    const struct gw_config *config; /* borrowed */
+    void (*on_visitor)(void *arg, enum gw_port_kind port, int fd, const struct addr *peer);
+    void (*on_tunnel)(void *arg, int fd, const struct addr *peer, const void *first, size_t len);
+    void *arg;
+};
+
+/* Bind everything in the config. Returns 0, ERR_NOMEM, or ERR_SYS with errno (logged). */
+int gw_doors_new(struct gw_doors **out, const struct gw_doors_config *cfg);
+void gw_doors_free(struct gw_doors *self); /* NULL is fine */
+/* Bind PORT on every tcp-address. Returns 0, ERR_EXISTS (bound by us already), ERR_NOENT (no
+ * tcp-address), ERR_NOMEM, or ERR_SYS with errno; then nothing is bound. */
+int gw_doors_bind(struct gw_doors *self, uint16_t port);
+void gw_doors_unbind(struct gw_doors *self, uint16_t port);
+/* Leave new tunnel connections in the kernel's backlog, or take them again. */
+void gw_doors_pause_tunnel(struct gw_doors *self, bool pause);
+/* Close all of them for good. */
+void gw_doors_close(struct gw_doors *self);
+/* See gw_worker_bound. */
+int gw_doors_bound(const struct gw_doors *self, const char *what, size_t n, struct addr *out);
+
+#endif

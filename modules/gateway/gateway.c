@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker: puts listeners, routes, sessions, admission and visitors together, and answers what
+ * control asks. Each of these decides for itself; here they only meet.
+ */
+#include "modules/gateway/gateway.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/clock.h"
+#include "bus/base/err.h"
+#include "bus/base/hex.h"
+#include "bus/base/log.h"
+#include "modules/gateway/admission.h"
+#include "modules/gateway/conn.h"
+#include "modules/gateway/doors.h"
+#include "modules/gateway/registry.h"
+#include "modules/gateway/way.h"
+
+struct gw_worker {
+    struct ev_loop *loop;
+    const struct gw_config *config;
+    struct gw_events events;
+    struct gw_refused refused;
+    struct gw_front front;
+    struct gw_routes *routes;
+    struct gw_sources *sources;
+    struct link_hub *hub;
+    struct gw_registry *registry;
+    struct gw_admission *admission;
+    struct gw_doors *doors;
+    struct tun_identity own, next;
+    bool has_next;
+    ev_timer drain; /* runs while draining; its end is the end of the drain */
+    bool draining;
+    void (*on_drained)(void *arg);
+    void *drained_arg;
+};
+
+/* --- what the parts tell --- */
+
+static void on_visitor(void *arg, enum gw_port_kind port, int fd, const struct addr *peer)
+{
+    struct gw_worker *self = arg;
+
+    gw_conn_accept(&self->front, port, fd, peer);
+}
+
+static void on_tunnel(void *arg, int fd, const struct addr *peer, const void *first, size_t len)
+{
+    struct gw_worker *self = arg;
+
+    gw_admission_accept(self->admission, fd, peer, first, len);
+}
+
+static void on_tunnel_pause(void *arg, bool pause)
+{
+    struct gw_worker *self = arg;
+
+    LOG_WARN(pause ? "too many tunnel connections wait, accepting pauses"
+                   : "accepting tunnel connections again");
+    gw_doors_pause_tunnel(self->doors, pause);
+}
+
+static int on_proven(void *arg, const struct tun_handshake_result *result, int fd,
+                     const struct addr *remote)
+{
+    struct gw_worker *self = arg;
+    int rc = gw_registry_offer(self->registry, result, fd, remote);
+
+    if (rc == ERR_NOENT) {
+        char key[2 * GW_KEY_LEN + 1], from[ADDR_TEXT_MAX];
+
+        hex_encode(key, result->peer.bytes, GW_KEY_LEN);
+        addr_print(from, remote);
+        LOG_INFO("connector refused: no live contract names its key", KV_S("key", key),
+                 KV_S("remote", from), KV_S("name", result->connector.name));
+    }
+    return rc;
+}
+
+static void on_session(void *arg, const struct gw_session *session, bool up)
+{
+    struct gw_worker *self = arg;
+    struct gw_session_info info;
+    char key[2 * GW_KEY_LEN + 1], from[ADDR_TEXT_MAX];
+
+    gw_session_info(session, &info);
+    hex_encode(key, info.key, GW_KEY_LEN);
+    addr_print(from, &info.remote);
+    LOG_INFO(up ? "tunnel up" : "tunnel down", KV_S("key", key), KV_S("name", info.name),
+             KV_S("remote", from), KV_N("epoch", info.epoch),
+             KV_S("why", up ? "proven" : session->end_reason));
+    gw_admission_session(self->admission, &info.remote, up);
+    if (self->events.on_session != NULL)
+        self->events.on_session(self->events.arg, &info, up, up ? NULL : session->end_reason);
+}
+
+static void on_site(void *arg, struct gw_site *site)
+{
+    struct gw_worker *self = arg;
+
+    if (self->events.on_online != NULL)
+        self->events.on_online(self->events.arg, site->id, site->online);
+    if (site->online > 0)
+        gw_conn_wake(site);
+}
+
+static void on_backend_error(void *arg, struct gw_site *site, const uint8_t *connector,
+                             const char *what)
+{
+    struct gw_worker *self = arg;
+    struct gw_last_error error = {
+        .at_ms = clock_unix_ms(), .is_tunnel = connector != NULL, .what = what};
+
+    if (connector != NULL)
+        memcpy(error.connector, connector, GW_KEY_LEN);
+    if (self->events.on_last_error != NULL)
+        self->events.on_last_error(self->events.arg, site->id, &error);
+}
+
+static void drained(struct gw_worker *self)
+{
+    void (*on_done)(void *arg) = self->on_drained;
+    void *arg = self->drained_arg;
+
+    ev_timer_stop(self->loop, &self->drain);
+    self->on_drained = NULL;
+    if (on_done != NULL)
+        on_done(arg);
+}
+
+/* From the loop, never from a visitor's end: the callee may free everything. */
+static void on_drain(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    drained(w->data);
+}
+
+static void on_left(void *arg)
+{
+    struct gw_worker *self = arg;
+
+    if (self->draining && self->front.count == 0 && self->on_drained != NULL) {
+        ev_timer_stop(self->loop, &self->drain);
+        ev_timer_set(&self->drain, 0.0, 0.0);
+        ev_timer_start(self->loop, &self->drain);
+    }
+}
+
+/* --- life --- */
+
+static uint16_t redirect_port(const struct gw_config *config)
+{
+    for (size_t i = 0; i < config->https.count; i++) {
+        if (addr_port(&config->https.at[i]) != 0)
+            return addr_port(&config->https.at[i]);
+    }
+    return 0;
+}
+
+static void fill_front(struct gw_worker *self)
+{
+    self->front = (struct gw_front){
+        .loop = self->loop,
+        .limits = &self->config->limits,
+        .routes = self->routes,
+        .registry = self->registry,
+        .sources = self->sources,
+        .refused = &self->refused,
+        .tunnel_on_https = self->config->tunnel_on_https,
+        .https_port = redirect_port(self->config),
+        .on_tunnel = on_tunnel,
+        .on_backend_error = on_backend_error,
+        .on_left = on_left,
+        .arg = self,
+    };
+    LIST_INIT(&self->front.conns);
+}
+
+static int make_registry(struct gw_worker *self)
+{
+    struct gw_registry_config cfg = {
+        .hub = self->hub,
+        .limits = &self->config->limits,
+        .next_key = self->has_next ? &self->next.public_key : NULL,
+        .stream_ops = &gw_way_stream_ops,
+        .refused = &self->refused,
+        .on_session = on_session,
+        .on_site = on_site,
+        .arg = self,
+    };
+
+    return gw_registry_new(&self->registry, self->loop, &cfg);
+}
+
+static int make_admission(struct gw_worker *self)
+{
+    struct gw_admission_config cfg = {
+        .loop = self->loop,
+        .limits = &self->config->limits,
+        .own = &self->own,
+        .next = self->has_next ? &self->next : NULL,
+        .info = {.max_record = TUN_RECORD_MAX,
+                 .max_streams = (uint32_t)self->config->limits.streams_per_session},
+        .refused = &self->refused,
+        .on_proven = on_proven,
+        .on_pause = on_tunnel_pause,
+        .arg = self,
+    };
+
+    clock_random(cfg.info.boot_id, sizeof(cfg.info.boot_id));
+    return gw_admission_new(&self->admission, &cfg);
+}
+
+static int make_doors(struct gw_worker *self)
+{
+    struct gw_doors_config cfg = {
+        .loop = self->loop,
+        .config = self->config,
+        .on_visitor = on_visitor,
+        .on_tunnel = on_tunnel,
+        .arg = self,
+    };
+
+    return gw_doors_new(&self->doors, &cfg);
+}
+
+static int make_parts(struct gw_worker *self)
+{
+    int rc = gw_routes_new(&self->routes);
+
+    if (rc == ERR_OK)
+        rc = gw_sources_new(&self->sources);
+    if (rc == ERR_OK)
+        rc = link_hub_new(&self->hub, self->loop);
+    if (rc == ERR_OK)
+        rc = make_registry(self);
+    if (rc == ERR_OK)
+        rc = make_admission(self);
+    if (rc != ERR_OK)
+        return rc;
+    fill_front(self);
+    return make_doors(self);
+}
+
+int gw_worker_new(struct gw_worker **out, struct ev_loop *loop, const struct gw_worker_config *cfg)
+{
+    struct gw_worker *self = calloc(1, sizeof(*self));
+    int rc, saved;
+
+    if (self == NULL)
+        return ERR_NOMEM;
+    self->loop = loop;
+    self->config = cfg->config;
+    self->events = cfg->events;
+    LIST_INIT(&self->front.conns);
+    ev_init(&self->drain, on_drain);
+    self->drain.data = self;
+    tun_identity_init(&self->own, cfg->key);
+    self->has_next = cfg->next_key != NULL;
+    if (self->has_next)
+        tun_identity_init(&self->next, cfg->next_key);
+    rc = make_parts(self);
+    if (rc != ERR_OK) {
+        saved = errno;
+        gw_worker_free(self);
+        errno = saved;
+        return rc;
+    }
+    *out = self;
+    return ERR_OK;
+}
+
+void gw_worker_free(struct gw_worker *self)
+{
+    if (self == NULL)
+        return;
+    ev_timer_stop(self->loop, &self->drain);
+    self->events = (struct gw_events){0};
+    gw_doors_free(self->doors);
+    self->front.on_left = NULL;
+    gw_conn_free_all(&self->front);
+    gw_admission_free(self->admission);
+    gw_registry_free(self->registry);
+    link_hub_free(self->hub);
+    gw_sources_free(self->sources);
+    gw_routes_free(self->routes);
+    free(self);
+}
+
+void gw_worker_drain(struct gw_worker *self, void (*on_done)(void *arg), void *arg)
+{
+    double limit_s = (double)self->config->limits.drain_timeout_ms / 1000.0;
+
+    self->on_drained = on_done;
+    self->drained_arg = arg;
+    if (!self->draining) {
+        gw_doors_close(self->doors);
+        gw_registry_goaway(self->registry, TUN_CODE_SHUTDOWN, "the gateway stops");
+    }
+    self->draining = true;
+    ev_now_update(self->loop);
+    ev_timer_stop(self->loop, &self->drain);
+    ev_timer_set(&self->drain, self->front.count == 0 ? 0.05 : limit_s, 0.0);
+    ev_timer_start(self->loop, &self->drain);
+}
+
+/* --- exposures --- */
+
+/* Connectors that were turned away for a key may come back: it is named now. */
+static void welcome_keys(struct gw_worker *self, const struct gw_exposure *exposure)
+{
+    for (size_t i = 0; i < exposure->backend_count; i++) {
+        if (exposure->backends[i].tunnel)
+            gw_admission_key_named(self->admission, exposure->backends[i].key);
+    }
+}
+
+/* The route is in place: bring sessions and visitors in line with it. */
+static void settle_exposure(struct gw_worker *self, struct gw_site *site, struct gw_exposure *old)
+{
+    gw_site_forget_faults(site);
+    memset(site->direct_active, 0, sizeof(site->direct_active)); /* readmit counts anew */
+    if (site->exposure->paused)
+        gw_conn_end_all(site, GW_REASON_PAUSED);
+    else if (old != NULL && old->port != site->exposure->port)
+        gw_conn_end_all(site, GW_REASON_UNKNOWN_NAME);
+    else
+        gw_conn_readmit(site);
+    if (old != NULL) {
+        gw_registry_unbind(self->registry, site, old);
+        if (old->port != 0 && old->port != site->exposure->port)
+            gw_doors_unbind(self->doors, old->port);
+        gw_exposure_unref(old);
+    }
+    gw_registry_refresh(self->registry, site);
+    welcome_keys(self, site->exposure);
+    gw_conn_wake(site);
+}
+
+/* Bind the port of a TCP exposure unless it is bound already. *MADE: it was bound just now. */
+static int bind_port(struct gw_worker *self, const struct gw_exposure *exposure, bool *made)
+{
+    int rc;
+
+    *made = false;
+    if (exposure->kind != GW_KIND_TCP || exposure->port == 0)
+        return ERR_OK;
+    rc = gw_doors_bind(self->doors, exposure->port);
+    *made = rc == ERR_OK;
+    return rc == ERR_EXISTS ? ERR_OK : rc;
+}
+
+/* As if gw_routes_put had not been: OLD serves on, or nothing. */
+static void undo_put(struct gw_worker *self, const struct gw_site *site, struct gw_exposure *old)
+{
+    struct gw_exposure *failed = NULL;
+    struct gw_site *again;
+
+    if (old == NULL)
+        failed = gw_routes_remove(self->routes, site->id);
+    else /* it was there a moment ago, so it needs no new memory */
+        (void)gw_routes_put(self->routes, old, &again, &failed);
+    gw_exposure_unref(failed);
+    gw_exposure_unref(old);
+}
+
+int gw_worker_set_exposure(struct gw_worker *self, struct gw_exposure *exposure)
+{
+    struct gw_site *site = gw_routes_by_id(self->routes, exposure->id);
+    bool is_new = site == NULL || site->exposure == NULL, bound;
+    struct gw_exposure *old = NULL;
+    int rc;
+
+    if (is_new && gw_routes_count(self->routes) >= self->config->limits.exposures)
+        return ERR_LIMIT;
+    rc = bind_port(self, exposure, &bound);
+    if (rc != ERR_OK)
+        return rc;
+    rc = gw_routes_put(self->routes, exposure, &site, &old);
+    if (rc != ERR_OK) {
+        if (bound)
+            gw_doors_unbind(self->doors, exposure->port);
+        return rc;
+    }
+    rc = gw_registry_bind(self->registry, site, exposure);
+    if (rc != ERR_OK) {
+        undo_put(self, site, old);
+        if (bound)
+            gw_doors_unbind(self->doors, exposure->port);
+        return rc;
+    }
+    settle_exposure(self, site, old);
+    return ERR_OK;
+}
+
+int gw_worker_remove_exposure(struct gw_worker *self, const char *id)
+{
+    struct gw_site *site = gw_routes_by_id(self->routes, id);
+    struct gw_exposure *old;
+
+    if (site == NULL || site->exposure == NULL)
+        return ERR_NOENT;
+    gw_conn_end_all(site, GW_REASON_UNKNOWN_NAME);
+    old = gw_routes_remove(self->routes, id);
+    gw_registry_unbind(self->registry, site, old);
+    if (old->kind == GW_KIND_TCP)
+        gw_doors_unbind(self->doors, old->port);
+    gw_exposure_unref(old);
+    gw_registry_refresh(self->registry, site);
+    return ERR_OK;
+}
+
+/* --- numbers --- */
+
+unsigned gw_worker_online(const struct gw_worker *self, const char *id)
+{
+    const struct gw_site *site = gw_routes_by_id(self->routes, id);
+
+    return site != NULL && site->exposure != NULL ? site->online : 0;
+}
+
+static void read_usage(const struct gw_site *site, struct gw_usage *out)
+{
+    uint64_t rx, tx;
+
+    gw_conn_pending_bytes(site, &rx, &tx);
+    *out = (struct gw_usage){.rx_bytes = site->rx_bytes + rx,
+                             .tx_bytes = site->tx_bytes + tx,
+                             .connections = site->connections,
+                             .active = site->active};
+}
+
+void gw_worker_each_usage(const struct gw_worker *self,
+                          void (*fn)(void *arg, const char *id, const struct gw_usage *usage),
+                          void *arg)
+{
+    struct gw_usage usage;
+    struct gw_site *site;
+    size_t at = 0;
+
+    while ((site = gw_routes_next(self->routes, &at)) != NULL) {
+        read_usage(site, &usage);
+        fn(arg, site->id, &usage);
+    }
+}
+
+bool gw_worker_usage(const struct gw_worker *self, const char *id, struct gw_usage *out)
+{
+    const struct gw_site *site = gw_routes_by_id(self->routes, id);
+
+    if (site == NULL)
+        return false;
+    read_usage(site, out);
+    return true;
+}
+
+void gw_worker_forget_usage(struct gw_worker *self, const char *id)
+{
+    struct gw_site *site = gw_routes_by_id(self->routes, id);
+
+    if (site != NULL && site->exposure == NULL)
+        gw_routes_forget(self->routes, site);
+}
+
+void gw_worker_each_session(const struct gw_worker *self,
+                            void (*fn)(void *arg, const struct gw_session_info *info), void *arg)
+{
+    gw_registry_each(self->registry, fn, arg);
+}
+
+void gw_worker_each_refused(const struct gw_worker *self,
+                            void (*fn)(void *arg, const char *reason, uint64_t count), void *arg)
+{
+    for (enum gw_reason r = GW_REASON_NONE + 1; r < GW_REASONS; r++) {
+        if (self->refused.count[r] > 0)
+            fn(arg, gw_reason_name(r), self->refused.count[r]);
+    }
+}
+
+size_t gw_worker_count_exposures(const struct gw_worker *self)
+{
+    return gw_routes_count(self->routes);
+}
+
+size_t gw_worker_count_sessions(const struct gw_worker *self)
+{
+    return gw_registry_count(self->registry);
+}
+
+size_t gw_worker_count_visitors(const struct gw_worker *self)
+{
+    return self->front.count;
+}
+
+int gw_worker_bound(const struct gw_worker *self, const char *what, size_t n, struct addr *out)
+{
+    return gw_doors_bound(self->doors, what, n, out);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connectors that are here: sessions by public key, which exposures name a key, and so which
+ * sessions can serve which exposure. A session enters only after its handshake proved the key; a
+ * newer epoch of the same instance takes over, an older one never does. It carries no visitor.
+ */
+#ifndef MODULES_GATEWAY_REGISTRY_H
+#define MODULES_GATEWAY_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "bus/base/addr.h"
+#include "modules/gateway/config.h"
+#include "modules/gateway/gateway.h"
+#include "modules/gateway/refuse.h"
+#include "modules/gateway/site.h"
+#include "modules/link/link.h"
+
+struct gw_registry; /* opaque: registry.c */
+struct gw_key;      /* opaque: registry.c; a key that is named or connected */
+
+/* One connector session. Read-only outside registry.c but for `active`. */
+struct gw_session {
+    uint64_t serial;   /* unique in this process, rising: a later session is newer; never 0 */
+    struct link *link; /* valid while listed */
+    struct gw_registry *registry;
+    struct gw_key *key;
+    uint8_t instance[16];
+    uint64_t epoch;
+    uint32_t twin; /* 0 = says none */
+    uint8_t link_number;
+    bool listed;       /* in the registry; false once it ends */
+    bool draining;     /* said GOAWAY */
+    unsigned active;   /* visitors on it, counted by them */
+    uint64_t since_ms; /* unix time */
+    struct addr remote;
+    const char *end_reason; /* fixed text, once it is known */
+    char *name;             /* owned; from outside */
+    char *software;         /* owned; from outside */
+    TAILQ_ENTRY(gw_session) of_key;
+    TAILQ_ENTRY(gw_session) of_all;
+};
+
+struct gw_registry_config {
+    struct link_hub *hub;                     /* borrowed */
+    const struct gw_limits *limits;           /* borrowed */
+    const struct tun_public_key *next_key;    /* announced in ACCEPT; borrowed, or NULL */
+    const struct tun_session_ops *stream_ops; /* the ops of streams; copied */
+    struct gw_refused *refused;               /* counters; borrowed */
+    /* A session came (UP) or ended. */
+    void (*on_session)(void *arg, const struct gw_session *session, bool up);
+    /* The sessions that can serve SITE changed; site->online is new. */
+    void (*on_site)(void *arg, struct gw_site *site);
+    void *arg;
+};
+
+int gw_registry_new(struct gw_registry **out, struct ev_loop *loop,
+                    const struct gw_registry_config *cfg); /* 0 or ERR_NOMEM */
+/* Cuts every session; no callback but the streams' on_reset runs. NULL is fine. */
+void gw_registry_free(struct gw_registry *self);
+
+/* SITE's exposure (new) names these keys: on success its sessions count from here on (on_site may
+ * run). Returns 0 or ERR_NOMEM; then nothing changed. */
+int gw_registry_bind(struct gw_registry *self, struct gw_site *site,
+                     const struct gw_exposure *exposure);
+/* Undo bind for EXPOSURE; sessions whose key nobody names any more end. */
+void gw_registry_unbind(struct gw_registry *self, struct gw_site *site,
+                        const struct gw_exposure *exposure);
+/* Count site->online anew from its present exposure and tell on_site when it changed. */
+void gw_registry_refresh(struct gw_registry *self, struct gw_site *site);
+/* Whether a live exposure names KEY. */
+bool gw_registry_is_named(const struct gw_registry *self, const uint8_t key[GW_KEY_LEN]);
+
+/*
+ * A connector proved its key: take it, tell it why not, or close without a word when no exposure
+ * names the key (ERR_NOENT). FD is the registry's in any case. Returns 0, ERR_NOENT, ERR_REFUSED
+ * (told) or ERR_NOMEM.
+ */
+int gw_registry_offer(struct gw_registry *self, const struct tun_handshake_result *result, int fd,
+                      const struct addr *remote);
+
+/* First session of KEY, oldest first; then the next one with TAILQ_NEXT(s, of_key). */
+struct gw_session *gw_registry_first(const struct gw_registry *self, const uint8_t key[GW_KEY_LEN]);
+/* Whether streams of EXPOSURE can be opened on SESSION now. */
+bool gw_session_serves(const struct gw_session *session, const struct gw_exposure *exposure);
+/* The public key of SESSION. */
+const uint8_t *gw_session_key(const struct gw_session *session);
+void gw_session_info(const struct gw_session *session, struct gw_session_info *out);
+
+size_t gw_registry_count(const struct gw_registry *self);
+void gw_registry_each(const struct gw_registry *self,
+                      void (*fn)(void *arg, const struct gw_session_info *info), void *arg);
+/* Tell every connector that this process ends (GOAWAY). */
+void gw_registry_goaway(struct gw_registry *self, enum tun_code code, const char *why);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The EXPOSURES list of one session; see tell.h. */
+#include "modules/gateway/tell.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TELL_MAX 256 /* lines of one list */
+
+struct telling {
+    struct tun_exposure lines[TELL_MAX];
+    size_t count;
+};
+
+static void add_line(struct telling *t, const struct gw_exposure *e, const char *service,
+                     const char *url, size_t url_len)
+{
+    struct tun_exposure *line;
+
+    if (t->count == TELL_MAX || url_len > TUN_URL_MAX)
+        return;
+    line = &t->lines[t->count++];
+    *line = (struct tun_exposure){0};
+    strcpy(line->workload, e->id);
+    strcpy(line->service, service);
+    memcpy(line->url, url, url_len);
+}
+
+/* One line per public URL of the exposure. */
+static void add_exposure(struct telling *t, const struct gw_exposure *e, const char *service)
+{
+    const char *at = e->urls != NULL ? e->urls : "";
+    size_t n;
+
+    do {
+        n = strcspn(at, " ");
+        add_line(t, e, service, at, n);
+        at += n + (at[n] == ' ');
+    } while (*at != '\0');
+}
+
+static void add_site(struct telling *t, const struct gw_session *session,
+                     const struct gw_site *site)
+{
+    const struct gw_exposure *e = site->exposure;
+
+    if (e == NULL || !gw_session_serves(session, e))
+        return;
+    for (size_t i = 0; i < e->backend_count; i++) {
+        if (e->backends[i].tunnel &&
+            memcmp(e->backends[i].key, gw_session_key(session), GW_KEY_LEN) == 0)
+            add_exposure(t, e, e->backends[i].service);
+    }
+}
+
+/* Whether this site stands earlier in the key's list: two of its backends name the key. */
+static bool is_repeated(struct gw_site *const *sites, size_t i)
+{
+    for (size_t j = 0; j < i && j < TELL_MAX; j++) {
+        if (sites[j] == sites[i])
+            return true;
+    }
+    return false;
+}
+
+void gw_tell(struct gw_session *session, struct gw_site *const *sites, size_t count)
+{
+    struct tun_session *tunnel = link_session(session->link);
+    struct telling *t = tunnel != NULL ? malloc(sizeof(*t)) : NULL;
+
+    if (t == NULL)
+        return;
+    t->count = 0;
+    for (size_t i = 0; i < count && t->count < TELL_MAX; i++) {
+        if (!is_repeated(sites, i))
+            add_site(t, session, sites[i]);
+    }
+    /* Only for the connector's log: not worth an end of the session when it fails. */
+    (void)tun_session_exposures(tunnel, t->lines, t->count);
+    link_touch(session->link);
+    free(t);
+}

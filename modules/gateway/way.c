@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stream or direct dial, then pipe or relay; see way.h. */
+#include "modules/gateway/way.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/clock.h"
+#include "bus/base/err.h"
+#include "modules/link/pipe.h"
+#include "modules/net/dial.h"
+#include "modules/net/proxy.h"
+#include "modules/net/relay.h"
+#include "modules/net/sock.h"
+
+struct gw_way {
+    struct gw_way_config cfg;
+    struct gw_backend backend;  /* copy: the exposure may be replaced */
+    struct gw_session *session; /* NULL for a direct one, and once the session ended */
+    struct tun_stream *stream;  /* ours until the pipe has it */
+    struct net_dial *dial;
+    int service_fd;    /* direct: connected, until the relay has it; else -1 */
+    size_t first_sent; /* of cfg.first, already in the stream */
+    size_t extra;      /* bytes to the service that are not the visitor's (PROXY header) */
+    struct link_pipe *pipe;
+    struct net_relay *relay;
+    ev_timer limit; /* of opening */
+    bool counted;   /* in site->active */
+};
+
+static void count_in(struct gw_way *self)
+{
+    if (self->session != NULL)
+        self->session->active++;
+    else
+        self->cfg.site->direct_active[self->cfg.pick.target.backend]++;
+}
+
+static void count_out(struct gw_way *self)
+{
+    unsigned *direct = &self->cfg.site->direct_active[self->cfg.pick.target.backend];
+
+    if (self->session != NULL)
+        self->session->active--;
+    else if (self->cfg.pick.session == NULL && *direct > 0)
+        (*direct)--;
+    self->session = NULL;
+}
+
+/* The session of the stream is ending, or the way is: no pointer to it may stay. */
+static void settle(struct gw_way *self, uint64_t rx_bytes, uint64_t tx_bytes)
+{
+    struct gw_site *site = self->cfg.site;
+
+    count_out(self);
+    if (self->counted) {
+        site->active--;
+        site->rx_bytes += rx_bytes;
+        site->tx_bytes += tx_bytes;
+    }
+    self->counted = false;
+}
+
+void gw_way_bytes(const struct gw_way *self, uint64_t *rx_bytes, uint64_t *tx_bytes)
+{
+    *rx_bytes = *tx_bytes = 0;
+    if (self->pipe != NULL) {
+        struct link_pipe_bytes bytes = link_pipe_total(self->pipe);
+
+        *rx_bytes = bytes.to_stream + self->first_sent;
+        *tx_bytes = bytes.to_fd;
+    } else if (self->relay != NULL) {
+        struct net_relay_bytes bytes = net_relay_total(self->relay);
+
+        *rx_bytes = bytes.moved[0] > self->extra ? bytes.moved[0] - self->extra : 0;
+        *tx_bytes = bytes.moved[1];
+    }
+}
+
+void gw_way_free(struct gw_way *self)
+{
+    uint64_t rx_bytes, tx_bytes;
+
+    if (self == NULL)
+        return;
+    gw_way_bytes(self, &rx_bytes, &tx_bytes);
+    ev_timer_stop(self->cfg.loop, &self->limit);
+    if (self->stream != NULL) {
+        tun_stream_reset(self->stream, TUN_CODE_CANCELLED);
+        link_touch(self->session->link);
+    }
+    net_dial_cancel(self->dial);
+    if (self->service_fd >= 0)
+        net_sock_reset(self->service_fd);
+    link_pipe_free(self->pipe);
+    net_relay_free(self->relay);
+    settle(self, rx_bytes, tx_bytes);
+    free(self);
+}
+
+/* Ends an attempt: SELF is gone before the callback. WHAT is copied first, it may die with it. */
+static void fail(struct gw_way *self, enum gw_reason reason, const char *what)
+{
+    struct gw_way_config cfg = self->cfg;
+    uint8_t key[GW_KEY_LEN];
+    char text[TUN_WHY_MAX + 1];
+    struct gw_way_failure failure = {
+        .reason = reason, .connector = self->backend.tunnel ? key : NULL, .what = text};
+
+    memcpy(key, self->backend.key, sizeof(key));
+    (void)snprintf(text, sizeof(text), "%s", what);
+    if (reason != GW_REASON_NO_CONNECTOR) /* a session that ended is gone anyway */
+        gw_site_fault(cfg.site, &cfg.pick.target, clock_mono_ms());
+    gw_way_free(self);
+    cfg.on_failed(cfg.arg, &failure);
+}
+
+static void opened(struct gw_way *self)
+{
+    ev_timer_stop(self->cfg.loop, &self->limit);
+    gw_site_cure(self->cfg.site, &self->cfg.pick.target);
+    self->cfg.on_open(self->cfg.arg);
+}
+
+static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    fail(w->data, GW_REASON_OPEN_TIMEOUT, "no answer in time");
+}
+
+/* Ops of the stream; USER is the way. */
+
+static void on_open_ok(void *user, struct tun_stream *stream)
+{
+    (void)stream;
+    opened(user);
+}
+
+static void on_open_err(void *user, const struct tun_notice *notice)
+{
+    struct gw_way *self = user;
+    char what[TUN_WHY_MAX + 40];
+
+    self->stream = NULL;
+    (void)snprintf(what, sizeof(what), "%s%s%s", tun_code_name(notice->code),
+                   notice->why[0] != '\0' ? ": " : "", notice->why);
+    fail(self, GW_REASON_BACKEND_REFUSED, what);
+}
+
+static size_t on_data(void *user, struct tun_stream *stream, const uint8_t *data, size_t len)
+{
+    struct gw_way *self = user;
+
+    (void)stream;
+    return self->pipe != NULL ? link_pipe_on_data(self->pipe, data, len) : 0;
+}
+
+static void on_readable(void *user, struct tun_stream *stream)
+{
+    struct gw_way *self = user;
+
+    (void)stream;
+    if (self->pipe != NULL)
+        link_pipe_on_readable(self->pipe);
+}
+
+static void on_writable(void *user, struct tun_stream *stream)
+{
+    struct gw_way *self = user;
+
+    (void)stream;
+    if (self->pipe != NULL)
+        link_pipe_on_writable(self->pipe);
+}
+
+static void on_reset(void *user, enum tun_code code)
+{
+    struct gw_way *self = user;
+
+    if (self->pipe != NULL) {
+        link_pipe_on_reset(self->pipe, code);
+        return;
+    }
+    self->stream = NULL;
+    fail(self, code == TUN_CODE_LOST ? GW_REASON_NO_CONNECTOR : GW_REASON_BACKEND_REFUSED,
+         code == TUN_CODE_LOST ? "the connector's session ended" : tun_code_name(code));
+}
+
+const struct tun_session_ops gw_way_stream_ops = {
+    .on_open_ok = on_open_ok,
+    .on_open_err = on_open_err,
+    .on_data = on_data,
+    .on_readable = on_readable,
+    .on_writable = on_writable,
+    .on_reset = on_reset,
+};
+
+static struct tun_endpoint endpoint(const struct addr *a)
+{
+    struct tun_endpoint e = {.port = addr_port(a)};
+
+    addr_ip16(e.ip, a);
+    return e;
+}
+
+static enum tun_proxy tunnel_proxy(enum gw_proxy_protocol proxy)
+{
+    return proxy == GW_PROXY_V1   ? TUN_PROXY_V1
+           : proxy == GW_PROXY_V2 ? TUN_PROXY_V2
+                                  : TUN_PROXY_NONE;
+}
+
+static int start_stream(struct gw_way *self)
+{
+    const struct gw_way_config *cfg = &self->cfg;
+    struct tun_open open = {
+        .kind = cfg->kind,
+        .proxy = tunnel_proxy(cfg->site->exposure->proxy_protocol),
+        .visitor = endpoint(cfg->peer),
+        .local = endpoint(cfg->local),
+    };
+    int rc;
+
+    (void)snprintf(open.workload, sizeof(open.workload), "%s", cfg->site->id);
+    (void)snprintf(open.service, sizeof(open.service), "%s", self->backend.service);
+    (void)snprintf(open.name, sizeof(open.name), "%s", cfg->name);
+    rc = tun_stream_open(&self->stream, link_session(self->session->link), &open, self);
+    if (rc != ERR_OK)
+        return rc;
+    /* The service gets the first bytes with the OPEN, not a round trip later. */
+    self->first_sent = tun_stream_write(self->stream, cfg->first, cfg->first_len);
+    link_touch(self->session->link);
+    return ERR_OK;
+}
+
+static void on_dialled(void *arg, int rc, int fd, const struct addr *addr)
+{
+    struct gw_way *self = arg;
+
+    (void)addr;
+    self->dial = NULL;
+    self->service_fd = fd;
+    if (rc == ERR_OK)
+        opened(self);
+    else if (rc == ERR_TIMEOUT)
+        fail(self, GW_REASON_OPEN_TIMEOUT, "no answer in time");
+    else
+        fail(self, GW_REASON_BACKEND_REFUSED, err_text(rc));
+}
+
+static int start_dial(struct gw_way *self)
+{
+    struct net_dial_config dial = {
+        .addrs = &self->backend.addr,
+        .count = 1,
+        .timeout_ms = (uint32_t)self->cfg.open_timeout_ms,
+        .on_done = on_dialled,
+        .arg = self,
+    };
+
+    return net_dial_start(&self->dial, self->cfg.loop, &dial);
+}
+
+int gw_way_start(struct gw_way **out, const struct gw_way_config *cfg)
+{
+    struct gw_way *self = calloc(1, sizeof(*self));
+    int rc;
+
+    if (self == NULL)
+        return ERR_NOMEM;
+    self->cfg = *cfg;
+    self->backend = cfg->site->exposure->backends[cfg->pick.target.backend];
+    self->session = cfg->pick.session;
+    self->service_fd = -1;
+    ev_timer_init(&self->limit, on_limit, (double)cfg->open_timeout_ms / 1000.0, 0.0);
+    self->limit.data = self;
+    rc = self->backend.tunnel ? start_stream(self) : start_dial(self);
+    if (rc != ERR_OK) {
+        free(self);
+        return rc;
+    }
+    count_in(self);
+    if (self->backend.tunnel) { /* a dial has its own limit */
+        ev_now_update(cfg->loop);
+        ev_timer_start(cfg->loop, &self->limit);
+    }
+    *out = self;
+    return ERR_OK;
+}
+
+static void finish(struct gw_way *self, uint64_t rx_bytes, uint64_t tx_bytes)
+{
+    void (*on_done)(void *arg) = self->cfg.on_done;
+    void *arg = self->cfg.arg;
+
+    settle(self, rx_bytes, tx_bytes);
+    free(self);
+    on_done(arg);
+}
+
+static void on_pipe_done(void *arg, const struct link_pipe_end *end)
+{
+    struct gw_way *self = arg;
+
+    finish(self, end->bytes.to_stream + self->first_sent, end->bytes.to_fd);
+}
+
+static void on_relay_done(void *arg, int reason, const struct net_relay_bytes *bytes)
+{
+    struct gw_way *self = arg;
+    uint64_t rx = bytes->moved[0];
+
+    (void)reason;
+    finish(self, rx > self->extra ? rx - self->extra : 0, bytes->moved[1]);
+}
+
+static int carry_stream(struct gw_way *self, int fd, uint64_t idle_ms)
+{
+    struct link_pipe_config pipe = {
+        .link = self->session->link,
+        .stream = self->stream,
+        .fd = fd,
+        .to_stream = self->cfg.first + self->first_sent,
+        .to_stream_len = self->cfg.first_len - self->first_sent,
+        .idle_ms = idle_ms,
+        .on_done = on_pipe_done,
+        .arg = self,
+    };
+    int rc = link_pipe_new(&self->pipe, self->cfg.loop, &pipe);
+
+    if (rc == ERR_OK)
+        self->stream = NULL;
+    return rc;
+}
+
+static enum net_proxy direct_proxy(enum gw_proxy_protocol proxy)
+{
+    return proxy == GW_PROXY_V1   ? NET_PROXY_V1
+           : proxy == GW_PROXY_V2 ? NET_PROXY_V2
+                                  : NET_PROXY_NONE;
+}
+
+/* The PROXY header and the first bytes, in one piece. */
+static int carry_direct(struct gw_way *self, int fd, uint64_t idle_ms)
+{
+    const struct gw_way_config *cfg = &self->cfg;
+    enum net_proxy proxy = direct_proxy(cfg->site->exposure->proxy_protocol);
+    struct net_relay_config relay = {
+        .fds = {fd, self->service_fd}, .idle_ms = idle_ms, .on_done = on_relay_done, .arg = self};
+    uint8_t *first = malloc(NET_PROXY_MAX + cfg->first_len);
+    int rc;
+
+    if (first == NULL)
+        return ERR_NOMEM;
+    self->extra = net_proxy_write(first, proxy, cfg->peer, cfg->local);
+    if (cfg->first_len > 0)
+        memcpy(first + self->extra, cfg->first, cfg->first_len);
+    relay.first[0] = first;
+    relay.first_len[0] = self->extra + cfg->first_len;
+    rc = net_relay_new(&self->relay, cfg->loop, &relay);
+    free(first);
+    if (rc == ERR_OK)
+        self->service_fd = -1;
+    return rc;
+}
+
+int gw_way_carry(struct gw_way *self, int fd, uint64_t idle_ms)
+{
+    int rc =
+        self->stream != NULL ? carry_stream(self, fd, idle_ms) : carry_direct(self, fd, idle_ms);
+
+    if (rc != ERR_OK)
+        return rc;
+    self->counted = true;
+    self->cfg.site->active++;
+    self->cfg.site->connections++;
+    self->cfg.first = NULL; /* only borrowed until now */
+    self->cfg.peer = self->cfg.local = NULL;
+    return ERR_OK;
+}
+
+static bool same_backend(const struct gw_backend *a, const struct gw_backend *b)
+{
+    char text_a[ADDR_TEXT_MAX], text_b[ADDR_TEXT_MAX];
+
+    if (a->tunnel != b->tunnel)
+        return false;
+    if (a->tunnel)
+        return memcmp(a->key, b->key, GW_KEY_LEN) == 0 && strcmp(a->service, b->service) == 0;
+    addr_print(text_a, &a->addr);
+    addr_print(text_b, &b->addr);
+    return strcmp(text_a, text_b) == 0;
+}
+
+bool gw_way_readmit(struct gw_way *self)
+{
+    const struct gw_exposure *e = self->cfg.site->exposure;
+
+    if (self->session != NULL && self->session->twin != 0 && self->session->twin != e->twin)
+        return false;
+    for (unsigned i = 0; i < e->backend_count; i++) {
+        if (!same_backend(&e->backends[i], &self->backend))
+            continue;
+        self->cfg.pick.target.backend = i;
+        if (!self->backend.tunnel) /* the worker starts the counts of a new exposure at zero */
+            self->cfg.site->direct_active[i]++;
+        return true;
+    }
+    return false;
+}
