@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netwall-connector: flags, key, wall, signals. It makes no key and opens no listening socket; the
+ * work is connector.c.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/daemon.h"
+#include "bus/base/err.h"
+#include "bus/base/keyfile.h"
+#include "bus/base/log.h"
+#include "modules/connector/connector.h"
+#include "modules/connector/wall.h"
+#include "modules/tunnel/handshake.h"
+
+#define ITEMS_MAX 256      /* --gateway and --service, each */
+#define DRAIN_LIMIT_S 30.0 /* after SIGTERM */
+
+static const char usage[] =
+    "usage: netwall-connector --config FILE\n"
+    "       netwall-connector --key FILE --gateway HOST:PORT#PUBLICKEY --service "
+    "NAME=TARGET[,tls=TARGET]\n"
+    "\n"
+    "Carries visitors from netwall gateways to services of this network. Dials out only.\n"
+    "\n"
+    "  --config FILE          connector.conf; SIGHUP reads it again\n"
+    "  --key FILE             our x25519 key (make it: netwall keygen --type x25519 --out FILE)\n"
+    "  --gateway H:P#HEX      a gateway and its public key; repeatable\n"
+    "  --service N=T[,tls=T]  a service visitors may reach: host:port, [v6]:port or unix:/path;\n"
+    "                         tls=: where visitors who speak TLS go; repeatable\n"
+    "  --twin N               serve only this twin's contracts\n"
+    "  --name TEXT            shown to the farmer (default: the host name)\n"
+    "  --allow-group-key      the key file may be readable by its group\n"
+    "  --check-config         read the config, say what is wrong, and exit\n"
+    "  --check-wall           prove that this process cannot listen, and exit\n"
+    "  --log-level error|warn|info|debug    --log-format text|json\n"
+    "  --version  --help\n"
+    "\n"
+    "Environment instead of flags: NETWALL_KEY_FILE or NETWALL_KEY (the line itself),\n"
+    "NETWALL_GATEWAYS, NETWALL_SERVICES (items with spaces between), NETWALL_TWIN.\n"
+    "Signals: TERM, INT finish the present visitors (again: at once); HUP reads the config "
+    "again.\n";
+
+/* What the command line says; the texts are argv's. */
+struct options {
+    struct daemon_args args;
+    const char *key;
+    const char *name;
+    const char *twin;
+    const char *gateways[ITEMS_MAX];
+    size_t gateway_count;
+    const char *services[ITEMS_MAX];
+    size_t service_count;
+    bool allow_group;
+    bool check_wall;
+};
+
+struct process {
+    struct ev_loop *loop;
+    struct options options;
+    struct con_connector *connector;
+    ev_signal term, interrupt, hup, usr1;
+    ev_timer drain_limit, watchdog;
+    bool draining;
+};
+
+/* ---- flags --------------------------------------------------------------------------------- */
+
+static int take_key(void *arg, const char *value, char *why, size_t why_len)
+{
+    (void)why;
+    (void)why_len;
+    ((struct options *)arg)->key = value;
+    return ERR_OK;
+}
+
+static int take_name(void *arg, const char *value, char *why, size_t why_len)
+{
+    (void)why;
+    (void)why_len;
+    ((struct options *)arg)->name = value;
+    return ERR_OK;
+}
+
+static int take_twin(void *arg, const char *value, char *why, size_t why_len)
+{
+    (void)why;
+    (void)why_len;
+    ((struct options *)arg)->twin = value;
+    return ERR_OK;
+}
+
+static int take_item(const char **list, size_t *count, const char *value, char *why)
+{
+    if (*count == ITEMS_MAX) {
+        (void)strcpy(why, "too many");
+        return ERR_INVALID;
+    }
+    list[(*count)++] = value;
+    return ERR_OK;
+}
+
+static int take_gateway(void *arg, const char *value, char *why, size_t why_len)
+{
+    struct options *self = arg;
+
+    (void)why_len;
+    return take_item(self->gateways, &self->gateway_count, value, why);
+}
+
+static int take_service(void *arg, const char *value, char *why, size_t why_len)
+{
+    struct options *self = arg;
+
+    (void)why_len;
+    return take_item(self->services, &self->service_count, value, why);
+}
+
+static int take_allow_group(void *arg, const char *value, char *why, size_t why_len)
+{
+    (void)value;
+    (void)why;
+    (void)why_len;
+    ((struct options *)arg)->allow_group = true;
+    return ERR_OK;
+}
+
+static int take_check_wall(void *arg, const char *value, char *why, size_t why_len)
+{
+    (void)value;
+    (void)why;
+    (void)why_len;
+    ((struct options *)arg)->check_wall = true;
+    return ERR_OK;
+}
+
+static const struct daemon_option options_table[] = {
+    {"key", false, take_key},
+    {"gateway", false, take_gateway},
+    {"service", false, take_service},
+    {"twin", false, take_twin},
+    {"name", false, take_name},
+    {"allow-group-key", true, take_allow_group},
+    {"check-wall", true, take_check_wall},
+    {NULL, false, NULL},
+};
+
+/* ---- config and key ------------------------------------------------------------------------ */
+
+/* Flags over the file, the environment for what neither gives. */
+static int fill_config(struct con_config *config, const struct options *o, char why[CON_WHY_CAP])
+{
+    int rc = ERR_OK;
+
+    if (o->args.config != NULL)
+        rc = con_config_load(config, o->args.config, why);
+    for (size_t i = 0; i < o->gateway_count && rc == ERR_OK; i++)
+        rc = con_config_add_gateway(config, o->gateways[i], why);
+    for (size_t i = 0; i < o->service_count && rc == ERR_OK; i++)
+        rc = con_config_add_service(config, o->services[i], why);
+    if (rc == ERR_OK && o->key != NULL)
+        rc = con_config_set_key(config, o->key, why);
+    if (rc == ERR_OK && o->name != NULL)
+        rc = con_config_set_name(config, o->name, why);
+    if (rc == ERR_OK && o->twin != NULL)
+        rc = con_config_set_twin(config, o->twin, why);
+    if (rc == ERR_OK)
+        rc = con_config_environment(config, why);
+    return rc == ERR_OK ? con_config_check(config, why) : rc;
+}
+
+/* The whole config, or NULL with the reason on stderr. */
+static struct con_config *read_config(const struct options *o)
+{
+    struct con_config *config = con_config_new();
+    char why[CON_WHY_CAP] = "out of memory";
+
+    if (config != NULL && fill_config(config, o, why) == ERR_OK)
+        return config;
+    (void)fprintf(stderr, "netwall-connector: %s\n", why);
+    free(config);
+    return NULL;
+}
+
+/* Our key from the file or NETWALL_KEY. Returns 0 or an error with the reason on stderr. */
+static int read_key(struct tun_secret_key *out, const struct con_config *config, bool allow_group)
+{
+    char why[KEYFILE_WHY_MAX] = "";
+    char *line = getenv("NETWALL_KEY");
+    int rc;
+
+    if (config->key_path[0] != '\0') {
+        rc = keyfile_read(out->bytes, KEYFILE_X25519, config->key_path, allow_group, why);
+        if (rc == ERR_OK)
+            return rc;
+        (void)fprintf(stderr, "netwall-connector: %s\n", why[0] != '\0' ? why : err_text(rc));
+        if (rc == ERR_NOENT)
+            (void)fprintf(stderr, "make one: netwall keygen --type x25519 --out %s\n",
+                          config->key_path);
+        return rc;
+    }
+    if (line == NULL) {
+        (void)fputs("netwall-connector: no key: give --key FILE\n"
+                    "make one: netwall keygen --type x25519 --out connector.key\n",
+                    stderr);
+        return ERR_INVALID;
+    }
+    rc = keyfile_parse(out->bytes, KEYFILE_X25519, line, strlen(line), why);
+    if (rc != ERR_OK)
+        (void)fprintf(stderr, "netwall-connector: NETWALL_KEY: %s\n", why);
+    sodium_memzero(line, strlen(line)); /* /proc/PID/environ would show it */
+    return rc;
+}
+
+/* ---- signals ------------------------------------------------------------------------------- */
+
+static void on_drained(void *arg)
+{
+    struct process *p = arg;
+
+    LOG_INFO("stopped");
+    ev_break(p->loop, EVBREAK_ALL);
+}
+
+static void on_drain_limit(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct process *p = w->data;
+
+    (void)revents;
+    LOG_WARN("stopped; visitors were cut", KV_N("visitors", con_connector_streams(p->connector)));
+    ev_break(loop, EVBREAK_ALL);
+}
+
+/* First: finish in order. Second: at once. */
+static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
+{
+    struct process *p = w->data;
+
+    (void)revents;
+    if (p->draining) {
+        LOG_INFO("stopped at once");
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
+    p->draining = true;
+    daemon_notify("STOPPING=1");
+    LOG_INFO("finishing", KV_N("visitors", con_connector_streams(p->connector)));
+    ev_timer_start(loop, &p->drain_limit);
+    con_connector_drain(p->connector, on_drained, p);
+}
+
+static void on_hup(struct ev_loop *loop, ev_signal *w, int revents)
+{
+    struct process *p = w->data;
+    struct con_config *config;
+
+    (void)loop;
+    (void)revents;
+    config = read_config(&p->options);
+    if (config == NULL)
+        LOG_ERROR("config not changed", KV_S("why", "see above"));
+    else
+        con_connector_reload(p->connector, config);
+}
+
+/* The log is stderr: whoever reads it rotates it. */
+static void on_usr1(struct ev_loop *loop, ev_signal *w, int revents)
+{
+    (void)loop;
+    (void)w;
+    (void)revents;
+    LOG_INFO("log goes on");
+}
+
+static void on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)w;
+    (void)revents;
+    daemon_notify("WATCHDOG=1");
+}
+
+static void on_status(void *arg, size_t up, size_t count)
+{
+    char text[64];
+
+    (void)arg;
+    (void)snprintf(text, sizeof(text), "STATUS=%zu of %zu tunnels up", up, count);
+    daemon_notify(text);
+}
+
+static void watch_signal(struct process *p, ev_signal *w, int number,
+                         void (*fn)(struct ev_loop *, ev_signal *, int))
+{
+    ev_signal_init(w, fn, number);
+    w->data = p;
+    ev_signal_start(p->loop, w);
+}
+
+static void watch_all(struct process *p)
+{
+    unsigned ms = daemon_watchdog_ms();
+
+    watch_signal(p, &p->term, SIGTERM, on_term);
+    watch_signal(p, &p->interrupt, SIGINT, on_term);
+    watch_signal(p, &p->hup, SIGHUP, on_hup);
+    watch_signal(p, &p->usr1, SIGUSR1, on_usr1);
+    ev_timer_init(&p->drain_limit, on_drain_limit, DRAIN_LIMIT_S, 0.0);
+    p->drain_limit.data = p;
+    ev_timer_init(&p->watchdog, on_watchdog, ms / 1000.0, ms / 1000.0);
+    if (ms > 0)
+        ev_timer_start(p->loop, &p->watchdog);
+}
+
+/* ---- the process --------------------------------------------------------------------------- */
+
+static int check_wall(void)
+{
+    char why[CON_WALL_WHY_CAP];
+
+    if (con_wall_raise(why) == ERR_OK && con_wall_check(why) == ERR_OK) {
+        (void)puts("no listening socket, and none can be made: bind, listen, accept, accept4 and "
+                   "io_uring_setup are forbidden");
+        return DAEMON_EXIT_OK;
+    }
+    (void)fprintf(stderr, "netwall-connector: the wall has a hole: %s\n", why);
+    return DAEMON_EXIT_FAILURE;
+}
+
+/* Behind the wall from the first packet on. */
+static int raise_wall(void)
+{
+    char why[CON_WALL_WHY_CAP];
+
+    if (con_wall_no_listener(why) == ERR_OK && con_wall_raise(why) == ERR_OK)
+        return ERR_OK;
+    LOG_ERROR("the wall cannot be raised", KV_S("why", why));
+    return ERR_SYS;
+}
+
+static void log_start(const struct con_config *config, const struct tun_identity *identity)
+{
+    char key[TUN_KEY_TEXT_LEN + 1];
+
+    tun_key_print(key, &identity->public_key);
+    LOG_INFO("connector started", KV_S("version", NW_VERSION), KV_S("public_key", key),
+             KV_S("name", config->name), KV_N("gateways", config->gateway_count),
+             KV_N("services", config->service_count));
+    if (config->twin == 0)
+        LOG_WARN("no twin is set: the first twin whose contract names this key is served; better "
+                 "say which one (twin = N, --twin N)");
+}
+
+static int run(struct process *p, struct con_config *config, const struct tun_identity *identity)
+{
+    struct con_connector_config cfg = {
+        .loop = p->loop, .config = config, .identity = identity, .on_status = on_status, .arg = p};
+
+    watch_all(p);
+    if (con_connector_new(&p->connector, &cfg) != ERR_OK) {
+        LOG_ERROR("out of memory");
+        free(config);
+        return DAEMON_EXIT_FAILURE;
+    }
+    log_start(config, identity);
+    daemon_notify("READY=1");
+    ev_run(p->loop, 0);
+    con_connector_free(p->connector);
+    return DAEMON_EXIT_OK;
+}
+
+/* Key into the vault, wall up, run. CONFIG is consumed. */
+static int start(struct process *p, struct con_config *config)
+{
+    struct tun_vault *vault;
+    struct tun_secret_key secret;
+    const struct tun_secret_key *kept;
+    struct tun_identity identity;
+    int status = DAEMON_EXIT_FAILURE;
+
+    if (read_key(&secret, config, p->options.allow_group) != ERR_OK) {
+        free(config);
+        return DAEMON_EXIT_USAGE;
+    }
+    if (tun_vault_new(&vault, 1) != ERR_OK || tun_vault_add(vault, &kept, &secret) != ERR_OK) {
+        LOG_ERROR("out of memory");
+        free(config);
+        return DAEMON_EXIT_FAILURE;
+    }
+    if (tun_vault_lock_error(vault) != ERR_OK)
+        LOG_WARN("the key cannot be locked into memory", KV_S("err", strerror(errno)));
+    tun_identity_init(&identity, kept);
+    p->loop = raise_wall() == ERR_OK ? ev_default_loop(EVFLAG_AUTO) : NULL;
+    if (p->loop != NULL)
+        status = run(p, config, &identity);
+    else
+        free(config);
+    tun_vault_free(vault);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    static struct process p;
+    struct con_config *config;
+    int status = daemon_parse(&p.options.args, argc, argv, "netwall-connector", usage,
+                              options_table, &p.options);
+
+    if (status >= 0)
+        return status;
+    daemon_harden();
+    if (p.options.check_wall)
+        return check_wall();
+    if (sodium_init() < 0)
+        return DAEMON_EXIT_FAILURE;
+    config = read_config(&p.options);
+    if (config == NULL)
+        return DAEMON_EXIT_USAGE;
+    if (p.options.args.check_config) {
+        free(config);
+        return DAEMON_EXIT_OK;
+    }
+    return start(&p, config);
+}
