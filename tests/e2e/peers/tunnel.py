@@ -1,0 +1,254 @@
+#!/usr/bin/python3
+"""The tunnel protocol once more, from its specification alone, so that the two implementations check each other.
+
+tunnel.py serve ADDRESS GATEWAY-KEY KEY-FILE SUITE   a connector that answers every stream with a fixed page
+tunnel.py hostile ADDRESS GATEWAY-KEY KEY-FILE       connections that break one rule each; the gateway must close them
+"""
+import hashlib
+import hmac
+import os
+import socket
+import struct
+import sys
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+NAMES = {1: b"Noise_XK_25519_ChaChaPoly_BLAKE2b", 3: b"Noise_XK_25519_AESGCM_BLAKE2b"}
+OPEN, OPEN_OK, OPEN_ERR, DATA, FIN, RST, WINDOW, PING, PONG = 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x30, 0x31
+ACCEPT, CLOSE = 0x01, 0x33
+PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\nConnection: close\r\n\r\nan independent answer"
+
+
+class Cipher:
+    """AEAD with the counter nonce of its suite; rekeys before records 4096, 8192, ... as the protocol says."""
+
+    def __init__(self, suite, key):
+        self.suite, self.key, self.n = suite, key, 0
+
+    def nonce(self, n):
+        return bytes(4) + (struct.pack("<Q", n) if self.suite == 1 else struct.pack(">Q", n))
+
+    def aead(self):
+        return (ChaCha20Poly1305 if self.suite == 1 else AESGCM)(self.key)
+
+    def step(self, rekey):
+        if rekey and self.n and self.n % 4096 == 0:
+            self.key = self.aead().encrypt(self.nonce(2**64 - 1), bytes(32), b"")[:32]
+        self.n += 1
+        return self.nonce(self.n - 1)
+
+    def seal(self, ad, text, rekey=False):
+        nonce = self.step(rekey)
+        return self.aead().encrypt(nonce, text, ad)
+
+    def open(self, ad, text, rekey=False):
+        nonce = self.step(rekey)
+        return self.aead().decrypt(nonce, text, ad)
+
+
+def hkdf2(chain, secret):
+    temp = hmac.new(chain, secret, "blake2b").digest()
+    one = hmac.new(temp, b"\x01", "blake2b").digest()
+    return one, hmac.new(temp, one + b"\x02", "blake2b").digest()
+
+
+def public(private):
+    return private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def receive(sock, n):
+    data = b""
+    while len(data) < n:
+        piece = sock.recv(n - len(data))
+        if not piece:
+            raise EOFError("closed after %d of %d bytes" % (len(data), n))
+        data += piece
+    return data
+
+
+class Tunnel:
+    """A connector's side of one connection. `damage` changes bytes before they are sent."""
+
+    def __init__(self, address, gateway, private, suite, damage=lambda what, data: data):
+        host, port = address.rsplit(":", 1)
+        self.sock = socket.create_connection((host, int(port)), 10)
+        self.gateway, self.private, self.suite, self.damage = gateway, private, suite, damage
+
+    def mix_hash(self, data):
+        self.hash = hashlib.blake2b(self.hash + data).digest()
+
+    def mix_key(self, ours, theirs):
+        self.chain, key = hkdf2(self.chain, ours.exchange(X25519PublicKey.from_public_bytes(theirs)))
+        self.cipher = Cipher(self.suite, key[:32])
+
+    def seal(self, text):
+        sealed = self.cipher.seal(self.hash, text)
+        self.mix_hash(sealed)
+        return sealed
+
+    def open(self, sealed):
+        text = self.cipher.open(self.hash, sealed)
+        self.mix_hash(sealed)
+        return text
+
+    def hello(self):
+        preamble = bytes.fromhex("c55a574701") + bytes([self.suite, 0, 0])
+        name = NAMES[self.suite]
+        self.hash = self.chain = name.ljust(64, b"\0")
+        self.mix_hash(b"ZWG-tunnel-v1\0" + preamble)
+        self.mix_hash(self.gateway)
+        self.ephemeral = X25519PrivateKey.generate()
+        e = public(self.ephemeral)
+        self.mix_hash(e)
+        self.mix_key(self.ephemeral, self.gateway)
+        message = preamble + e + self.seal(b"")
+        key = hashlib.blake2b(b"ZWG-mac1\0" + self.gateway, digest_size=32).digest()
+        return message + hashlib.blake2b(message, digest_size=16, key=key).digest()
+
+    def handshake(self, tlvs=None):
+        self.sock.sendall(self.damage("hello", self.hello()))
+        head = receive(self.sock, 4)
+        assert head == bytes([2, 1, 0, 0]), head
+        theirs = receive(self.sock, 32)
+        self.mix_hash(theirs)
+        self.mix_key(self.ephemeral, theirs)
+        offer = self.open(receive(self.sock, 48))
+        self.max_record = struct.unpack(">I", offer[24:28])[0]
+        sealed = self.seal(public(self.private))
+        self.mix_key(self.private, theirs)
+        if tlvs is None:
+            tlvs = [(1, os.urandom(16)), (2, struct.pack(">Q", 1)), (3, b"\0"), (4, b"peer 1"), (6, b"other-team"),
+                    (7, struct.pack(">I", 65535))]
+        payload = b"".join(bytes([t, len(v)]) + v for t, v in tlvs)
+        payload += bytes(-len(payload) % 64)
+        sealed += self.seal(payload)
+        self.sock.sendall(self.damage("msg3", struct.pack(">H", len(sealed)) + sealed))
+        keys = hkdf2(self.chain, b"")
+        self.tx, self.rx = Cipher(self.suite, keys[0][:32]), Cipher(self.suite, keys[1][:32])
+
+    def send(self, *frames):
+        record = self.tx.seal(b"", b"".join(frames), True)
+        self.sock.sendall(self.damage("record", struct.pack(">H", len(record)) + record))
+
+    def frames(self):
+        while True:
+            size = struct.unpack(">H", receive(self.sock, 2))[0]
+            text = self.rx.open(b"", receive(self.sock, size), True)
+            while text:
+                kind, _, length, stream = struct.unpack(">BBHI", text[:8])
+                assert length <= len(text) - 8, "a frame crosses its record"
+                yield kind, stream, text[8:8 + length]
+                text = text[8 + length:]
+
+    def accepted(self):
+        for kind, _, _ in self.frames():
+            assert kind == ACCEPT, kind
+            return
+
+
+def frame(kind, stream, payload=b"", flags=0):
+    return struct.pack(">BBHI", kind, flags, len(payload), stream) + payload
+
+
+def serve(tunnel):
+    tunnel.handshake()
+    for kind, stream, payload in tunnel.frames():
+        if kind == PING:
+            tunnel.send(frame(PONG, 0, payload))
+        elif kind == OPEN:
+            tunnel.send(frame(OPEN_OK, stream), frame(DATA, stream, PAGE),
+                        frame(FIN, stream, struct.pack(">Q", len(PAGE))))
+        elif kind == CLOSE:
+            return
+
+
+def flip(what, at):
+    def damage(name, data):
+        if name != what:
+            return data
+        return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+    return damage
+
+
+def cut(what, at):
+    return lambda name, data: data[:at] if name == what else data
+
+
+def expect_closed(name, tunnel, act, silent=True):
+    """ACT breaks a rule; the gateway closes (without a byte where SILENT) within 10 s."""
+    tunnel.sock.settimeout(10)
+    try:
+        act(tunnel)
+        if name.startswith("cut"):
+            tunnel.sock.shutdown(socket.SHUT_WR)
+        rest = b""
+        while True:
+            piece = tunnel.sock.recv(65536)
+            if not piece:
+                break
+            rest += piece
+        if silent and rest:
+            sys.exit("%s: %d bytes came back" % (name, len(rest)))
+    except (EOFError, ConnectionError, BrokenPipeError):
+        pass
+    except socket.timeout:
+        sys.exit("%s: still open after 10 s" % name)
+    finally:
+        tunnel.sock.close()
+
+
+def after_accept(*frames):
+    def act(tunnel):
+        tunnel.handshake()
+        tunnel.accepted()
+        tunnel.send(*frames)
+    return act
+
+
+def raw(data):
+    return lambda tunnel: tunnel.sock.sendall(data)
+
+
+def hostile(make):
+    for at in list(range(0, 72, 5)) + [71]:
+        expect_closed("hello byte %d" % at, make(flip("hello", at)), lambda t: t.sock.sendall(flip("hello", at)("hello", t.hello())))
+    for at in (0, 1, 2, 40, 60, 129):
+        expect_closed("msg3 byte %d" % at, make(flip("msg3", at)), lambda t: t.handshake())
+    for at in (1, 8, 71):
+        expect_closed("cut hello at %d" % at, make(), lambda t: t.sock.sendall(t.hello()[:at]))
+    expect_closed("cut msg3", make(cut("msg3", 60)), lambda t: t.handshake())
+    for tlvs in ([(1, b"short")], [(9, b"")], [(1, bytes(16)), (1, bytes(16))], [(7, struct.pack(">I", 1))]):
+        expect_closed("TLVs %r" % tlvs, make(), lambda t: t.handshake(tlvs))
+    for name, act in {
+        "OPEN from a connector": after_accept(frame(OPEN, 1, bytes(60))),
+        "unknown frame": after_accept(frame(0x7F, 0)),
+        "DATA for a stream never opened": after_accept(frame(DATA, 99, b"x")),
+        "WINDOW that overflows": after_accept(frame(WINDOW, 0, struct.pack(">QQ", 0, 2**64 - 1))),
+        "frame cut by its record": after_accept(frame(DATA, 1, b"xyz")[:-1]),
+        "PONG nobody asked for, many": after_accept(*[frame(PONG, 0, bytes(8))] * 4000),
+        "empty record": lambda t: (t.handshake(), t.accepted(), t.send(b"")),
+        "record shorter than a tag": lambda t: (t.handshake(), t.accepted(), t.sock.sendall(b"\0\5hello")),
+        "damaged record": lambda t: (t.handshake(), t.accepted(), setattr(t, "damage", flip("record", 9)),
+                                     t.send(frame(PING, 0, bytes(8)))),
+        "HTTP on the tunnel port": raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + bytes(72)),
+    }.items():
+        expect_closed(name, make(), act, silent=False)
+
+
+def main():
+    mode, address, gateway, path = sys.argv[1:5]
+    kind, key = open(path).read().split()
+    assert kind == "x25519"
+    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(key))
+
+    def make(damage=lambda what, data: data, suite=1):
+        return Tunnel(address, bytes.fromhex(gateway), private, suite, damage)
+    if mode == "serve":
+        serve(make(suite=int(sys.argv[5])))
+    else:
+        hostile(make)
+
+
+main()
