@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bus/base/err.h"
+#include "tests/support/alloc.h"
 #include "tests/support/suite.h"
 #include "tests/support/temp_dir.h"
 
@@ -167,6 +168,19 @@ START_TEST(test_file_read_never_waits_on_a_fifo)
 }
 END_TEST
 
+START_TEST(test_file_read_out_of_memory)
+{
+    char *text = NULL;
+    size_t len = 0;
+
+    ck_assert_int_eq(file_write(path, "one", 3), ERR_OK);
+    alloc_fail_at(0);
+    ck_assert_int_eq(file_read(&text, &len, path, 100), ERR_NOMEM);
+    ck_assert(alloc_fail_off());
+    ck_assert_ptr_null(text);
+}
+END_TEST
+
 START_TEST(test_file_no_descriptor_is_left_open)
 {
     char *text = NULL;
@@ -201,6 +215,7 @@ int main(void)
     tcase_add_test(tc, test_file_read_takes_files_that_tell_no_size);
     tcase_add_test(tc, test_file_read_of_nothing_is_noent);
     tcase_add_test(tc, test_file_read_never_waits_on_a_fifo);
+    tcase_add_test(tc, test_file_read_out_of_memory);
     tcase_add_test(tc, test_file_no_descriptor_is_left_open);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -9,6 +9,7 @@
 #include "bus/base/err.h"
 #include "bus/base/file.h"
 #include "bus/base/quantity.h"
+#include "tests/support/alloc.h"
 #include "tests/support/suite.h"
 #include "tests/support/temp_dir.h"
 
@@ -396,6 +397,37 @@ START_TEST(test_ini_long_values_do_not_break_messages)
 }
 END_TEST
 
+START_TEST(test_ini_out_of_memory_is_an_error_and_no_leak)
+{
+    static const char text[] = "[a]\nx = 1,2\n[b]\ny = 1\n";
+
+    EACH_FAILED_ALLOCATION(n)
+    {
+        const char *const *items;
+        size_t count = 9;
+        bool there = false;
+        int rc;
+
+        ini_free(ini);
+        ini = NULL;
+        rc = ini_parse(&ini, "x.conf", text, sizeof(text) - 1, why);
+        if (rc == ERR_OK) {
+            ini_known_section(ini, 1);
+            there = ini_get_list(ini, 0, "x", &items, &count);
+        }
+        (void)alloc_fail_off();
+        if (rc == ERR_OK) {
+            ck_assert(there);
+            ck_assert(count == 2 || (count == 0 && ini_finish(ini, why) == ERR_INVALID));
+        } else {
+            ck_assert_int_eq(rc, ERR_NOMEM);
+            ck_assert_str_eq(why, "x.conf: out of memory");
+            ck_assert_ptr_null(ini);
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_ini_load_reads_a_file)
 {
     char *dir = temp_dir_new(), *path = temp_dir_path(dir, "a.conf"), *fifo;
@@ -464,6 +496,7 @@ int main(void)
     tcase_add_test(tc, test_ini_asking_for_an_absent_key_knows_the_section);
     tcase_add_test(tc, test_ini_callers_error_comes_with_file_and_line);
     tcase_add_test(tc, test_ini_long_values_do_not_break_messages);
+    tcase_add_test(tc, test_ini_out_of_memory_is_an_error_and_no_leak);
     tcase_add_test(tc, test_ini_load_reads_a_file);
     tcase_add_test(tc, test_ini_load_refuses_a_huge_file);
     suite_add_tcase(suite, tc);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "tests/support/alloc.h"
 #include "tests/support/suite.h"
 
 static struct map *map;
@@ -177,6 +178,37 @@ START_TEST(test_map_two_maps_use_different_seeds)
 }
 END_TEST
 
+/* Thirty keys, past the first rebuild: each is there if and only if it was taken. */
+static bool fill(struct map *m)
+{
+    bool good = true;
+
+    for (int i = 0; i < 30; i++) {
+        size_t before = map_count(m);
+        int rc = map_put(m, &i, sizeof(i), &values[i], NULL);
+
+        good = good && (rc == ERR_OK || rc == ERR_NOMEM);
+        good = good && map_count(m) == before + (rc == ERR_OK);
+        good = good && map_get(m, &i, sizeof(i)) == (rc == ERR_OK ? &values[i] : NULL);
+    }
+    return good;
+}
+
+START_TEST(test_map_out_of_memory_changes_nothing)
+{
+    EACH_FAILED_ALLOCATION(n)
+    {
+        struct map *m = NULL;
+        int rc = map_new(&m);
+        bool good = rc == ERR_OK ? fill(m) : rc == ERR_NOMEM && m == NULL;
+
+        (void)alloc_fail_off();
+        ck_assert(good);
+        map_free(m);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/map");
@@ -191,6 +223,7 @@ int main(void)
     tcase_add_test(tc, test_map_next_visits_each_once);
     tcase_add_test(tc, test_map_current_entry_may_go_while_iterating);
     tcase_add_test(tc, test_map_two_maps_use_different_seeds);
+    tcase_add_test(tc, test_map_out_of_memory_changes_nothing);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -34,14 +34,3 @@ bool can_fork(void)
 
     return fork_mode == NULL || strcmp(fork_mode, "no") != 0;
 }
-
-bool under_sanitizer(void)
-{
-#if defined(__SANITIZE_ADDRESS__)
-    return true;
-#elif defined(__has_feature)
-    return __has_feature(address_sanitizer);
-#else
-    return false;
-#endif
-}

@@ -20,9 +20,6 @@ int run_suite(Suite *suite);
 /* Whether tests run in processes of their own (CK_FORK): only then may one end by a signal. */
 bool can_fork(void);
 
-/* Whether this is an AddressSanitizer build, which ends the process on impossible allocations. */
-bool under_sanitizer(void);
-
 /*
  * A copy of DATA for free(). It ends where its heap block ends, so that a sanitizer sees every read
  * past LEN.
