@@ -37,6 +37,7 @@ static const struct {
     [SCH_MODULE_UNAVAILABLE] = {"module_unavailable", 503},
     [SCH_STORAGE_ERROR] = {"storage_error", 503},
     [SCH_UNKNOWN] = {"unknown", 404},
+    [SCH_NOT_ALLOWED] = {"not_allowed", 403},
 };
 
 const char *sch_code_text(enum sch_code code)

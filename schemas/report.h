@@ -38,6 +38,7 @@ enum sch_code {
     SCH_MODULE_UNAVAILABLE, /* the module that serves the type is not there now */
     SCH_STORAGE_ERROR,      /* our own disk or memory */
     SCH_UNKNOWN,            /* what was asked for is not here */
+    SCH_NOT_ALLOWED,        /* not for whoever asked: operators only */
     SCH_CODES
 };
 

@@ -38,7 +38,7 @@ only 'sqlite3.h' node-agent
 only 'ev.h' bus modules/net modules/link modules/gateway modules/connector node-agent node-agent/ctl
 only 'ares.h' modules/net
 only 'seccomp.h' modules/connector
-only 'libpsl.h' schemas
+only 'libpsl.h' node-agent schemas
 
 # Everything else in <> must be C or POSIX/Linux, as libc ships it.
 LIBC='@(assert|ctype|dirent|dlfcn|endian|errno|fcntl|ftw|getopt|glob|grp|inttypes|libgen|limits|math|netdb|poll|pthread|pwd|sched|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|syslog|termios|time|unistd).h'

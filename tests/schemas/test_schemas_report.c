@@ -19,6 +19,7 @@ static const struct {
     {"bad_name", 400},           {"domain_not_here", 403},  {"quota_exceeded", 429},
     {"bad_backend", 400},        {"key_conflict", 409},     {"port_unavailable", 409},
     {"module_unavailable", 503}, {"storage_error", 503},    {"unknown", 404},
+    {"not_allowed", 403},
 };
 
 START_TEST(test_report_codes_have_texts_and_numbers)
