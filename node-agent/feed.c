@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stream:deployments in, stream:results out; the verbs themselves are in verb.c. */
+#include "node-agent/feed.h"
+
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "bus/base/clock.h"
+#include "bus/base/err.h"
+#include "bus/base/log.h"
+#include "bus/stream.h"
+#include "node-agent/answer.h"
+#include "schemas/canonical.h"
+
+#define RESULTS_MAX 10000
+#define RETRY_S 1.0
+#define OP_MAX 16
+
+/* An applied entry whose outcome is not on the bus yet. */
+struct outcome {
+    TAILQ_ENTRY(outcome) entry;
+    struct agent_feed *owner;
+    char id[BUS_ENTRY_ID_CAP];
+    char *text; /* owned */
+};
+
+struct agent_feed {
+    struct agent_feed_config cfg;
+    struct bus_reader *reader;
+    TAILQ_HEAD(, outcome)
+    waiting; /* to be sent (again) by the timer; the reader's window caps it */
+    TAILQ_HEAD(, outcome) sent;
+    ev_timer retry;
+};
+
+/* --- outcomes --- */
+
+static void outcome_free(struct outcome *outcome)
+{
+    free(outcome->text);
+    free(outcome);
+}
+
+static void send_later(struct outcome *outcome)
+{
+    struct agent_feed *self = outcome->owner;
+
+    TAILQ_INSERT_TAIL(&self->waiting, outcome, entry);
+    if (!ev_is_active(&self->retry))
+        ev_timer_start(self->cfg.loop, &self->retry);
+}
+
+static void on_added(void *arg, int rc, const struct bus_value *reply)
+{
+    struct outcome *outcome = arg;
+    struct agent_feed *self = outcome->owner;
+
+    (void)reply;
+    TAILQ_REMOVE(&self->sent, outcome, entry);
+    if (rc != ERR_OK) {
+        send_later(outcome);
+        return;
+    }
+    bus_reader_ack(self->reader, outcome->id);
+    outcome_free(outcome);
+}
+
+static void send_outcome(struct outcome *outcome)
+{
+    struct agent_feed *self = outcome->owner;
+    const struct bus_stream_field fields[2] = {{"id", outcome->id, strlen(outcome->id)},
+                                               {"body", outcome->text, strlen(outcome->text)}};
+    char key[BUS_KEY_CAP];
+    struct bus_stream_add add = {
+        .key = bus_key(key, self->cfg.prefix, BUS_KEY_RESULTS, NULL, NULL),
+        .maxlen = RESULTS_MAX,
+        .fields = fields,
+        .count = 2,
+        .on_reply = on_added,
+        .arg = outcome,
+    };
+
+    if (bus_stream_add(self->cfg.link, &add) == ERR_OK)
+        TAILQ_INSERT_TAIL(&self->sent, outcome, entry);
+    else
+        send_later(outcome);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct agent_feed *self = w->data;
+    struct outcome *outcome;
+
+    (void)loop;
+    (void)revents;
+    if (!bus_link_is_up(self->cfg.link)) {
+        ev_timer_start(self->cfg.loop, &self->retry);
+        return;
+    }
+    while ((outcome = TAILQ_FIRST(&self->waiting)) != NULL) {
+        TAILQ_REMOVE(&self->waiting, outcome, entry);
+        send_outcome(outcome);
+        if (ev_is_active(&self->retry))
+            return; /* the link does not take more now */
+    }
+}
+
+/* TEXT is taken. */
+static void conclude(struct agent_feed *self, const char *id, char *text)
+{
+    struct outcome *outcome = calloc(1, sizeof(*outcome));
+
+    if (outcome == NULL || text == NULL) {
+        free(outcome);
+        free(text);
+        return; /* not acknowledged: it comes again */
+    }
+    outcome->owner = self;
+    outcome->text = text;
+    snprintf(outcome->id, sizeof(outcome->id), "%s", id);
+    send_outcome(outcome);
+}
+
+/* --- entries --- */
+
+static const struct agent_verb *verb_of(const struct bus_entry *entry)
+{
+    const struct bus_value *op = entry->pairs != NULL ? bus_value_field(entry->pairs, "op") : NULL;
+
+    if (op == NULL || op->text == NULL || op->len > OP_MAX)
+        return NULL;
+    return agent_verb_find_op(op->text);
+}
+
+static json_t *body_of(const struct bus_entry *entry, struct sch_report *report)
+{
+    const struct bus_value *body = bus_value_field(entry->pairs, "body");
+    json_t *json = NULL;
+
+    if (body == NULL || body->text == NULL)
+        (void)sch_fail(report, SCH_MALFORMED, "body", "is missing");
+    else
+        (void)sch_json_load(&json, body->text, body->len, NULL, report);
+    return json;
+}
+
+static int apply(struct agent_feed *self, const struct agent_verb *verb,
+                 const struct bus_entry *entry, struct agent_effect *effect,
+                 struct sch_report *report)
+{
+    json_t *body;
+    int rc;
+
+    if (entry->too_large)
+        return sch_fail(report, SCH_TOO_LARGE, "", "the entry is too large to be read");
+    if (verb == NULL)
+        return sch_fail(report, SCH_MALFORMED, "op",
+                        "must be deploy, update, delete, admit, revoke or lock");
+    body = body_of(entry, report);
+    if (body == NULL)
+        return ERR_INVALID;
+    rc = verb->change(self->cfg.desk, body, effect, report);
+    json_decref(body);
+    return rc;
+}
+
+static void on_entry(void *arg, const struct bus_entry *entry)
+{
+    struct agent_feed *self = arg;
+    const struct agent_verb *verb = verb_of(entry);
+    struct agent_question question = {
+        .id = entry->id, .command = verb != NULL ? verb->name : "", .start_ms = clock_unix_ms()};
+    uint64_t start = clock_mono_ms();
+    struct agent_effect effect = {0};
+    struct sch_report report = {0};
+    json_t *data = NULL;
+
+    if (apply(self, verb, entry, &effect, &report) == ERR_OK)
+        data = verb->answer(self->cfg.desk, NULL, &effect, &report);
+    question.took_ms = clock_mono_ms() - start;
+    LOG_INFO("stream entry", KV_S("entry", entry->id), KV_S("command", question.command),
+             KV_S("code", sch_code_text(report.code)), KV_S("why", report.why));
+    conclude(self, entry->id,
+             data != NULL ? agent_answer_success(&question, data)
+                          : agent_answer_error(&question, AGENT_STATE_ERROR, &report));
+}
+
+/* --- life --- */
+
+int agent_feed_new(struct agent_feed **out, const struct agent_feed_config *cfg)
+{
+    struct agent_feed *self = calloc(1, sizeof(*self));
+    char key[BUS_KEY_CAP];
+    struct bus_reader_config reader = {
+        .loop = cfg->loop,
+        .url = cfg->url,
+        .key = bus_key(key, cfg->prefix, BUS_KEY_DEPLOYMENTS, NULL, NULL),
+        .group = BUS_GROUP_AGENT,
+        .consumer = "agent",
+        .delete_acked = true,
+        .on_entry = on_entry,
+        .arg = self,
+    };
+    int rc;
+
+    if (self == NULL)
+        return ERR_NOMEM;
+    self->cfg = *cfg;
+    TAILQ_INIT(&self->waiting);
+    TAILQ_INIT(&self->sent);
+    ev_timer_init(&self->retry, on_retry, RETRY_S, 0.0);
+    self->retry.data = self;
+    rc = bus_reader_new(&self->reader, &reader);
+    if (rc != ERR_OK) {
+        free(self);
+        return rc;
+    }
+    *out = self;
+    return ERR_OK;
+}
+
+void agent_feed_free(struct agent_feed *self)
+{
+    struct outcome *outcome;
+
+    if (self == NULL)
+        return;
+    while ((outcome = TAILQ_FIRST(&self->sent)) != NULL) {
+        TAILQ_REMOVE(&self->sent, outcome, entry);
+        bus_link_forget(self->cfg.link, outcome);
+        outcome_free(outcome);
+    }
+    while ((outcome = TAILQ_FIRST(&self->waiting)) != NULL) {
+        TAILQ_REMOVE(&self->waiting, outcome, entry);
+        outcome_free(outcome);
+    }
+    ev_timer_stop(self->cfg.loop, &self->retry);
+    bus_reader_free(self->reader);
+    free(self);
+}
