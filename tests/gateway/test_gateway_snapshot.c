@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state file: round trip, every kind of damage, other versions, other boots, the saver. */
-#include <ev.h>
+/* The state file: round trip, every kind of damage, other versions, other boots. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bus/base/daemon.h"
 #include "bus/base/err.h"
-#include "modules/gateway/saver.h"
 #include "modules/gateway/snapshot.h"
 #include "tests/support/suite.h"
 
@@ -212,84 +209,6 @@ START_TEST(test_snapshot_newer_version_refuses)
 }
 END_TEST
 
-static uint64_t saved;
-
-static void on_saved(void *arg, uint64_t done)
-{
-    saved = done;
-    ev_break(arg, EVBREAK_ALL);
-}
-
-START_TEST(test_saver_writes_and_tells)
-{
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-    struct gw_saver *saver = NULL;
-    struct gw_store *back;
-    uint64_t asked = 0;
-
-    make_dir();
-    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
-    ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
-    for (int i = 0; i < 10; i++)
-        asked = gw_saver_ask(saver);
-    ck_assert_uint_lt(gw_saver_done(saver), gw_saver_asked(saver));
-    saved = 0;
-    while (saved < asked)
-        ev_run(loop, 0);
-    ck_assert_uint_eq(gw_saver_done(saver), gw_saver_asked(saver));
-    back = loaded(ERR_OK);
-    ck_assert_uint_eq(gw_store_count(back), 4);
-    gw_store_free(back);
-    gw_saver_free(saver);
-    ev_loop_destroy(loop);
-    remove_dir();
-}
-END_TEST
-
-/* The folder is missing: nothing is reported as saved until it is there. */
-START_TEST(test_saver_tries_again_until_it_can_write)
-{
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-    struct gw_saver *saver = NULL;
-
-    make_dir();
-    ck_assert_int_eq(rmdir(dir), 0);
-    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
-    ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
-    saved = 0;
-    (void)gw_saver_ask(saver);
-    ck_assert_int_ne(gw_saver_flush(saver), ERR_OK);
-    ck_assert_int_eq(mkdir(dir, 0700), 0);
-    while (saved == 0)
-        ev_run(loop, 0);
-    ck_assert_int_eq(access(in_dir(GW_SNAPSHOT_FILE), F_OK), 0);
-    gw_saver_free(saver);
-    ev_loop_destroy(loop);
-    remove_dir();
-}
-END_TEST
-
-START_TEST(test_saver_free_and_flush_while_writing)
-{
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-    struct gw_saver *saver = NULL;
-
-    make_dir();
-    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
-    ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
-    (void)gw_saver_ask(saver);
-    ev_run(loop, EVRUN_ONCE); /* the write has begun */
-    ck_assert_int_eq(gw_saver_flush(saver), ERR_OK);
-    ck_assert_uint_eq(gw_saver_done(saver), gw_saver_asked(saver));
-    ev_run(loop, EVRUN_NOWAIT);
-    (void)gw_saver_ask(saver);
-    ev_run(loop, EVRUN_ONCE);
-    gw_saver_free(saver);
-    ev_loop_destroy(loop);
-    remove_dir();
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("gateway/snapshot");
@@ -303,9 +222,6 @@ int main(void)
     tcase_add_test(tc, test_snapshot_missing_file_is_an_empty_start);
     tcase_add_test(tc, test_snapshot_damaged_file_is_set_aside);
     tcase_add_test(tc, test_snapshot_newer_version_refuses);
-    tcase_add_test(tc, test_saver_writes_and_tells);
-    tcase_add_test(tc, test_saver_tries_again_until_it_can_write);
-    tcase_add_test(tc, test_saver_free_and_flush_while_writing);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

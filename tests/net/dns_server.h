@@ -11,6 +11,7 @@
 #include <check.h>
 #include <ev.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,8 @@ struct dns_server {
     ev_io io;
     char servers[64]; /* "127.0.0.1:port", for net_resolver_config */
     int questions;
+    const char *own_name; /* of the test's own TXT record; NULL = none. Set after _start */
+    const char *own_text; /* at most 255 bytes */
 };
 
 /* The question's name, as dotted text. */
@@ -55,6 +58,18 @@ static inline void dns_record(struct out *o, uint16_t type, const void *data, si
     out_u32(o, 1);
     out_u16(o, (uint16_t)len);
     out_bytes(o, data, len);
+}
+
+/* The test's own TXT record. */
+static inline uint16_t dns_own(struct out *o, const char *text)
+{
+    uint8_t data[256];
+    size_t len = strlen(text);
+
+    data[0] = (uint8_t)len;
+    memcpy(data + 1, text, len);
+    dns_record(o, DNS_TXT, data, len + 1);
+    return 1;
 }
 
 /* Append the answers; returns how many. */
@@ -99,6 +114,7 @@ static inline void dns_on_question(struct ev_loop *loop, ev_io *w, int revents)
     size_t question_len;
     char name[256];
     unsigned rcode;
+    bool own;
 
     (void)loop;
     (void)revents;
@@ -110,16 +126,17 @@ static inline void dns_on_question(struct ev_loop *loop, ev_io *w, int revents)
     if (c.bad || strcmp(name, "silent.test") == 0)
         return;
     question_len = (size_t)(c.p - in) - 12;
-    rcode = strcmp(name, "broken.test") == 0                                 ? 2
-            : strcmp(name, "two.test") == 0 || strcmp(name, "txt.test") == 0 ? 0
-                                                                             : 3;
+    own = self->own_name != NULL && strcmp(name, self->own_name) == 0;
+    rcode = strcmp(name, "broken.test") == 0                                        ? 2
+            : own || strcmp(name, "two.test") == 0 || strcmp(name, "txt.test") == 0 ? 0
+                                                                                    : 3;
     out_u16(&o, id);
     out_u16(&o, (uint16_t)(0x8180 | rcode));
     out_u16(&o, 1);
     out_u16(&o, 0); /* answers: below */
     out_u32(&o, 0);
     out_bytes(&o, in + 12, question_len);
-    count = dns_answers(&o, name, type);
+    count = own && type == DNS_TXT ? dns_own(&o, self->own_text) : dns_answers(&o, name, type);
     count_at[0] = (uint8_t)(count >> 8);
     count_at[1] = (uint8_t)count;
     memcpy(reply + 6, count_at, 2);
@@ -136,6 +153,7 @@ static inline void dns_server_start(struct dns_server *self, struct ev_loop *loo
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &len), 0);
     self->loop = loop;
     self->questions = 0;
+    self->own_name = self->own_text = NULL;
     snprintf(self->servers, sizeof(self->servers), "127.0.0.1:%u", ntohs(in.sin_port));
     ev_io_init(&self->io, dns_on_question, fd, EV_READ);
     self->io.data = self;
