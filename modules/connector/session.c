@@ -106,8 +106,10 @@ static void on_link_closed(void *arg, int rc)
     struct con_session *self = arg;
     struct con_session_events events = self->events;
     struct tun_notice notice = self->notice;
-    struct con_session_end end = {
-        .rc = rc, .accepted = self->accepted, .notice = self->has_notice ? &notice : NULL};
+    struct con_session_end end = {.id = self->id,
+                                  .rc = rc,
+                                  .accepted = self->accepted,
+                                  .notice = self->has_notice ? &notice : NULL};
 
     con_exposures_deinit(&self->exposures);
     free(self);
