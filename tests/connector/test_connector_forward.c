@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What happens to an OPEN: allowed or not, service up or not, PROXY header, tls target. Every
+ * refusal leaves the tunnel and the other visitors alone.
+ */
+#include <check.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "modules/connector/forward.h"
+#include "modules/connector/session.h"
+#include "tests/connector/bench.h"
+#include "tests/support/suite.h"
+
+static struct fixture {
+    struct bench b;
+    struct peer_gateway gw;
+    struct con_session *session;
+    bool accepted;
+    int ended;
+} f;
+
+static void on_accept(void *arg)
+{
+    (void)arg;
+    f.accepted = true;
+}
+
+static void on_goaway(void *arg, const struct tun_notice *notice)
+{
+    (void)arg;
+    (void)notice;
+}
+
+static void on_end(void *arg, const struct con_session_end *end)
+{
+    (void)arg;
+    (void)end;
+    f.session = NULL;
+    f.ended++;
+}
+
+static void on_handshake(void *arg, const struct link_handshake_end *end)
+{
+    struct con_session_config cfg = {
+        .context = &f.b.context,
+        .gateway = "gw1",
+        .fd = end->fd,
+        .result = end->result,
+        .events = {.on_accept = on_accept, .on_goaway = on_goaway, .on_end = on_end}};
+
+    (void)arg;
+    ck_assert_int_eq(end->rc, ERR_OK);
+    ck_assert_int_eq(con_session_new(&f.session, &cfg), ERR_OK);
+}
+
+/* A session with the test gateway is up; services are what the test adds before or after. */
+static void setup(void)
+{
+    struct tun_connector_info info = {.instance = {1}, .epoch = 1};
+    static struct link_handshake handshake;
+    struct tun_handshake_config tunnel = {.role = TUN_CONNECTOR, .connector = &info};
+    struct link_handshake_config cfg = {.tunnel = &tunnel, .on_done = on_handshake};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    memset(&f, 0, sizeof(f));
+    bench_start(&f.b);
+    peer_gateway_start(&f.gw, f.b.loop, 0x21, 0);
+    in.sin_port = htons(peer_gateway_port(&f.gw));
+    cfg.fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(cfg.fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    ck_assert_int_eq(net_sock_nonblock(cfg.fd), ERR_OK);
+    tunnel.own = &f.b.identity;
+    tunnel.peer = &f.gw.identity.public_key;
+    ck_assert_int_eq(link_handshake_start(&handshake, f.b.loop, &cfg), ERR_OK);
+    LOOP_UNTIL(f.b.loop, f.accepted);
+}
+
+static void teardown(void)
+{
+    con_session_free(f.session);
+    peer_gateway_stop(&f.gw);
+    bench_stop(&f.b);
+}
+
+/* The tunnel is fine: a visitor of "good" is served. */
+static void still_serves(void)
+{
+    struct tun_open open = bench_open("7-1-x", "good");
+    struct peer_visitor visitor;
+    int fd;
+
+    bench_service(&f.b, "good=%s");
+    peer_visit(&f.gw, &visitor, &open);
+    fd = bench_serve(&f.b);
+    LOOP_UNTIL(f.b.loop, visitor.ok);
+    bench_say(fd, "fine");
+    LOOP_UNTIL(f.b.loop, visitor.got_len == 4);
+    ck_assert_int_eq(f.ended, 0);
+    close(fd);
+}
+
+static void expect_refusal(const struct tun_open *open, enum tun_code code)
+{
+    struct peer_visitor visitor;
+
+    peer_visit(&f.gw, &visitor, open);
+    LOOP_UNTIL(f.b.loop, visitor.refused != TUN_CODE_NONE);
+    ck_assert_int_eq(visitor.refused, code);
+    still_serves();
+}
+
+START_TEST(test_forward_unknown_service_is_no_service)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+
+    setup();
+    expect_refusal(&open, TUN_CODE_NO_SERVICE);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_other_twin_is_not_allowed)
+{
+    struct tun_open open = bench_open("70-1-x", "web");
+
+    setup();
+    bench_service(&f.b, "web=%s");
+    f.b.config->twin = 7;
+    expect_refusal(&open, TUN_CODE_NOT_ALLOWED);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_other_gateway_is_not_allowed)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+
+    setup();
+    bench_service(&f.b, "web=%s");
+    strcpy(f.b.config->services[0].gateways[0], "gw2");
+    f.b.config->services[0].gateway_count = 1;
+    expect_refusal(&open, TUN_CODE_NOT_ALLOWED);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_service_down_is_refused)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+    struct sockaddr_in in;
+    char item[64], why[CON_WHY_CAP];
+
+    setup();
+    close(tcp_listen(&in));
+    snprintf(item, sizeof(item), "web=127.0.0.1:%u", ntohs(in.sin_port));
+    ck_assert_int_eq(con_config_add_service(f.b.config, item, why), ERR_OK);
+    expect_refusal(&open, TUN_CODE_REFUSED);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_missing_unix_socket_is_refused)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+
+    setup();
+    bench_service(&f.b, "web=unix:/nonexistent/socket");
+    expect_refusal(&open, TUN_CODE_REFUSED);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_unresolvable_name_is_unreachable)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+
+    setup();
+    bench_service(&f.b, "web=no-such-host.invalid:80");
+    expect_refusal(&open, TUN_CODE_UNREACHABLE);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_localhost_is_looked_up)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+    struct peer_visitor visitor;
+    char item[64], why[CON_WHY_CAP];
+
+    setup();
+    snprintf(item, sizeof(item), "web=localhost%s", strrchr(f.b.service_text, ':'));
+    ck_assert_int_eq(con_config_add_service(f.b.config, item, why), ERR_OK);
+    peer_visit(&f.gw, &visitor, &open);
+    close(bench_serve(&f.b));
+    LOOP_UNTIL(f.b.loop, visitor.ok);
+    teardown();
+}
+END_TEST
+
+static const struct {
+    enum tun_proxy proxy;
+    const char *want;
+} headers[] = {
+    {TUN_PROXY_NONE, "GET"},
+    {TUN_PROXY_V1, "PROXY TCP4 192.0.2.1 192.0.2.2 4000 80\r\nGET"},
+    {TUN_PROXY_V2, "\r\n\r\n"}, /* and a NUL after it: the text ends there */
+};
+
+START_TEST(test_forward_proxy_header_comes_first)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+    struct peer_visitor visitor;
+    int fd;
+
+    setup();
+    bench_service(&f.b, "web=%s");
+    open.proxy = headers[_i].proxy;
+    peer_visit(&f.gw, &visitor, &open);
+    peer_say(&f.gw, &visitor, "GET", false); /* before OPEN_OK */
+    fd = bench_serve(&f.b);
+    bench_expect(&f.b, fd, headers[_i].want);
+    close(fd);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_tls_visitors_go_to_the_tls_target)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+    struct peer_visitor visitor;
+
+    setup();
+    bench_service(&f.b, "web=unix:/nonexistent/plain,tls=%s");
+    open.kind = TUN_KIND_TLS;
+    peer_visit(&f.gw, &visitor, &open);
+    close(bench_serve(&f.b));
+    LOOP_UNTIL(f.b.loop, visitor.ok);
+    open.kind = TUN_KIND_HTTP;
+    expect_refusal(&open, TUN_CODE_REFUSED);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_visitor_gone_before_the_service_answers)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+    struct peer_visitor visitor;
+
+    setup();
+    bench_service(&f.b, "web=%s");
+    peer_visit(&f.gw, &visitor, &open);
+    LOOP_UNTIL(f.b.loop, con_session_streams(f.session) == 1);
+    tun_stream_reset(visitor.stream, TUN_CODE_CANCELLED);
+    link_touch(peer_gateway_session(&f.gw)->link);
+    LOOP_UNTIL(f.b.loop, con_session_streams(f.session) == 0);
+    close(bench_serve(&f.b)); /* it had been dialled */
+    still_serves();
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_server_speaks_first)
+{
+    struct tun_open open = bench_open("7-1-x", "ssh");
+    struct peer_visitor visitor;
+    int fd;
+
+    setup();
+    bench_service(&f.b, "ssh=%s");
+    open.kind = TUN_KIND_TCP;
+    peer_visit(&f.gw, &visitor, &open);
+    fd = bench_serve(&f.b);
+    bench_say(fd, "SSH-2.0-test\r\n");
+    LOOP_UNTIL(f.b.loop, visitor.got_len == 14);
+    close(fd);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_forward_of_twin_compares_the_whole_number)
+{
+    ck_assert(con_forward_is_of_twin("7-1-x", 7));
+    ck_assert(con_forward_is_of_twin("7-1-x", 0));
+    ck_assert(!con_forward_is_of_twin("70-1-x", 7));
+    ck_assert(!con_forward_is_of_twin("7", 7));
+    ck_assert(!con_forward_is_of_twin("", 7));
+    ck_assert(!con_forward_is_of_twin("x7-1", 7));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("connector/forward");
+    TCase *tc = tcase_create("forward");
+
+    tcase_set_timeout(tc, 30);
+    tcase_add_test(tc, test_forward_unknown_service_is_no_service);
+    tcase_add_test(tc, test_forward_other_twin_is_not_allowed);
+    tcase_add_test(tc, test_forward_other_gateway_is_not_allowed);
+    tcase_add_test(tc, test_forward_service_down_is_refused);
+    tcase_add_test(tc, test_forward_missing_unix_socket_is_refused);
+    tcase_add_test(tc, test_forward_unresolvable_name_is_unreachable);
+    tcase_add_test(tc, test_forward_localhost_is_looked_up);
+    tcase_add_loop_test(tc, test_forward_proxy_header_comes_first, 0, COUNT(headers));
+    tcase_add_test(tc, test_forward_tls_visitors_go_to_the_tls_target);
+    tcase_add_test(tc, test_forward_visitor_gone_before_the_service_answers);
+    tcase_add_test(tc, test_forward_server_speaks_first);
+    tcase_add_test(tc, test_forward_of_twin_compares_the_whole_number);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
