@@ -145,6 +145,29 @@ int sch_deployment_verify(const struct sch_deployment *self, sch_key_fn *key_of,
     return rc;
 }
 
+uint32_t sch_deployment_signed_by(const struct sch_deployment *self,
+                                  const uint8_t public_key[SCH_PUBLIC_LEN])
+{
+    const json_t *list = json_object_get(json_object_get(self->json, REQUIREMENT), "signatures");
+    uint8_t signature[SCH_SIGNATURE_LEN];
+    struct signed_bytes bytes;
+    uint32_t twin_id = 0;
+
+    if (bytes_of(&bytes, self->json, self->style) != ERR_OK)
+        return 0;
+    for (size_t i = 0; i < json_array_size(list) && twin_id == 0; i++) {
+        const json_t *entry = json_array_get(list, i);
+        const json_t *hex = json_object_get(entry, "signature");
+
+        if (hex_decode(signature, sizeof(signature), json_string_value(hex),
+                       json_string_length(hex)) == ERR_OK &&
+            verify_one(&bytes, signature, public_key) == ERR_OK)
+            twin_id = (uint32_t)json_integer_value(json_object_get(entry, "twin_id"));
+    }
+    json_decref(bytes.form);
+    return twin_id;
+}
+
 /* The member KEY of OBJECT, set to FRESH (stolen) when it is absent. NULL without memory. */
 static json_t *member(json_t *object, const char *key, json_t *fresh)
 {

@@ -54,6 +54,11 @@ typedef const uint8_t *sch_key_fn(void *arg, uint32_t twin_id);
 int sch_deployment_verify(const struct sch_deployment *self, sch_key_fn *key_of, void *arg,
                           struct sch_report *report);
 
+/* Which twin signed with PUBLIC_KEY: the first whose signature verifies; 0 = none (or no memory).
+ */
+uint32_t sch_deployment_signed_by(const struct sch_deployment *self,
+                                  const uint8_t public_key[SCH_PUBLIC_LEN]);
+
 struct sch_signer {
     uint32_t twin_id; /* 0 = the deployment's own */
     const uint8_t *seed;

@@ -187,6 +187,29 @@ START_TEST(test_signature_of_another_key_names_the_key_expected)
 }
 END_TEST
 
+START_TEST(test_signature_tells_whose_key_it_was)
+{
+    json_t *json = json_of(contract_text);
+    struct sch_report report = {0};
+    struct sch_deployment *d;
+    uint8_t seed[32], key[32];
+
+    for (uint8_t twin = 7; twin < 9; twin++) {
+        struct sch_signer signer = {.twin_id = twin, .seed = seed, .style = SCH_STYLE_NETWALL1};
+
+        seed_of(seed, twin);
+        ck_assert_int_eq(sch_deployment_sign(json, &signer, &report), ERR_OK);
+    }
+    ck_assert_int_eq(sch_deployment_from_json(&d, json, &report), ERR_OK);
+    for (uint8_t twin = 6; twin < 10; twin++) {
+        public_key_of(key, twin);
+        ck_assert_uint_eq(sch_deployment_signed_by(d, key), twin == 7 || twin == 8 ? twin : 0);
+    }
+    sch_deployment_free(d);
+    json_decref(json);
+}
+END_TEST
+
 START_TEST(test_signature_is_replaced_not_doubled)
 {
     json_t *json = signed_contract(NULL);
@@ -298,6 +321,7 @@ int main(void)
     tcase_add_test(tc, test_signature_zos_hash_needs_types_of_zero_os);
     tcase_add_loop_test(tc, test_signature_requests_and_weights, 0, COUNT(rules));
     tcase_add_test(tc, test_signature_of_another_key_names_the_key_expected);
+    tcase_add_test(tc, test_signature_tells_whose_key_it_was);
     tcase_add_test(tc, test_signature_is_replaced_not_doubled);
     tcase_add_test(tc, test_signature_fills_an_absent_requirement);
     tcase_add_test(tc, test_signature_of_another_style_is_dropped);
