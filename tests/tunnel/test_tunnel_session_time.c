@@ -241,7 +241,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("tunnel/time");
+    Suite *suite = suite_create("tunnel/session_time");
     TCase *tc = tcase_create("time");
 
     tcase_add_test(tc, test_time_connector_waits_for_accept_ten_seconds);

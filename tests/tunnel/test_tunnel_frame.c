@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Payloads of every frame: there and back, every prefix, every byte damaged, every bound. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "modules/tunnel/frame.h"
+#include "tests/support/suite.h"
+
+static uint8_t bytes[2048];
+static struct out o;
+
+static void setup(void)
+{
+    memset(bytes, 0, sizeof(bytes));
+    o = out_init(bytes, sizeof(bytes));
+}
+
+static void put_accept(void)
+{
+    tun_frame_put_accept(&o, &(struct tun_accept){.session = {1},
+                                                  .ping_ms = 15000,
+                                                  .session_window = 3,
+                                                  .max_streams = 4,
+                                                  .has_next_key = true,
+                                                  .next_key = {{5}}});
+}
+
+static int get_accept(struct cur payload)
+{
+    struct tun_accept accept;
+
+    return tun_frame_get_accept(payload, &accept);
+}
+
+static void put_open(void)
+{
+    tun_frame_put_open(&o, 7,
+                       &(struct tun_open){.workload = "7-1001-blog",
+                                          .service = "web",
+                                          .name = "blog.gw.example",
+                                          .kind = TUN_KIND_TLS,
+                                          .window = 5});
+}
+
+static int get_open(struct cur payload)
+{
+    struct tun_open open;
+
+    return tun_frame_get_open(payload, &open);
+}
+
+static void put_notice(void)
+{
+    tun_frame_put_notice(&o, TUN_FRAME_CLOSE, 0,
+                         &(struct tun_notice){.code = TUN_CODE_LIMIT, .why = "full"});
+}
+
+static int get_notice(struct cur payload)
+{
+    struct tun_notice notice;
+
+    return tun_frame_get_notice(payload, &notice);
+}
+
+static void put_fin(void)
+{
+    tun_frame_put_fin(&o, 7, 99);
+}
+
+static int get_fin(struct cur payload)
+{
+    uint64_t offset;
+
+    return tun_frame_get_fin(payload, &offset);
+}
+
+static void put_rst(void)
+{
+    tun_frame_put_rst(&o, 7, &(struct tun_rst){TUN_CODE_CANCELLED, 99});
+}
+
+static int get_rst(struct cur payload)
+{
+    struct tun_rst rst;
+
+    return tun_frame_get_rst(payload, &rst);
+}
+
+static void put_window(void)
+{
+    tun_frame_put_window(&o, 7, &(struct tun_window){5, 6});
+}
+
+static int get_window(struct cur payload)
+{
+    struct tun_window window;
+
+    return tun_frame_get_window(payload, &window);
+}
+
+static void put_ping(void)
+{
+    tun_frame_put_ping(&o, TUN_FRAME_PING, 5);
+}
+
+static int get_ping(struct cur payload)
+{
+    uint64_t value;
+
+    return tun_frame_get_ping(payload, &value);
+}
+
+static const struct {
+    const char *name;
+    uint8_t type;
+    void (*put)(void);
+    int (*get)(struct cur payload);
+
+} frames[] = {
+    {"ACCEPT", 0x01, put_accept, get_accept}, {"OPEN", 0x10, put_open, get_open},
+    {"CLOSE", 0x33, put_notice, get_notice},  {"FIN", 0x21, put_fin, get_fin},
+    {"RST", 0x22, put_rst, get_rst},          {"WINDOW", 0x23, put_window, get_window},
+    {"PING", 0x30, put_ping, get_ping},
+};
+
+/* A cursor over a copy that ends where its block ends, so that ASan sees over-reads. */
+static uint8_t *block;
+
+static struct cur exact(const uint8_t *data, size_t len)
+{
+    free(block);
+    block = malloc(len + 1);
+    memcpy(block + 1, data, len);
+    return cur_init(block + 1, len);
+}
+
+START_TEST(test_frame_there_and_back_and_no_prefix)
+{
+    struct tun_frame frame;
+
+    setup();
+    frames[_i].put();
+    ck_assert(!o.bad);
+    for (size_t len = 0; len < out_len(&o); len++) {
+        struct cur c = exact(bytes, len);
+
+        ck_assert_int_eq(tun_frame_get_header(&c, &frame), ERR_PROTO);
+    }
+    struct cur c = exact(bytes, out_len(&o));
+    ck_assert_int_eq(tun_frame_get_header(&c, &frame), ERR_OK);
+    ck_assert_uint_eq(frame.type, frames[_i].type);
+    ck_assert_uint_eq(frame.len, cur_left(&c));
+    ck_assert_int_eq(frames[_i].get(c), ERR_OK);
+    for (size_t len = 0; len < frame.len; len++)
+        ck_assert_int_eq(frames[_i].get(exact(bytes + 8, len)), ERR_PROTO);
+    ck_assert_int_eq(frames[_i].get(exact(bytes + 8, frame.len + 1u)), ERR_PROTO);
+}
+END_TEST
+
+/* Any single byte may change to any value: never a crash, never a read past the end. */
+START_TEST(test_frame_survives_every_damaged_byte)
+{
+    setup();
+    frames[_i].put();
+    size_t len = out_len(&o);
+    for (size_t at = 0; at < len; at++) {
+        for (unsigned value = 0; value < 256; value++) {
+            uint8_t copy[2048];
+            struct tun_frame frame;
+
+            memcpy(copy, bytes, len);
+            copy[at] = (uint8_t)value;
+            struct cur c = exact(copy, len);
+            if (tun_frame_get_header(&c, &frame) == ERR_OK)
+                (void)frames[_i].get(cur_sub(&c, frame.len));
+        }
+    }
+    free(block);
+    block = NULL;
+}
+END_TEST
+
+/* Every type at length min-1, min, max, max+1, with and without a stream. */
+static const struct {
+    uint8_t type, flags;
+    uint16_t min, max;
+    bool session, stream;
+} rules[] = {
+    {0x01, 0, 29, 61, true, false},    {0x02, 0, 7, 262, true, false},
+    {0x03, 1, 0, 1000, true, false},   {0x10, 0, 47, 1000, false, true},
+    {0x11, 0, 0, 0, false, true},      {0x12, 0, 7, 262, false, true},
+    {0x20, 0, 0, 65535, false, true},  {0x21, 0, 8, 8, false, true},
+    {0x22, 0, 10, 10, false, true},    {0x23, 0, 16, 16, true, true},
+    {0x30, 0, 8, 8, true, false},      {0x31, 0, 8, 8, true, false},
+    {0x32, 0, 7, 262, true, false},    {0x33, 0, 7, 262, true, false},
+    {0x34, 1, 0, 1000, true, false},   {0x80, 255, 0, 65535, true, true},
+    {0xff, 255, 0, 65535, true, true},
+};
+
+static int header(uint8_t type, uint8_t flags, uint32_t len, uint32_t stream)
+{
+    static uint8_t big[70000];
+    struct out out = out_init(big, sizeof(big));
+    struct tun_frame frame = {type, flags, (uint16_t)len, stream}, got;
+
+    if (len > UINT16_MAX)
+        return ERR_PROTO;
+    tun_frame_put_header(&out, &frame);
+    struct cur c = cur_init(big, 8 + len);
+    return tun_frame_get_header(&c, &got);
+}
+
+START_TEST(test_frame_header_rules)
+{
+    uint8_t type = rules[_i].type;
+    uint32_t id = rules[_i].stream ? 1 : 0;
+
+    ck_assert_int_eq(header(type, 0, rules[_i].min, id), ERR_OK);
+    ck_assert_int_eq(header(type, 0, rules[_i].max, id), ERR_OK);
+    ck_assert_int_eq(header(type, 0, rules[_i].max + 1u, id), ERR_PROTO);
+    if (rules[_i].min > 0)
+        ck_assert_int_eq(header(type, 0, rules[_i].min - 1u, id), ERR_PROTO);
+    ck_assert_int_eq(header(type, 0, rules[_i].min, 0), rules[_i].session ? ERR_OK : ERR_PROTO);
+    ck_assert_int_eq(header(type, 0, rules[_i].min, 9), rules[_i].stream ? ERR_OK : ERR_PROTO);
+    for (unsigned bit = 0; bit < 8; bit++)
+        ck_assert_int_eq(header(type, (uint8_t)(1u << bit), rules[_i].min, id),
+                         (rules[_i].flags >> bit & 1) != 0 ? ERR_OK : ERR_PROTO);
+}
+END_TEST
+
+START_TEST(test_frame_unknown_types_below_0x80_are_fatal)
+{
+    for (unsigned type = 0; type < 0x80; type++) {
+        bool known = false;
+
+        for (int i = 0; i < COUNT(rules); i++)
+            known = known || rules[i].type == type;
+        for (uint16_t len = 0; !known && len < 70; len++) {
+            ck_assert_int_eq(header((uint8_t)type, 0, len, 0), ERR_PROTO);
+            ck_assert_int_eq(header((uint8_t)type, 0, len, 1), ERR_PROTO);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_frame_open_longest_fits)
+{
+    struct tun_open open = {.kind = TUN_KIND_HTTP}, got;
+    struct tun_frame frame;
+
+    setup();
+    memset(open.workload, 'w', TUN_OPEN_WORKLOAD_MAX);
+    memset(open.service, 's', TUN_OPEN_SERVICE_MAX);
+    memset(open.name, 'n', TUN_OPEN_NAME_MAX);
+    tun_frame_put_open(&o, 1, &open);
+    ck_assert(!o.bad);
+    struct cur c = cur_init(bytes, out_len(&o));
+    ck_assert_int_eq(tun_frame_get_header(&c, &frame), ERR_OK);
+    ck_assert_int_eq(tun_frame_get_open(c, &got), ERR_OK);
+    ck_assert_str_eq(got.workload, open.workload);
+    ck_assert_str_eq(got.name, open.name);
+}
+END_TEST
+
+static const struct tun_open bad_opens[] = {
+    {.workload = "", .service = "web", .kind = TUN_KIND_TCP},
+    {.workload = "7-1-a", .service = "", .kind = TUN_KIND_TCP},
+    {.workload = "7-1-a", .service = "web", .kind = 0},
+    {.workload = "7-1-a", .service = "web", .kind = 4},
+    {.workload = "7-1-a", .service = "web", .kind = TUN_KIND_TCP, .proxy = 3},
+    {.workload = "7-1-a\n", .service = "web", .kind = TUN_KIND_TCP},
+    {.workload = "7-1-a", .service = "w\x7f", .kind = TUN_KIND_TCP},
+    {.workload = "7-1-a", .service = "web", .name = "\xc3\xa9", .kind = TUN_KIND_TCP},
+};
+
+START_TEST(test_frame_open_that_cannot_be_said)
+{
+    setup();
+    tun_frame_put_open(&o, 1, &bad_opens[_i]);
+    ck_assert(o.bad);
+}
+END_TEST
+
+START_TEST(test_frame_accept_bounds)
+{
+    static const uint32_t ping[] = {0, 999, 1000, 600000, 600001};
+    static const int want[] = {ERR_PROTO, ERR_PROTO, ERR_OK, ERR_OK, ERR_PROTO};
+    struct tun_accept accept = {.session_window = 1};
+
+    for (int i = 0; i < COUNT(ping); i++) {
+        setup();
+        accept.ping_ms = ping[i];
+        tun_frame_put_accept(&o, &accept);
+        ck_assert_int_eq(get_accept(cur_init(bytes + 8, out_len(&o) - 8)), want[i]);
+    }
+    bytes[8 + 28] = 2; /* neither with nor without a next key */
+    ck_assert_int_eq(get_accept(cur_init(bytes + 8, 29)), ERR_PROTO);
+}
+END_TEST
+
+START_TEST(test_frame_code_names)
+{
+    ck_assert_str_eq(tun_code_name(TUN_CODE_NO_SERVICE), "no_service");
+    ck_assert_str_eq(tun_code_name((enum tun_code)9999), "unknown");
+    for (int code = 0; code <= TUN_CODE_LOST; code++)
+        ck_assert_str_ne(tun_code_name((enum tun_code)code), "unknown");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tunnel/frame");
+    TCase *tc = tcase_create("frame");
+
+    tcase_add_loop_test(tc, test_frame_there_and_back_and_no_prefix, 0, COUNT(frames));
+    tcase_add_loop_test(tc, test_frame_survives_every_damaged_byte, 0, COUNT(frames));
+    tcase_add_loop_test(tc, test_frame_header_rules, 0, COUNT(rules));
+    tcase_add_test(tc, test_frame_unknown_types_below_0x80_are_fatal);
+    tcase_add_test(tc, test_frame_open_longest_fits);
+    tcase_add_loop_test(tc, test_frame_open_that_cannot_be_said, 0, COUNT(bad_opens));
+    tcase_add_test(tc, test_frame_accept_bounds);
+    tcase_add_test(tc, test_frame_code_names);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Queues of chunks: order, borrowed pieces, and how little memory they pin. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "modules/tunnel/queue.h"
+#include "tests/support/suite.h"
+
+/* Random appends, reserves, and consumes against a plain array. */
+START_TEST(test_queue_keeps_bytes_in_order)
+{
+    static uint8_t model[1 << 22];
+    size_t in = 0, from = 0, len, room;
+    struct tun_pool pool = {0};
+    struct tun_queue queue = {0};
+
+    srand(7);
+    for (size_t i = 0; i < sizeof(model); i++)
+        model[i] = (uint8_t)rand();
+    for (int i = 0; i < 20000; i++) {
+        size_t n = (size_t)rand() % (i % 3 == 0 ? 100000 : 900);
+        uint8_t *at;
+
+        if (i % 2 == 0 && in + n <= sizeof(model)) {
+            if (tun_queue_append(&queue, &pool, model + in, n) != ERR_OK)
+                ck_abort();
+            in += n;
+        } else if (i % 5 == 0 && in + n <= sizeof(model)) {
+            at = tun_queue_reserve(&queue, &pool, 1, n, &room);
+            n = room < n ? room : n;
+            memcpy(at, model + in, n);
+            tun_queue_commit(&queue, &pool, n);
+            in += n;
+        } else {
+            const uint8_t *data = tun_queue_peek(&queue, &len);
+
+            if (len > 0 && memcmp(data, model + from, len) != 0)
+                ck_abort();
+            n = n < queue.len ? n : queue.len;
+            tun_queue_consume(&queue, &pool, n, NULL);
+            tun_queue_shrink(&queue, &pool);
+            from += n;
+        }
+        if (queue.len != in - from)
+            ck_abort();
+    }
+    tun_queue_clear(&queue, &pool);
+    ck_assert_uint_eq(pool.used_bytes, 0);
+    tun_pool_trim(&pool);
+    ck_assert_uint_eq(pool.free_bytes, 0);
+}
+END_TEST
+
+START_TEST(test_queue_pieces_stay_valid_until_released)
+{
+    static uint8_t data[200000];
+    struct tun_piece pieces[8];
+    struct tun_chunk *retired = NULL;
+    struct tun_pool pool = {0};
+    struct tun_queue queue = {0};
+    size_t covered, count;
+
+    memset(data, 5, sizeof(data));
+    ck_assert_int_eq(tun_queue_append(&queue, &pool, data, sizeof(data)), ERR_OK);
+    count = tun_queue_pieces(&queue, 150000, pieces, 8, &covered);
+    ck_assert_uint_eq(covered, 150000);
+    tun_queue_consume(&queue, &pool, covered, &retired);
+    ck_assert_ptr_nonnull(retired);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_uint_eq(pieces[i].data[pieces[i].len - 1], 5);
+    tun_pool_release(&pool, &retired);
+    ck_assert_uint_eq(queue.len, 50000);
+    count = tun_queue_pieces(&queue, 50000, pieces, 1, &covered);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_le(covered, 50000);
+    tun_queue_clear(&queue, &pool);
+    tun_pool_trim(&pool);
+}
+END_TEST
+
+/* A slow reader who leaves one byte of a big chunk pins a small one only. */
+START_TEST(test_queue_shrinks_what_little_is_left)
+{
+    static uint8_t data[60000];
+    struct tun_pool pool = {0};
+    struct tun_queue queue = {0};
+
+    ck_assert_int_eq(tun_queue_append(&queue, &pool, data, sizeof(data)), ERR_OK);
+    ck_assert_uint_eq(pool.used_bytes, TUN_CHUNK_MAX);
+    tun_queue_consume(&queue, &pool, sizeof(data) - 1, NULL);
+    tun_queue_shrink(&queue, &pool);
+    ck_assert_uint_eq(pool.used_bytes, 4096);
+    ck_assert_uint_eq(queue.len, 1);
+    tun_queue_clear(&queue, &pool);
+    tun_pool_trim(&pool);
+}
+END_TEST
+
+START_TEST(test_queue_unused_reserve_holds_nothing)
+{
+    struct tun_pool pool = {0};
+    struct tun_queue queue = {0};
+    size_t room;
+
+    ck_assert_ptr_nonnull(tun_queue_reserve(&queue, &pool, 1, 65536, &room));
+    ck_assert_uint_eq(room, 65536);
+    tun_queue_commit(&queue, &pool, 0);
+    ck_assert_uint_eq(pool.used_bytes, 0);
+    ck_assert_ptr_null(tun_queue_peek(&queue, &room));
+    tun_pool_trim(&pool);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tunnel/queue");
+    TCase *tc = tcase_create("queue");
+
+    tcase_add_test(tc, test_queue_keeps_bytes_in_order);
+    tcase_add_test(tc, test_queue_pieces_stay_valid_until_released);
+    tcase_add_test(tc, test_queue_shrinks_what_little_is_left);
+    tcase_add_test(tc, test_queue_unused_reserve_holds_nothing);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Credit, turns and record sizes: what is sent when, and what a slow reader costs others. */
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "tests/support/suite.h"
+#include "tests/tunnel/raw_peer.h"
+
+static struct raw_peer p;
+
+static void end_peer(void)
+{
+    raw_peer_deinit(&p);
+    memset(&p, 0, sizeof(p));
+}
+
+START_TEST(test_session_window_gives_credit_back)
+{
+    struct tun_window window;
+    struct tun_frame frame;
+    struct cur payload;
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    (void)raw_peer_open(&p);
+    p.heard.take = SIZE_MAX;
+    raw_peer_put_data(&p, 1, 60000);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    raw_peer_put_data(&p, 1, 5535); /* one byte short of a quarter */
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert(!raw_peer_next(&p, &frame, &payload));
+    raw_peer_put_data(&p, 1, 1);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_int_eq(tun_frame_get_window(raw_peer_expect(&p, TUN_FRAME_WINDOW), &window), ERR_OK);
+    ck_assert_uint_eq(window.consumed, 65536);
+    ck_assert_uint_eq(window.limit, 65536 + 2 * TUN_STREAM_WINDOW); /* it was fast: it grew */
+    p.now_ms += 1000;
+    raw_peer_put_data(&p, 1, 65000);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    raw_peer_put_data(&p, 1, 65000);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    raw_peer_put_data(&p, 1, 1072);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_int_eq(tun_frame_get_window(raw_peer_expect(&p, TUN_FRAME_WINDOW), &window), ERR_OK);
+    ck_assert_uint_eq(window.limit, window.consumed + 2 * TUN_STREAM_WINDOW); /* it was slow */
+    end_peer();
+}
+END_TEST
+
+/* One stopped reader: its own stream stops, others go on, and what waits is bounded. */
+START_TEST(test_session_slow_reader_slows_only_its_own_stream)
+{
+    struct tun_stream *slow, *fast;
+    struct tun_session_stats stats;
+    struct tun_frame frame;
+    struct cur payload;
+    uint64_t got[3] = {0};
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    slow = raw_peer_open(&p);
+    fast = raw_peer_open(&p);
+    for (int round = 0; round < 20; round++) {
+        static const uint8_t zeros[65536];
+
+        (void)tun_stream_write(slow, zeros, sizeof(zeros));
+        ck_assert_uint_gt(tun_stream_write(fast, zeros, sizeof(zeros)), 0);
+        while (raw_peer_next(&p, &frame, &payload))
+            if (frame.type == TUN_FRAME_DATA)
+                got[frame.stream] += frame.len;
+        tun_frame_put_window(&p.o, 2, &(struct tun_window){got[2], got[2] + TUN_STREAM_WINDOW});
+        ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    }
+    ck_assert_uint_eq(got[1], TUN_STREAM_WINDOW);
+    ck_assert_uint_ge(got[2], 20 * 65536);
+    ck_assert_uint_eq(tun_stream_queued(slow), 0); /* nothing is taken that cannot be sent */
+    tun_session_stats(p.session, &stats);
+    ck_assert_uint_eq(stats.queued, 0);
+    ck_assert_uint_eq(p.heard.writables, 0);
+    tun_frame_put_window(&p.o, 1, &(struct tun_window){got[1], got[1] + TUN_STREAM_WINDOW});
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_uint_eq(p.heard.writables, 1);
+    end_peer();
+}
+END_TEST
+
+START_TEST(test_session_credit_of_the_session_bounds_all_streams)
+{
+    struct tun_frame frame;
+    struct cur payload;
+    uint64_t got = 0;
+
+    raw_peer_init(&p, TUN_CONNECTOR, false);
+    tun_frame_put_accept(&p.o, &(struct tun_accept){.ping_ms = 15000, .session_window = 100000});
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    for (uint32_t id = 1; id <= 3; id++) {
+        static const uint8_t zeros[60000];
+
+        raw_peer_put_open(&p, id);
+        ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+        tun_stream_accept(p.heard.stream);
+        ck_assert_uint_eq(tun_stream_write(p.heard.stream, zeros, sizeof(zeros)), sizeof(zeros));
+    }
+    while (raw_peer_next(&p, &frame, &payload))
+        got += frame.type == TUN_FRAME_DATA ? frame.len : 0;
+    ck_assert_uint_eq(got, 100000);
+    ck_assert(!tun_session_pending(p.session)); /* or the loop would spin */
+    tun_frame_put_window(&p.o, 0, &(struct tun_window){100000, 500000});
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    while (raw_peer_next(&p, &frame, &payload))
+        got += frame.type == TUN_FRAME_DATA ? frame.len : 0;
+    ck_assert_uint_eq(got, 180000);
+    end_peer();
+}
+END_TEST
+
+/* Streams share a record in turns; control frames come first. */
+START_TEST(test_session_round_robin_and_control_first)
+{
+    static const uint8_t zeros[100000];
+    struct tun_stream *a, *b;
+    struct tun_frame frame;
+    struct cur payload;
+    size_t got[3] = {0};
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    a = raw_peer_open(&p);
+    b = raw_peer_open(&p);
+    (void)tun_stream_write(a, zeros, sizeof(zeros));
+    (void)tun_stream_write(b, zeros, sizeof(zeros));
+    tun_frame_put_ping(&p.o, TUN_FRAME_PING, 5);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert(raw_peer_next(&p, &frame, &payload));
+    ck_assert_uint_eq(frame.type, TUN_FRAME_PONG);
+    while (cur_left(&p.in) > 0 && raw_peer_next(&p, &frame, &payload))
+        got[frame.stream] += frame.len;
+    ck_assert_uint_ge(got[1], 16000);
+    ck_assert_uint_ge(got[2], 16000);
+    ck_assert_uint_le(got[1] > got[2] ? got[1] - got[2] : got[2] - got[1], 16384);
+    end_peer();
+}
+END_TEST
+
+START_TEST(test_session_respects_the_peers_max_record)
+{
+    static const uint8_t zeros[30000];
+    struct tun_stream *stream;
+    struct tun_frame frame;
+    struct cur payload;
+
+    raw_peer_init(&p, TUN_GATEWAY, true); /* pair.c: the connector said 32768 */
+    stream = raw_peer_open(&p);
+    for (int i = 0; i < 5; i++)
+        ck_assert_uint_eq(tun_stream_write(stream, zeros, sizeof(zeros)), sizeof(zeros));
+    size_t biggest = 0;
+    while (raw_peer_next(&p, &frame, &payload))
+        biggest = p.record_len > biggest ? p.record_len : biggest;
+    ck_assert_uint_eq(biggest, 32768);
+    end_peer();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tunnel/session_pull");
+    TCase *tc = tcase_create("session_pull");
+
+    tcase_add_test(tc, test_session_window_gives_credit_back);
+    tcase_add_test(tc, test_session_slow_reader_slows_only_its_own_stream);
+    tcase_add_test(tc, test_session_credit_of_the_session_bounds_all_streams);
+    tcase_add_test(tc, test_session_round_robin_and_control_first);
+    tcase_add_test(tc, test_session_respects_the_peers_max_record);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
