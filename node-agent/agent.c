@@ -120,13 +120,19 @@ static void on_module(void *arg, const struct agent_module_status *status)
 {
     struct agent *self = arg;
 
-    if (self->state == NULL)
-        return; /* still starting, or already going */
     if (!is_alive(status->state))
         agent_report_module_ended(&self->core, status->name);
     agent_state_module(self->state, status);
-    if (!any_hope(self))
-        agent_waits_end(self->waits);
+    agent_waits_set_hope(self->waits, any_hope(self) && !self->stopping);
+}
+
+/* For results: what a new contract waits for. */
+static bool is_up(void *arg, const char *module)
+{
+    const struct agent *self = arg;
+    struct agent_module_status status;
+
+    return agent_supervise_find(self->supervise, module, &status) && is_alive(status.state);
 }
 
 static void on_info(void *arg, const char *module, pid_t pid)
@@ -235,6 +241,7 @@ static int open_store(struct agent *self, char why[AGENT_WHY_MAX])
         return fail(why, rc, "store", err_text(rc));
     self->core.on_touch = on_touch;
     self->core.on_commit = on_commit;
+    self->core.is_up = is_up;
     self->core.arg = self;
     agent_store_set_counter(db, "epoch", agent_store_counter(db, "epoch") + 1);
     note_time(self);

@@ -123,6 +123,7 @@ static void become(const struct agent_child_config *cfg, pid_t parent, int repor
     if (getppid() != parent && cfg->death_signal != 0)
         _exit(127); /* the parent died before the prctl */
     set_environment(cfg->env);
+    (void)dup2(STDERR_FILENO, STDOUT_FILENO); /* daemons speak on stderr only */
     inherit_lock(cfg->lock_fd);
     execv(cfg->argv[0], (char *const *)(uintptr_t)cfg->argv);
     saved = errno;

@@ -36,7 +36,8 @@ struct agent_child_config {
 };
 
 /*
- * Start the process in a session of its own, so that a terminal's Ctrl-C reaches only us. Returns 0
+ * Start the process in a session of its own, so that a terminal's Ctrl-C reaches only us; what it
+ * prints goes to our stderr. Returns 0
  * once the program runs; ERR_NOENT or ERR_SYS (errno of exec), with WHY.
  */
 int agent_child_start(struct agent_child **out, const struct agent_child_config *cfg,

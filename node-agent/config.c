@@ -8,6 +8,7 @@
 
 #include "bus/base/err.h"
 #include "bus/base/hex.h"
+#include "bus/name.h"
 
 #define DAY_MS 86400000u
 
@@ -61,6 +62,8 @@ static void take_bus(struct ini *ini, struct agent_config *out)
     take_text(ini, section, "url", out->bus_url, sizeof(out->bus_url));
     take_text(ini, section, "socket", out->bus_socket, sizeof(out->bus_socket));
     take_text(ini, section, "prefix", out->bus_prefix, sizeof(out->bus_prefix));
+    if (!bus_prefix_check(out->bus_prefix))
+        ini_fail(ini, section, "prefix", "must be printable ASCII without blanks");
     out->embedded = out->bus_url[0] == '\0' || strcmp(out->bus_url, "embedded") == 0;
     if (out->embedded)
         out->bus_url[0] = '\0';
@@ -138,9 +141,8 @@ static void take_module(struct ini *ini, int section, const char *name, struct a
     struct agent_module_config *module = &out->modules[out->module_count];
 
     ini_known_section(ini, section);
-    if (name[0] == '\0' || strlen(name) >= sizeof(module->name) ||
-        strspn(name, name_letters) != strlen(name))
-        ini_fail(ini, section, NULL, "a module needs a name: [module gateway]");
+    if (!bus_module_check(name) || strlen(name) >= sizeof(module->name))
+        ini_fail(ini, section, NULL, "a module needs a name of a-z, 0-9, '-': [module gateway]");
     else if (module_known(out, name))
         ini_fail(ini, section, NULL, "module %s stands here twice", name);
     else if (out->module_count == AGENT_MODULE_MAX - 1)

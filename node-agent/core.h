@@ -36,6 +36,8 @@ struct agent_core {
     void (*on_touch)(void *arg, const struct agent_touch *touch);
     /* After those: the commit as a whole is through. */
     void (*on_commit)(void *arg);
+    /* Whether the process of MODULE lives; NULL = yes. */
+    bool (*is_up)(void *arg, const char *module);
     void *arg;
 };
 

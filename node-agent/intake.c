@@ -354,6 +354,6 @@ void agent_intake_drain(struct agent_intake *self, void (*idle)(void *arg), void
 {
     self->on_idle = idle;
     self->idle_arg = arg;
-    agent_waits_end(self->cfg.waits);
+    agent_waits_set_hope(self->cfg.waits, false);
     bus_intake_drain(self->bus, on_idle);
 }

@@ -144,6 +144,22 @@ static void wait_for_module(struct context *ctx, struct agent_workload *w)
     agent_workload_move(ctx->core, w, &result);
 }
 
+/* The state until the module answers. */
+static void begin(struct context *ctx, struct agent_workload *w)
+{
+    const struct agent_core *core = ctx->core;
+    struct sch_result result = {.state = SCH_STATE_INIT, .error = SCH_MODULE_UNAVAILABLE};
+
+    if (ctx->paused) {
+        move(ctx, w, SCH_STATE_PAUSED, ctx->reason);
+    } else if (core->is_up == NULL || core->is_up(core->arg, w->module)) {
+        move(ctx, w, SCH_STATE_INIT, "waiting for the module");
+    } else {
+        snprintf(result.message, sizeof(result.message), "module %s is not running", w->module);
+        agent_workload_move(ctx->core, w, &result);
+    }
+}
+
 static void serve(struct context *ctx, struct agent_workload *w)
 {
     const char *module = agent_modules_of_type(ctx->core->modules, w->type);
@@ -167,10 +183,7 @@ static void serve(struct context *ctx, struct agent_workload *w)
     if (strcmp(known, hash) != 0) {
         snprintf(w->module, sizeof(w->module), "%s", module);
         assign(ctx, w, module, spec);
-        if (ctx->paused)
-            move(ctx, w, SCH_STATE_PAUSED, ctx->reason);
-        else
-            move(ctx, w, SCH_STATE_INIT, "waiting for the module");
+        begin(ctx, w);
     }
     json_decref(spec);
 }

@@ -23,6 +23,7 @@ struct agent_waits {
     struct ev_loop *loop;
     struct agent_core *core;
     TAILQ_HEAD(, agent_wait) list;
+    bool hopeless;
 };
 
 int agent_waits_new(struct agent_waits **out, struct ev_loop *loop, struct agent_core *core)
@@ -93,7 +94,7 @@ int agent_wait_start(struct agent_wait **out, struct agent_waits *all,
     ev_timer_init(&self->timer, on_timer, (double)limit_ms / 1000.0, 0.0);
     self->timer.data = self;
     TAILQ_INSERT_TAIL(&all->list, self, entry);
-    if (agent_settle_is_done(all->core, effect->twin, effect->contract))
+    if (all->hopeless || agent_settle_is_done(all->core, effect->twin, effect->contract))
         end_soon(self);
     else
         ev_timer_start(all->loop, &self->timer);
@@ -132,10 +133,13 @@ void agent_waits_look(struct agent_waits *self)
     }
 }
 
-void agent_waits_end(struct agent_waits *self)
+void agent_waits_set_hope(struct agent_waits *self, bool hope)
 {
     struct agent_wait *wait;
 
+    self->hopeless = !hope;
+    if (hope)
+        return;
     TAILQ_FOREACH(wait, &self->list, entry)
     end_soon(wait);
 }

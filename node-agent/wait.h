@@ -6,6 +6,7 @@
 #ifndef NODE_AGENT_WAIT_H
 #define NODE_AGENT_WAIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "node-agent/core.h"
@@ -33,7 +34,8 @@ void agent_wait_cancel(struct agent_wait *self); /* NULL is fine */
 /* A workload was touched; a commit is through. */
 void agent_waits_touch(struct agent_waits *self, const char *id);
 void agent_waits_look(struct agent_waits *self);
-/* End all waits now: the agent stops, or nobody is left who could answer. */
-void agent_waits_end(struct agent_waits *self);
+/* Whether anybody is there who could answer; if not (agent stops, modules given up), all waits end
+ * now, and new ones at once. */
+void agent_waits_set_hope(struct agent_waits *self, bool hope);
 
 #endif
