@@ -8,79 +8,19 @@
 #include <sys/un.h>
 
 #include "modules/connector/forward.h"
-#include "modules/connector/session.h"
-#include "tests/connector/bench.h"
+#include "tests/connector/live_session.h"
 #include "tests/support/suite.h"
 
-static struct fixture {
-    struct bench b;
-    struct peer_gateway gw;
-    struct con_session *session;
-    bool accepted;
-    int ended;
-} f;
+static struct live_session f;
 
-static void on_accept(void *arg)
-{
-    (void)arg;
-    f.accepted = true;
-}
-
-static void on_goaway(void *arg, const struct tun_notice *notice)
-{
-    (void)arg;
-    (void)notice;
-}
-
-static void on_end(void *arg, const struct con_session_end *end)
-{
-    (void)arg;
-    (void)end;
-    f.session = NULL;
-    f.ended++;
-}
-
-static void on_handshake(void *arg, const struct link_handshake_end *end)
-{
-    struct con_session_config cfg = {
-        .context = &f.b.context,
-        .gateway = "gw1",
-        .fd = end->fd,
-        .result = end->result,
-        .events = {.on_accept = on_accept, .on_goaway = on_goaway, .on_end = on_end}};
-
-    (void)arg;
-    ck_assert_int_eq(end->rc, ERR_OK);
-    ck_assert_int_eq(con_session_new(&f.session, &cfg), ERR_OK);
-}
-
-/* A session with the test gateway is up; services are what the test adds before or after. */
 static void setup(void)
 {
-    struct tun_connector_info info = {.instance = {1}, .epoch = 1};
-    static struct link_handshake handshake;
-    struct tun_handshake_config tunnel = {.role = TUN_CONNECTOR, .connector = &info};
-    struct link_handshake_config cfg = {.tunnel = &tunnel, .on_done = on_handshake};
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-
-    memset(&f, 0, sizeof(f));
-    bench_start(&f.b);
-    peer_gateway_start(&f.gw, f.b.loop, 0x21, 0);
-    in.sin_port = htons(peer_gateway_port(&f.gw));
-    cfg.fd = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(connect(cfg.fd, (struct sockaddr *)&in, sizeof(in)), 0);
-    ck_assert_int_eq(net_sock_nonblock(cfg.fd), ERR_OK);
-    tunnel.own = &f.b.identity;
-    tunnel.peer = &f.gw.identity.public_key;
-    ck_assert_int_eq(link_handshake_start(&handshake, f.b.loop, &cfg), ERR_OK);
-    LOOP_UNTIL(f.b.loop, f.accepted);
+    live_session_start(&f);
 }
 
 static void teardown(void)
 {
-    con_session_free(f.session);
-    peer_gateway_stop(&f.gw);
-    bench_stop(&f.b);
+    live_session_stop(&f);
 }
 
 /* The tunnel is fine: a visitor of "good" is served. */

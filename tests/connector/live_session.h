@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connector's session with the test gateway, up and running; for tests of what happens on it. */
+#ifndef TESTS_CONNECTOR_LIVE_SESSION_H
+#define TESTS_CONNECTOR_LIVE_SESSION_H
+
+#include "modules/connector/session.h"
+#include "tests/connector/bench.h"
+
+struct live_session {
+    struct bench b;
+    struct peer_gateway gw;
+    struct link_handshake handshake;
+    struct con_session *session; /* NULL before and after */
+    bool accepted;
+    int goaways, ended;
+    struct con_session_end end; /* its notice points to `notice` */
+    struct tun_notice notice;
+};
+
+static inline void live_on_accept(void *arg)
+{
+    ((struct live_session *)arg)->accepted = true;
+}
+
+static inline void live_on_goaway(void *arg, const struct tun_notice *notice)
+{
+    struct live_session *f = arg;
+
+    f->goaways++;
+    f->notice = *notice;
+}
+
+static inline void live_on_end(void *arg, const struct con_session_end *end)
+{
+    struct live_session *f = arg;
+
+    f->session = NULL;
+    f->ended++;
+    f->end = *end;
+    if (end->notice != NULL)
+        f->notice = *end->notice;
+}
+
+static inline void live_on_handshake(void *arg, const struct link_handshake_end *end)
+{
+    struct live_session *f = arg;
+    struct con_session_config cfg = {.context = &f->b.context,
+                                     .gateway = "gw1",
+                                     .id = 42,
+                                     .fd = end->fd,
+                                     .result = end->result,
+                                     .events = {.on_accept = live_on_accept,
+                                                .on_goaway = live_on_goaway,
+                                                .on_end = live_on_end,
+                                                .arg = f}};
+
+    ck_assert_int_eq(end->rc, ERR_OK);
+    ck_assert_int_eq(con_session_new(&f->session, &cfg), ERR_OK);
+}
+
+/* The handshake is done and the session begins; what the gateway does is its manner. */
+static inline void live_session_begin(struct live_session *f, enum peer_manner manner)
+{
+    struct tun_connector_info info = {.instance = {1}, .epoch = 1};
+    struct tun_handshake_config tunnel = {.role = TUN_CONNECTOR, .connector = &info};
+    struct link_handshake_config cfg = {.tunnel = &tunnel, .on_done = live_on_handshake, .arg = f};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    memset(f, 0, sizeof(*f));
+    bench_start(&f->b);
+    peer_gateway_start(&f->gw, f->b.loop, 0x21, 0);
+    f->gw.manner = manner;
+    f->gw.notice = (struct tun_notice){.code = TUN_CODE_BUSY, .retry_ms = 77};
+    in.sin_port = htons(peer_gateway_port(&f->gw));
+    cfg.fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(cfg.fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    ck_assert_int_eq(net_sock_nonblock(cfg.fd), ERR_OK);
+    tunnel.own = &f->b.identity;
+    tunnel.peer = &f->gw.identity.public_key;
+    ck_assert_int_eq(link_handshake_start(&f->handshake, f->b.loop, &cfg), ERR_OK);
+    LOOP_UNTIL(f->b.loop, f->session != NULL || f->ended > 0);
+}
+
+static inline void live_session_start(struct live_session *f)
+{
+    live_session_begin(f, PEER_ACCEPTS);
+    LOOP_UNTIL(f->b.loop, f->accepted);
+}
+
+static inline void live_session_stop(struct live_session *f)
+{
+    con_session_free(f->session);
+    peer_gateway_stop(&f->gw);
+    bench_stop(&f->b);
+}
+
+#endif
