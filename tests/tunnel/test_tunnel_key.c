@@ -2,8 +2,8 @@
 /* Keys as text, and the vault that holds secrets. */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "bus/base/err.h"
 #include "modules/tunnel/key.h"
@@ -77,9 +77,9 @@ START_TEST(test_vault_without_lock_works_and_says_so)
     const struct tun_secret_key *held;
     struct tun_vault *vault;
 
-    if (geteuid() == 0)
-        return; /* root locks past the limit */
     ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &none), 0);
+    if (mlock(&secret, sizeof(secret)) == 0)
+        return; /* root locks past the limit, and a sanitizer only pretends to lock */
     ck_assert_int_eq(tun_vault_new(&vault, 4), ERR_OK);
     ck_assert_int_eq(tun_vault_lock_error(vault), ERR_SYS);
     ck_assert_int_ne(errno, 0);
