@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "bus/base/hex.h"
 #include "modules/tunnel/frame.h"
 #include "tests/support/suite.h"
 
@@ -123,6 +124,56 @@ static const struct {
     {"RST", 0x22, put_rst, get_rst},          {"WINDOW", 0x23, put_window, get_window},
     {"PING", 0x30, put_ping, get_ping},
 };
+
+/* The bytes that PROTOCOL.md section 11.4 shows. */
+static void assert_bytes(const char *want)
+{
+    char text[2 * sizeof(bytes) + 1];
+
+    ck_assert(!o.bad);
+    hex_encode(text, bytes, out_len(&o));
+    ck_assert_str_eq(text, want);
+    setup();
+}
+
+START_TEST(test_frame_known_bytes)
+{
+    struct tun_open open = {.workload = "7-1001-blog",
+                            .service = "web",
+                            .name = "b.example",
+                            .kind = TUN_KIND_TLS,
+                            .proxy = TUN_PROXY_V2,
+                            .window = 262144,
+                            .visitor = {{[10] = 0xff, 0xff, 192, 0, 2, 9}, 40000},
+                            .local = {{[10] = 0xff, 0xff, 192, 0, 2, 1}, 443}};
+
+    setup();
+    tun_frame_put_accept(&o, &(struct tun_accept){.session = {1},
+                                                  .ping_ms = 15000,
+                                                  .session_window = 16u << 20,
+                                                  .max_streams = 10000});
+    assert_bytes("0100001d00000000"
+                 "0100000000000000000000000000000000003a98010000000000271000");
+    tun_frame_put_open(&o, 7, &open);
+    assert_bytes("1000004400000007"
+                 "02020004000000000000000000000000ffffc00002099c40"
+                 "00000000000000000000ffffc000020101bb"
+                 "0b372d313030312d626c6f670377656209622e6578616d706c65");
+    tun_frame_put_notice(&o, TUN_FRAME_CLOSE, 0,
+                         &(struct tun_notice){.code = TUN_CODE_REVOKED, .why = "bye"});
+    assert_bytes("3300000a0000000000100000000003627965");
+    put_fin();
+    assert_bytes("21000008000000070000000000000063");
+    put_rst();
+    assert_bytes("2200000a00000007000c0000000000000063");
+    put_window();
+    assert_bytes("230000100000000700000000000000050000000000000006");
+    put_ping();
+    assert_bytes("30000008000000000000000000000005");
+    tun_frame_put_empty(&o, TUN_FRAME_OPEN_OK, 7);
+    assert_bytes("1100000000000007");
+}
+END_TEST
 
 /* A cursor over a copy that ends where its block ends, so that ASan sees over-reads. */
 static uint8_t *block;
@@ -313,6 +364,7 @@ int main(void)
     Suite *suite = suite_create("tunnel/frame");
     TCase *tc = tcase_create("frame");
 
+    tcase_add_test(tc, test_frame_known_bytes);
     tcase_add_loop_test(tc, test_frame_there_and_back_and_no_prefix, 0, COUNT(frames));
     tcase_add_loop_test(tc, test_frame_survives_every_damaged_byte, 0, COUNT(frames));
     tcase_add_loop_test(tc, test_frame_header_rules, 0, COUNT(rules));
