@@ -2,7 +2,6 @@
 /* The server side of commands; the client is in ask.c. */
 #include "bus/command.h"
 
-#include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +11,7 @@
 #include "bus/base/log.h"
 #include "bus/link.h"
 #include "bus/outbox.h"
-
-#define BLOCK_S "5"
-#define BLOCK_MS 5000u
-#define RETRY_S 1.0 /* after the server refused to pop */
+#include "bus/pop.h"
 
 struct bus_command {
     LIST_ENTRY(bus_command) entry;
@@ -32,27 +28,23 @@ struct bus_intake {
     char prefix[BUS_PREFIX_MAX + 1];
     char operator_key[BUS_KEY_CAP];
     char default_key[BUS_KEY_CAP];
-    struct bus_link *pop; /* only blocking pops */
+    struct bus_pop *pop;
     struct bus_outbox *outbox;
-    ev_timer retry;
     LIST_HEAD(, bus_command) commands; /* under way */
     unsigned under_way;
-    bool popping; /* a BLPOP is in flight */
     bool draining;
-    int64_t client_id; /* of the pop link, to end a pop without losing a command; 0 = unknown */
     void (*on_idle)(void *arg);
 };
-
-static void pump(struct bus_intake *self);
 
 static void on_outbox_idle(void *arg);
 
 /* Draining ends when nothing is popped, worked on or on its way. */
-static void check_idle(struct bus_intake *self)
+static void check_idle(void *arg)
 {
-    bool busy = bus_link_is_up(self->pop) && bus_link_in_flight(self->pop) > 0;
+    struct bus_intake *self = arg;
 
-    if (self->draining && self->on_idle != NULL && !busy && self->under_way == 0)
+    if (self->draining && self->on_idle != NULL && self->under_way == 0 &&
+        bus_pop_is_idle(self->pop))
         bus_outbox_on_idle(self->outbox, on_outbox_idle, self);
 }
 
@@ -67,28 +59,7 @@ static void on_outbox_idle(void *arg)
     on_idle(self->cfg.arg);
 }
 
-static void on_put_back(void *arg, int rc, const struct bus_value *reply)
-{
-    (void)reply;
-    if (rc != ERR_OK)
-        LOG_WARN("a command taken during shutdown is lost", KV_S("err", err_text(rc)));
-    check_idle(arg);
-}
-
-/* A command popped while draining: back to the head of its list, for the next life. */
-static void put_back(struct bus_intake *self, const struct bus_value *key,
-                     const struct bus_value *payload)
-{
-    const struct bus_arg args[] = {bus_text("LPUSH"), BUS_BYTES(key->text, key->len),
-                                   BUS_BYTES(payload->text, payload->len)};
-    const struct bus_query query = {.args = args, .count = 3, .on_reply = on_put_back, .arg = self};
-    int rc = bus_link_send(self->pop, &query);
-
-    if (rc != ERR_OK)
-        on_put_back(self, rc, NULL);
-}
-
-static struct bus_command *command_new(struct bus_intake *self, const struct bus_value *key,
+static struct bus_command *command_new(struct bus_intake *self, const char *key,
                                        const struct bus_value *payload)
 {
     struct bus_command *command = calloc(1, sizeof(*command) + payload->len + 1);
@@ -96,7 +67,7 @@ static struct bus_command *command_new(struct bus_intake *self, const struct bus
     if (command == NULL)
         return NULL;
     command->intake = self;
-    command->is_operator = bus_value_is(key, self->operator_key);
+    command->is_operator = strcmp(key, self->operator_key) == 0;
     command->len = payload->len;
     memcpy(command->payload, payload->text, payload->len);
     LIST_INSERT_HEAD(&self->commands, command, entry);
@@ -104,19 +75,21 @@ static struct bus_command *command_new(struct bus_intake *self, const struct bus
     return command;
 }
 
-/* One pair of list and payload. Last statement of its caller: on_command may free SELF. */
-static void take(struct bus_intake *self, const struct bus_value *key,
-                 const struct bus_value *payload)
+/* One more when there is room for it. */
+static void pump(struct bus_intake *self)
 {
+    if (self->under_way < self->cfg.under_way)
+        bus_pop_want(self->pop);
+}
+
+static void on_item(void *arg, const char *key, const struct bus_value *payload)
+{
+    struct bus_intake *self = arg;
     struct bus_command *command = NULL;
 
-    if (self->draining) {
-        put_back(self, key, payload);
-        return;
-    }
     if (payload->len > BUS_COMMAND_MAX)
         LOG_WARN("command dropped", KV_S("err", "payload too large"), KV_N("bytes", payload->len),
-                 KV_S("list", key->text));
+                 KV_S("list", key));
     else
         command = command_new(self, key, payload);
     pump(self);
@@ -124,85 +97,24 @@ static void take(struct bus_intake *self, const struct bus_value *key,
         self->cfg.on_command(self->cfg.arg, command);
 }
 
-static void on_popped(void *arg, int rc, const struct bus_value *reply)
-{
-    struct bus_intake *self = arg;
-
-    self->popping = false;
-    if (rc == ERR_OK && reply->type == BUS_ARRAY && reply->count == 2 &&
-        reply->items[0].type == BUS_TEXT && reply->items[1].type == BUS_TEXT) {
-        take(self, &reply->items[0], &reply->items[1]);
-        return;
-    }
-    if (rc == ERR_REFUSED) {
-        LOG_WARN("commands cannot be taken", KV_S("err", reply->text));
-        ev_timer_start(self->cfg.loop, &self->retry);
-    } else if (rc == ERR_OK) {
-        pump(self); /* nothing came in time */
-    }
-    check_idle(self);
-}
-
-/* Pop when there is room for one more. */
-static void pump(struct bus_intake *self)
-{
-    const struct bus_arg args[] = {bus_text("BLPOP"), bus_text(self->operator_key),
-                                   bus_text(self->default_key), bus_text(BLOCK_S)};
-    const struct bus_query query = {.args = args,
-                                    .count = 4,
-                                    .deadline_ms = BLOCK_MS + BUS_DEADLINE_MS,
-                                    .on_reply = on_popped,
-                                    .arg = self};
-
-    if (self->popping || self->draining || ev_is_active(&self->retry) ||
-        self->under_way >= self->cfg.under_way)
-        return;
-    if (bus_link_send(self->pop, &query) == ERR_OK)
-        self->popping = true;
-}
-
-static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
-{
-    (void)loop;
-    (void)revents;
-    pump(w->data);
-}
-
-static void on_client_id(void *arg, int rc, const struct bus_value *reply)
-{
-    struct bus_intake *self = arg;
-
-    self->client_id = rc == ERR_OK && reply->type == BUS_INTEGER ? reply->number : 0;
-    check_idle(self);
-}
-
-static void on_pop_up(void *arg)
-{
-    struct bus_intake *self = arg;
-
-    self->client_id = 0;
-    (void)bus_link_text(self->pop, on_client_id, self, "CLIENT", "ID", NULL);
-    pump(self);
-}
-
-static void on_pop_down(void *arg, int rc, const char *why)
-{
-    (void)rc;
-    (void)why;
-    check_idle(arg);
-}
-
 static int start_links(struct bus_intake *self)
 {
-    struct bus_link_config cfg = {.loop = self->cfg.loop,
-                                  .url = self->cfg.url,
-                                  .name = "commands",
-                                  .on_up = on_pop_up,
-                                  .on_down = on_pop_down,
-                                  .arg = self};
+    const char *const keys[] = {self->operator_key, self->default_key};
+    struct bus_pop_config cfg = {.loop = self->cfg.loop,
+                                 .url = self->cfg.url,
+                                 .name = "commands",
+                                 .keys = keys,
+                                 .key_count = 2,
+                                 .on_item = on_item,
+                                 .on_idle = check_idle,
+                                 .arg = self};
     int rc = bus_outbox_new(&self->outbox, cfg.loop, cfg.url, "results");
 
-    return rc == ERR_OK ? bus_link_new(&self->pop, &cfg) : rc;
+    if (rc == ERR_OK)
+        rc = bus_pop_new(&self->pop, &cfg);
+    if (rc == ERR_OK)
+        pump(self);
+    return rc;
 }
 
 int bus_intake_new(struct bus_intake **out, const struct bus_intake_config *cfg)
@@ -222,8 +134,6 @@ int bus_intake_new(struct bus_intake **out, const struct bus_intake_config *cfg)
     bus_key(self->operator_key, self->prefix, BUS_KEY_COMMANDS_OPERATOR, NULL, NULL);
     bus_key(self->default_key, self->prefix, BUS_KEY_COMMANDS, NULL, NULL);
     LIST_INIT(&self->commands);
-    ev_timer_init(&self->retry, on_retry, RETRY_S, 0.0);
-    self->retry.data = self;
     rc = start_links(self);
     if (rc != ERR_OK) {
         bus_intake_free(self);
@@ -235,16 +145,9 @@ int bus_intake_new(struct bus_intake **out, const struct bus_intake_config *cfg)
 
 void bus_intake_drain(struct bus_intake *self, void (*on_idle)(void *arg))
 {
-    char id[24];
-
     self->draining = true;
     self->on_idle = on_idle;
-    ev_timer_stop(self->cfg.loop, &self->retry);
-    /* Without this right the pop ends by itself within its block time. */
-    snprintf(id, sizeof(id), "%lld", (long long)self->client_id);
-    if (self->popping && self->client_id != 0)
-        (void)bus_link_text(bus_outbox_link(self->outbox), NULL, NULL, "CLIENT", "UNBLOCK", id,
-                            NULL);
+    bus_pop_drain(self->pop, bus_outbox_link(self->outbox));
     check_idle(self);
 }
 
@@ -256,8 +159,7 @@ void bus_intake_free(struct bus_intake *self)
         return;
     LIST_FOREACH(command, &self->commands, entry)
     command->intake = NULL;
-    ev_timer_stop(self->cfg.loop, &self->retry);
-    bus_link_free(self->pop);
+    bus_pop_free(self->pop);
     bus_outbox_free(self->outbox);
     free(self);
 }

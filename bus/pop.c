@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bus/pop.h"
+
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "bus/base/log.h"
+
+#define BLOCK_S "5"
+#define BLOCK_MS 5000u
+#define RETRY_S 1.0 /* after the server refused to pop */
+
+struct bus_pop {
+    struct bus_pop_config cfg;
+    struct bus_link *link;
+    ev_timer retry;
+    bool wanted;
+    bool in_flight;
+    bool draining;
+    int64_t client_id; /* of our connection; 0 = unknown */
+    char keys[][BUS_KEY_CAP];
+};
+
+static void check_idle(struct bus_pop *self)
+{
+    if (self->draining && bus_pop_is_idle(self))
+        self->cfg.on_idle(self->cfg.arg);
+}
+
+static void on_put_back(void *arg, int rc, const struct bus_value *reply)
+{
+    struct bus_pop *self = arg;
+
+    (void)reply;
+    if (rc != ERR_OK)
+        LOG_WARN("an item taken during shutdown is lost", KV_S("link", self->cfg.name),
+                 KV_S("err", err_text(rc)));
+    check_idle(self);
+}
+
+static void put_back(struct bus_pop *self, const struct bus_value *key,
+                     const struct bus_value *item)
+{
+    const struct bus_arg args[] = {bus_text("LPUSH"), BUS_BYTES(key->text, key->len),
+                                   BUS_BYTES(item->text, item->len)};
+    const struct bus_query query = {.args = args, .count = 3, .on_reply = on_put_back, .arg = self};
+    int rc = bus_link_send(self->link, &query);
+
+    if (rc != ERR_OK)
+        on_put_back(self, rc, NULL);
+}
+
+static void on_popped(void *arg, int rc, const struct bus_value *reply);
+
+static void pump(struct bus_pop *self)
+{
+    struct bus_arg args[BUS_POP_KEYS_MAX + 2];
+    struct bus_query query = {.args = args,
+                              .deadline_ms = BLOCK_MS + BUS_DEADLINE_MS,
+                              .on_reply = on_popped,
+                              .arg = self};
+
+    if (!self->wanted || self->in_flight || self->draining || ev_is_active(&self->retry))
+        return;
+    args[query.count++] = bus_text("BLPOP");
+    for (size_t i = 0; i < self->cfg.key_count; i++)
+        args[query.count++] = bus_text(self->keys[i]);
+    args[query.count++] = bus_text(BLOCK_S);
+    self->in_flight = bus_link_send(self->link, &query) == ERR_OK;
+    if (!self->in_flight && bus_link_is_up(self->link))
+        ev_timer_start(self->cfg.loop, &self->retry); /* no memory */
+}
+
+static void on_popped(void *arg, int rc, const struct bus_value *reply)
+{
+    struct bus_pop *self = arg;
+
+    self->in_flight = false;
+    if (rc == ERR_OK && reply->type == BUS_ARRAY && reply->count == 2 &&
+        reply->items[0].type == BUS_TEXT && reply->items[1].type == BUS_TEXT) {
+        if (self->draining) {
+            put_back(self, &reply->items[0], &reply->items[1]);
+            return;
+        }
+        self->wanted = false;
+        self->cfg.on_item(self->cfg.arg, reply->items[0].text, &reply->items[1]);
+        return; /* self may be gone */
+    }
+    if (rc == ERR_REFUSED) {
+        LOG_WARN("list cannot be read", KV_S("link", self->cfg.name), KV_S("err", reply->text));
+        ev_timer_start(self->cfg.loop, &self->retry);
+    } else if (rc == ERR_OK) {
+        pump(self); /* nothing came in time */
+    }
+    check_idle(self);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    pump(w->data);
+}
+
+static void on_client_id(void *arg, int rc, const struct bus_value *reply)
+{
+    struct bus_pop *self = arg;
+
+    self->client_id = rc == ERR_OK && reply->type == BUS_INTEGER ? reply->number : 0;
+    check_idle(self);
+}
+
+static void on_up(void *arg)
+{
+    struct bus_pop *self = arg;
+
+    self->client_id = 0;
+    (void)bus_link_text(self->link, on_client_id, self, "CLIENT", "ID", NULL);
+    pump(self);
+}
+
+static void on_down(void *arg, int rc, const char *why)
+{
+    (void)rc;
+    (void)why;
+    check_idle(arg);
+}
+
+int bus_pop_new(struct bus_pop **out, const struct bus_pop_config *cfg)
+{
+    struct bus_link_config link = {
+        .loop = cfg->loop, .url = cfg->url, .name = cfg->name, .on_up = on_up, .on_down = on_down};
+    struct bus_pop *self;
+    int rc;
+
+    if (cfg->key_count == 0 || cfg->key_count > BUS_POP_KEYS_MAX)
+        return ERR_INVALID;
+    self = calloc(1, sizeof(*self) + cfg->key_count * sizeof(self->keys[0]));
+    if (self == NULL)
+        return ERR_NOMEM;
+    self->cfg = *cfg;
+    for (size_t i = 0; i < cfg->key_count; i++)
+        snprintf(self->keys[i], BUS_KEY_CAP, "%s", cfg->keys[i]);
+    ev_timer_init(&self->retry, on_retry, RETRY_S, 0.0);
+    self->retry.data = self;
+    link.arg = self;
+    rc = bus_link_new(&self->link, &link);
+    if (rc != ERR_OK) {
+        free(self);
+        return rc;
+    }
+    *out = self;
+    return ERR_OK;
+}
+
+void bus_pop_free(struct bus_pop *self)
+{
+    if (self == NULL)
+        return;
+    bus_link_free(self->link);
+    ev_timer_stop(self->cfg.loop, &self->retry);
+    free(self);
+}
+
+void bus_pop_want(struct bus_pop *self)
+{
+    self->wanted = true;
+    pump(self);
+}
+
+void bus_pop_drain(struct bus_pop *self, struct bus_link *helper)
+{
+    char id[24];
+
+    self->draining = true;
+    ev_timer_stop(self->cfg.loop, &self->retry);
+    snprintf(id, sizeof(id), "%lld", (long long)self->client_id);
+    if (self->in_flight && self->client_id != 0)
+        (void)bus_link_text(helper, NULL, NULL, "CLIENT", "UNBLOCK", id, NULL);
+}
+
+bool bus_pop_is_idle(const struct bus_pop *self)
+{
+    return !bus_link_is_up(self->link) || bus_link_in_flight(self->link) == 0;
+}

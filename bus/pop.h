@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking items from lists one at a time with BLPOP, only when the owner has room, without losing
+ * one when the owner stops. Owns its connection. Private to bus/command and bus/serve.
+ */
+#ifndef BUS_POP_H
+#define BUS_POP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bus/link.h"
+
+struct bus_pop; /* opaque: pop.c */
+
+#define BUS_POP_KEYS_MAX 32
+
+struct bus_pop_config {
+    struct ev_loop *loop;
+    const struct bus_url *url;
+    const char *name;        /* for the log; borrowed */
+    const char *const *keys; /* in order of preference; copied */
+    size_t key_count;
+    /* One item; both borrowed. The next comes only after bus_pop_want. May free the object. */
+    void (*on_item)(void *arg, const char *key, const struct bus_value *item);
+    /* While draining: nothing is in flight any more. May run several times. */
+    void (*on_idle)(void *arg);
+    void *arg;
+};
+
+int bus_pop_new(struct bus_pop **out, const struct bus_pop_config *cfg);
+void bus_pop_free(struct bus_pop *self); /* NULL is fine */
+
+/* Take one item when there is one. Said twice it means one. Survives losses of the link. */
+void bus_pop_want(struct bus_pop *self);
+/*
+ * Take nothing any more. A blocked pop is ended through HELPER (CLIENT UNBLOCK; without that right
+ * it ends within its block time of 5 s); an item it brings goes back to the head of its list.
+ */
+void bus_pop_drain(struct bus_pop *self, struct bus_link *helper);
+/* Nothing is in flight, or the link is down. */
+bool bus_pop_is_idle(const struct bus_pop *self);
+
+#endif
