@@ -199,3 +199,8 @@ void link_handshake_cancel(struct link_handshake *self)
     close(self->io.fd);
     tun_handshake_wipe(&self->tunnel);
 }
+
+bool link_handshake_heard(const struct link_handshake *self)
+{
+    return self->heard;
+}
