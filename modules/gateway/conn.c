@@ -13,8 +13,8 @@
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
+#include "modules/gateway/answer.h"
 #include "modules/gateway/way.h"
-#include "modules/http/page.h"
 #include "modules/net/sock.h"
 
 #define LINGER_MS 2000u
@@ -188,31 +188,6 @@ static void linger(struct gw_conn *self, char *out, size_t len)
     watch(self, EV_READ | (self->out_at < self->out_len ? EV_WRITE : 0));
 }
 
-/* The answer for a visitor of a port with answers, malloc'd; NULL = close without. */
-static char *make_answer(const struct gw_conn *self, enum gw_reason reason, size_t *len)
-{
-    bool own = reason == self->peek.reason; /* the reader knows better which status or alert */
-    struct gw_refusal refusal = {.reason = reason,
-                                 .status = own ? self->peek.status : 0,
-                                 .head_only = gw_peek_is_head(&self->peek)};
-    uint8_t alert = own && self->peek.alert != 0 ? self->peek.alert : gw_reason_alert(reason);
-    char *out = NULL;
-
-    *len = 0;
-    if (self->port == GW_PORT_HTTP && gw_reason_status(reason) != 0) {
-        out = malloc(HTTP_PAGE_MAX);
-        if (out != NULL)
-            *len = gw_refuse_page(out, HTTP_PAGE_MAX, &refusal);
-    } else if (self->port == GW_PORT_TLS && alert != 0) {
-        out = malloc(GW_ALERT_RECORD_LEN);
-        if (out != NULL) {
-            gw_refuse_alert((uint8_t *)out, alert);
-            *len = GW_ALERT_RECORD_LEN;
-        }
-    }
-    return out;
-}
-
 /* Turn the visitor away as INTERFACE section 8 says. SELF may be gone. */
 static void refuse(struct gw_conn *self, enum gw_reason reason)
 {
@@ -223,7 +198,7 @@ static void refuse(struct gw_conn *self, enum gw_reason reason)
     LOG_DEBUG("visitor refused", KV_N("conn", self->id), KV_S("reason", gw_reason_name(reason)),
               KV_S("why", self->peek.why),
               KV_S("workload", self->site != NULL ? self->site->id : NULL));
-    out = make_answer(self, reason, &len);
+    out = gw_answer_refusal(self->port, &self->peek, reason, &len);
     if (out != NULL)
         linger(self, out, len);
     else
@@ -233,25 +208,13 @@ static void refuse(struct gw_conn *self, enum gw_reason reason)
 /* 308 to the same place under https. SELF may be gone. */
 static void redirect(struct gw_conn *self)
 {
-    const struct gw_peek *peek = &self->peek;
-    struct http_page page = {
-        .status = 308,
-        .head_only = gw_peek_is_head(peek),
-        .now_unix_s = (int64_t)(clock_unix_ms() / 1000),
-        .host = peek->host,
-        .port = self->front->https_port,
-        .path = (const char *)peek->data + peek->head.path.at,
-        .path_len = peek->head.path.len,
-    };
-    size_t cap = HTTP_PAGE_MAX + page.path_len, len;
-    char *out = malloc(cap);
+    size_t len;
+    char *out = gw_answer_redirect(&self->peek, self->front->https_port, &len);
 
-    if (out == NULL) {
+    if (out != NULL)
+        linger(self, out, len);
+    else
         refuse(self, GW_REASON_NO_MEMORY);
-        return;
-    }
-    len = http_page_print(out, cap, &page);
-    linger(self, out, len);
 }
 
 static void on_linger(struct gw_conn *self, int revents)

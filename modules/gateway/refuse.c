@@ -16,17 +16,24 @@ struct row {
     bool retry_after;
 };
 
-/* clang-format off */
 static const struct row rows[GW_REASONS] = {
     [GW_REASON_NONE] = {"none", 0, NULL, 0, false},
-    [GW_REASON_UNKNOWN_NAME] = {"unknown_name", 404, "destination_not_found", GW_ALERT_UNRECOGNIZED_NAME, false},
-    [GW_REASON_NO_NAME] = {"no_name", 404, "destination_not_found", GW_ALERT_UNRECOGNIZED_NAME, false},
-    [GW_REASON_NOT_PASSTHROUGH] = {"not_passthrough", 404, "destination_not_found", GW_ALERT_UNRECOGNIZED_NAME, false},
-    [GW_REASON_HTTP_OFF] = {"http_off", 404, "destination_not_found", GW_ALERT_UNRECOGNIZED_NAME, false},
-    [GW_REASON_PAUSED] = {"paused", 503, "destination_unavailable", GW_ALERT_UNRECOGNIZED_NAME, false},
-    [GW_REASON_NO_CONNECTOR] = {"no_connector", 503, "destination_unavailable", GW_ALERT_INTERNAL_ERROR, true},
-    [GW_REASON_BACKEND_REFUSED] = {"backend_refused", 502, "connection_refused", GW_ALERT_INTERNAL_ERROR, false},
-    [GW_REASON_OPEN_TIMEOUT] = {"open_timeout", 504, "connection_timeout", GW_ALERT_INTERNAL_ERROR, false},
+    [GW_REASON_UNKNOWN_NAME] = {"unknown_name", 404, "destination_not_found",
+                                GW_ALERT_UNRECOGNIZED_NAME, false},
+    [GW_REASON_NO_NAME] = {"no_name", 404, "destination_not_found", GW_ALERT_UNRECOGNIZED_NAME,
+                           false},
+    [GW_REASON_NOT_PASSTHROUGH] = {"not_passthrough", 404, "destination_not_found",
+                                   GW_ALERT_UNRECOGNIZED_NAME, false},
+    [GW_REASON_HTTP_OFF] = {"http_off", 404, "destination_not_found", GW_ALERT_UNRECOGNIZED_NAME,
+                            false},
+    [GW_REASON_PAUSED] = {"paused", 503, "destination_unavailable", GW_ALERT_UNRECOGNIZED_NAME,
+                          false},
+    [GW_REASON_NO_CONNECTOR] = {"no_connector", 503, "destination_unavailable",
+                                GW_ALERT_INTERNAL_ERROR, true},
+    [GW_REASON_BACKEND_REFUSED] = {"backend_refused", 502, "connection_refused",
+                                   GW_ALERT_INTERNAL_ERROR, false},
+    [GW_REASON_OPEN_TIMEOUT] = {"open_timeout", 504, "connection_timeout", GW_ALERT_INTERNAL_ERROR,
+                                false},
     [GW_REASON_NOT_TLS] = {"not_tls", 0, NULL, 0, false},
     [GW_REASON_EARLY_EOF] = {"early_eof", 0, NULL, 0, false},
     [GW_REASON_MALFORMED] = {"malformed", 400, "http_request_error", GW_ALERT_DECODE_ERROR, false},
@@ -35,7 +42,8 @@ static const struct row rows[GW_REASONS] = {
     [GW_REASON_CONNECTION_LIMIT] = {"connection_limit", 429, "connection_limit_reached", 0, true},
     [GW_REASON_RATE_LIMIT] = {"rate_limit", 429, "connection_limit_reached", 0, true},
     [GW_REASON_SOURCE_LIMIT] = {"source_limit", 429, "connection_limit_reached", 0, true},
-    [GW_REASON_NO_MEMORY] = {"no_memory", 503, "proxy_internal_error", GW_ALERT_INTERNAL_ERROR, true},
+    [GW_REASON_NO_MEMORY] = {"no_memory", 503, "proxy_internal_error", GW_ALERT_INTERNAL_ERROR,
+                             true},
     [GW_REASON_TUNNEL_DROPPED] = {"tunnel_dropped", 0, NULL, 0, false},
     [GW_REASON_TUNNEL_PENALTY] = {"tunnel_penalty", 0, NULL, 0, false},
     [GW_REASON_TUNNEL_HANDSHAKE] = {"tunnel_handshake", 0, NULL, 0, false},
@@ -44,7 +52,6 @@ static const struct row rows[GW_REASONS] = {
     [GW_REASON_TUNNEL_STALE] = {"tunnel_stale", 0, NULL, 0, false},
     [GW_REASON_TUNNEL_TOO_MANY] = {"tunnel_too_many", 0, NULL, 0, false},
 };
-/* clang-format on */
 
 const char *gw_reason_name(enum gw_reason reason)
 {

@@ -119,14 +119,6 @@ static void mark_untold(struct gw_registry *self, struct gw_key *key)
     }
 }
 
-bool gw_session_serves(const struct gw_session *session, const struct gw_exposure *exposure)
-{
-    struct tun_session *tunnel = session->listed ? link_session(session->link) : NULL;
-
-    return tunnel != NULL && !session->draining && tun_session_usable(tunnel) &&
-           (session->twin == 0 || session->twin == exposure->twin);
-}
-
 /* Whether backend I is the first one with its key: several may go through one connector. */
 static bool is_first_of_key(const struct gw_exposure *e, size_t i)
 {
@@ -172,14 +164,12 @@ static void refresh_sites(struct gw_registry *self, const struct gw_key *key)
         gw_registry_refresh(self, key->sites[i]);
 }
 
-static void session_free(struct gw_session *session)
+static void discard(struct gw_session *session)
 {
     struct gw_registry *self = session->registry;
     struct gw_key *key = session->key;
 
-    free(session->name);
-    free(session->software);
-    free(session);
+    gw_session_free(session);
     key->session_count--;
     key_release(self, key);
 }
@@ -199,31 +189,15 @@ static void unlist(struct gw_session *session, const char *why)
     self->cfg.on_session(self->cfg.arg, session, false);
 }
 
-static const char *end_text(int rc)
-{
-    switch (rc) {
-    case ERR_EOF:
-        return "connection lost";
-    case ERR_TIMEOUT:
-        return "silent";
-    case ERR_PROTO:
-    case ERR_AUTH:
-    case ERR_LIMIT:
-        return "broke the protocol";
-    default:
-        return err_text(rc);
-    }
-}
-
 /* link.h: every stream has had its on_reset, the link is gone. */
 static void on_closed(void *arg, int rc)
 {
     struct gw_session *session = arg;
     struct gw_registry *self = session->registry;
 
-    unlist(session, end_text(rc));
+    unlist(session, gw_session_end_text(rc));
     TAILQ_REMOVE(&self->sessions, session, of_all);
-    session_free(session);
+    discard(session);
 }
 
 static void end_session(struct gw_session *session, enum tun_code code, const char *why)
@@ -381,33 +355,6 @@ static bool judge(struct gw_registry *self, struct gw_key *key,
     return true;
 }
 
-static struct gw_session *session_new(struct gw_registry *self, struct gw_key *key,
-                                      const struct tun_connector_info *info)
-{
-    struct gw_session *session = calloc(1, sizeof(*session));
-
-    if (session == NULL)
-        return NULL;
-    session->registry = self;
-    session->key = key;
-    session->serial = ++self->next_serial;
-    memcpy(session->instance, info->instance, sizeof(session->instance));
-    session->epoch = info->epoch;
-    session->link_number = info->link;
-    session->twin = info->twin <= UINT32_MAX ? (uint32_t)info->twin : UINT32_MAX;
-    session->since_ms = clock_unix_ms();
-    session->name = strdup(info->name);
-    session->software = strdup(info->version);
-    if (session->name == NULL || session->software == NULL) {
-        free(session->name);
-        free(session->software);
-        free(session);
-        return NULL;
-    }
-    key->session_count++;
-    return session;
-}
-
 static int start_link(struct gw_registry *self, struct gw_session *session,
                       const struct tun_handshake_result *result, int fd)
 {
@@ -463,14 +410,17 @@ int gw_registry_offer(struct gw_registry *self, const struct tun_handshake_resul
         return ERR_NOENT;
     }
     welcome = judge(self, key, &result->connector, &old, &notice);
-    session = session_new(self, key, &result->connector);
+    session = gw_session_new(result);
     if (session == NULL || start_link(self, session, result, fd) != ERR_OK) {
         close(fd);
-        if (session != NULL)
-            session_free(session);
+        gw_session_free(session);
         return ERR_NOMEM;
     }
+    session->registry = self;
+    session->key = key;
+    session->serial = ++self->next_serial;
     session->remote = *remote;
+    key->session_count++;
     TAILQ_INSERT_TAIL(&self->sessions, session, of_all);
     if (!welcome) {
         link_reject(session->link, &notice);
@@ -491,36 +441,6 @@ struct gw_session *gw_registry_first(const struct gw_registry *self, const uint8
     const struct gw_key *found = key_get(self, key);
 
     return found != NULL ? TAILQ_FIRST(&found->sessions) : NULL;
-}
-
-const uint8_t *gw_session_key(const struct gw_session *session)
-{
-    return session->key->bytes;
-}
-
-void gw_session_info(const struct gw_session *session, struct gw_session_info *out)
-{
-    struct tun_session *tunnel = session->listed ? link_session(session->link) : NULL;
-    struct tun_session_stats stats = {0};
-
-    if (tunnel != NULL)
-        tun_session_stats(tunnel, &stats);
-    *out = (struct gw_session_info){
-        .epoch = session->epoch,
-        .twin = session->twin,
-        .name = session->name,
-        .software = session->software,
-        .remote = session->remote,
-        .since_ms = session->since_ms,
-        .links = 1,
-        .rtt_us = stats.rtt_ms * 1000,
-        .streams = stats.streams,
-        .rx_bytes = stats.rx_bytes,
-        .tx_bytes = stats.tx_bytes,
-        .state = session->draining ? "draining" : "up",
-    };
-    memcpy(out->key, session->key->bytes, GW_KEY_LEN);
-    memcpy(out->instance, session->instance, sizeof(out->instance));
 }
 
 size_t gw_registry_count(const struct gw_registry *self)
@@ -616,9 +536,7 @@ void gw_registry_free(struct gw_registry *self)
             TAILQ_REMOVE(&session->key->sessions, session, of_key);
         session->listed = false;
         link_free(session->link);
-        free(session->name);
-        free(session->software);
-        free(session);
+        gw_session_free(session);
     }
     while ((key = map_next(self->keys, &at, NULL, NULL)) != NULL)
         key_free(self, key);

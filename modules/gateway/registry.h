@@ -10,39 +10,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "bus/base/addr.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/refuse.h"
+#include "modules/gateway/session.h"
 #include "modules/gateway/site.h"
-#include "modules/link/link.h"
 
 struct gw_registry; /* opaque: registry.c */
-struct gw_key;      /* opaque: registry.c; a key that is named or connected */
-
-/* One connector session. Read-only outside registry.c but for `active`. */
-struct gw_session {
-    uint64_t serial;   /* unique in this process, rising: a later session is newer; never 0 */
-    struct link *link; /* valid while listed */
-    struct gw_registry *registry;
-    struct gw_key *key;
-    uint8_t instance[16];
-    uint64_t epoch;
-    uint32_t twin; /* 0 = says none */
-    uint8_t link_number;
-    bool listed;       /* in the registry; false once it ends */
-    bool draining;     /* said GOAWAY */
-    unsigned active;   /* visitors on it, counted by them */
-    uint64_t since_ms; /* unix time */
-    struct addr remote;
-    const char *end_reason; /* fixed text, once it is known */
-    char *name;             /* owned; from outside */
-    char *software;         /* owned; from outside */
-    TAILQ_ENTRY(gw_session) of_key;
-    TAILQ_ENTRY(gw_session) of_all;
-};
 
 struct gw_registry_config {
     struct link_hub *hub;                     /* borrowed */
@@ -84,12 +60,6 @@ int gw_registry_offer(struct gw_registry *self, const struct tun_handshake_resul
 
 /* First session of KEY, oldest first; then the next one with TAILQ_NEXT(s, of_key). */
 struct gw_session *gw_registry_first(const struct gw_registry *self, const uint8_t key[GW_KEY_LEN]);
-/* Whether streams of EXPOSURE can be opened on SESSION now. */
-bool gw_session_serves(const struct gw_session *session, const struct gw_exposure *exposure);
-/* The public key of SESSION. */
-const uint8_t *gw_session_key(const struct gw_session *session);
-void gw_session_info(const struct gw_session *session, struct gw_session_info *out);
-
 size_t gw_registry_count(const struct gw_registry *self);
 void gw_registry_each(const struct gw_registry *self,
                       void (*fn)(void *arg, const struct gw_session_info *info), void *arg);

@@ -47,7 +47,7 @@ struct gw_sni {
     uint8_t record_at;            /* bytes of the record header that were read */
     uint16_t record_len;          /* the length it says, then what is left of the record */
     bool past_first;              /* the first record header is over */
-    int field;                    /* what the next hello bytes are */
+    unsigned field;               /* what the next hello bytes are */
     uint32_t left;                /* bytes of it still to come */
     uint32_t value;               /* of an integer field so far */
     uint32_t scope[GW_SNI_DEPTH]; /* bytes left in the hello, in the extension */

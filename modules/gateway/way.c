@@ -324,7 +324,7 @@ static int carry_stream(struct gw_way *self, int fd, uint64_t idle_ms)
         .link = self->session->link,
         .stream = self->stream,
         .fd = fd,
-        .to_stream = self->cfg.first + self->first_sent,
+        .to_stream = self->cfg.first_len > 0 ? self->cfg.first + self->first_sent : NULL,
         .to_stream_len = self->cfg.first_len - self->first_sent,
         .idle_ms = idle_ms,
         .on_done = on_pipe_done,

@@ -55,7 +55,7 @@ struct http_head {
     /* the reader's own */
     struct http_head_limits limits;
     size_t at; /* next byte to look at */
-    int state;
+    unsigned state;
     bool skipped_empty_line;
     bool has_host, has_target_authority;
     unsigned fields;

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One connector session; see session.h. */
+#include "modules/gateway/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/clock.h"
+#include "bus/base/err.h"
+
+struct gw_session *gw_session_new(const struct tun_handshake_result *result)
+{
+    const struct tun_connector_info *info = &result->connector;
+    struct gw_session *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return NULL;
+    memcpy(self->key_bytes, result->peer.bytes, GW_KEY_LEN);
+    memcpy(self->instance, info->instance, sizeof(self->instance));
+    self->epoch = info->epoch;
+    self->link_number = info->link;
+    self->twin = info->twin <= UINT32_MAX ? (uint32_t)info->twin : UINT32_MAX; /* serves none */
+    self->since_ms = clock_unix_ms();
+    self->name = strdup(info->name);
+    self->software = strdup(info->version);
+    if (self->name != NULL && self->software != NULL)
+        return self;
+    gw_session_free(self);
+    return NULL;
+}
+
+void gw_session_free(struct gw_session *self)
+{
+    if (self == NULL)
+        return;
+    free(self->name);
+    free(self->software);
+    free(self);
+}
+
+const char *gw_session_end_text(int rc)
+{
+    switch (rc) {
+    case ERR_EOF:
+        return "connection lost";
+    case ERR_TIMEOUT:
+        return "silent";
+    case ERR_PROTO:
+    case ERR_AUTH:
+    case ERR_LIMIT:
+        return "broke the protocol";
+    default:
+        return err_text(rc);
+    }
+}
+
+bool gw_session_serves(const struct gw_session *session, const struct gw_exposure *exposure)
+{
+    struct tun_session *tunnel = session->listed ? link_session(session->link) : NULL;
+
+    return tunnel != NULL && !session->draining && tun_session_usable(tunnel) &&
+           (session->twin == 0 || session->twin == exposure->twin);
+}
+
+const uint8_t *gw_session_key(const struct gw_session *session)
+{
+    return session->key_bytes;
+}
+
+void gw_session_info(const struct gw_session *session, struct gw_session_info *out)
+{
+    struct tun_session *tunnel = session->listed ? link_session(session->link) : NULL;
+    struct tun_session_stats stats = {0};
+
+    if (tunnel != NULL)
+        tun_session_stats(tunnel, &stats);
+    *out = (struct gw_session_info){
+        .epoch = session->epoch,
+        .twin = session->twin,
+        .name = session->name,
+        .software = session->software,
+        .remote = session->remote,
+        .since_ms = session->since_ms,
+        .links = 1,
+        .rtt_us = stats.rtt_ms * 1000,
+        .streams = stats.streams,
+        .rx_bytes = stats.rx_bytes,
+        .tx_bytes = stats.tx_bytes,
+        .state = session->draining ? "draining" : "up",
+    };
+    memcpy(out->key, session->key_bytes, GW_KEY_LEN);
+    memcpy(out->instance, session->instance, sizeof(out->instance));
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connector session: who it is and what can be asked of it. When it comes, whom it replaces and
+ * when it ends is decided in registry.c, which owns it.
+ */
+#ifndef MODULES_GATEWAY_SESSION_H
+#define MODULES_GATEWAY_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "bus/base/addr.h"
+#include "modules/gateway/exposure.h"
+#include "modules/gateway/gateway.h"
+#include "modules/link/link.h"
+
+struct gw_registry; /* opaque: registry.c */
+struct gw_key;      /* opaque: registry.c; a key that is named or connected */
+
+/* One connector session. Read-only outside registry.c but for `active`. */
+struct gw_session {
+    uint64_t serial;   /* unique in this process, rising: a later session is newer; never 0 */
+    struct link *link; /* valid while listed */
+    struct gw_registry *registry;
+    struct gw_key *key; /* the registry's entry of its key */
+    uint8_t key_bytes[GW_KEY_LEN];
+    uint8_t instance[16];
+    uint64_t epoch;
+    uint32_t twin; /* 0 = says none */
+    uint8_t link_number;
+    bool listed;       /* in the registry; false once it ends */
+    bool draining;     /* said GOAWAY */
+    unsigned active;   /* visitors on it, counted by them */
+    uint64_t since_ms; /* unix time */
+    struct addr remote;
+    const char *end_reason; /* fixed text, once it is known */
+    char *name;             /* owned; from outside */
+    char *software;         /* owned; from outside */
+    TAILQ_ENTRY(gw_session) of_key;
+    TAILQ_ENTRY(gw_session) of_all;
+};
+
+/* What a proven handshake says, without a link yet; NULL when out of memory. */
+struct gw_session *gw_session_new(const struct tun_handshake_result *result);
+/* Its link is gone. NULL is fine. */
+void gw_session_free(struct gw_session *self);
+/* A fixed text for the error a link ended with. */
+const char *gw_session_end_text(int rc);
+/* Whether streams of EXPOSURE can be opened on SESSION now. */
+bool gw_session_serves(const struct gw_session *session, const struct gw_exposure *exposure);
+/* The public key of SESSION. */
+const uint8_t *gw_session_key(const struct gw_session *session);
+void gw_session_info(const struct gw_session *session, struct gw_session_info *out);
+
+#endif

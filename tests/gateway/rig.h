@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole data plane in one process for tests: a worker on ports of its own, connectors with real
+ * handshakes and sessions, visitors on real sockets, all on one loop.
+ */
+#ifndef TESTS_GATEWAY_RIG_H
+#define TESTS_GATEWAY_RIG_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "modules/gateway/gateway.h"
+#include "modules/link/handshake.h"
+#include "modules/link/link.h"
+
+#define RIG_CONNECTORS 8
+#define RIG_STREAMS 32
+
+/* What a connector does with a visitor. */
+enum rig_service {
+    RIG_ECHO,   /* sends back what comes, FIN for FIN */
+    RIG_GREET,  /* speaks first: sends "hello\n", then as RIG_ECHO */
+    RIG_REFUSE, /* OPEN_ERR */
+    RIG_IGNORE, /* never answers */
+};
+
+struct rig;
+
+/* One connector process. */
+struct rig_connector {
+    struct rig *rig;
+    struct link_handshake handshake;
+    struct tun_identity identity;
+    struct tun_secret_key secret;
+    struct tun_connector_info info;
+    struct link *link;
+    uint16_t port; /* where it dials; 0 = the tunnel port */
+    enum rig_service service;
+    bool accepted, rejected, closed, failed, goaway;
+    enum tun_code reject_code;
+    unsigned opens;            /* visitors so far */
+    struct tun_open last_open; /* what the last one was */
+    char exposures[2048];      /* "workload service url;" of the last list */
+    char listing[2048];
+};
+
+struct rig {
+    struct ev_loop *loop;
+    struct gw_config config;
+    struct gw_worker *worker;
+    struct tun_secret_key secret;
+    struct tun_public_key public_key;
+    struct link_hub *hub;
+    struct rig_connector connectors[RIG_CONNECTORS];
+    ev_timer tick;
+    /* events */
+    unsigned ups, downs;
+    unsigned online; /* of the last on_online */
+    char last_error[256];
+    bool drained;
+};
+
+/* A worker with HTTP, TLS and tunnel ports on 127.0.0.1, short time limits, no exposures. */
+struct rig *rig_new(void);
+/* The same, after CHANGE had a look at the config. */
+struct rig *rig_new_with(void (*change)(struct gw_config *config));
+void rig_free(struct rig *self);
+
+/* The public key of connector number N. */
+void rig_key(uint8_t out[GW_KEY_LEN], unsigned n);
+/* An exposure of HOST (GW_KIND_FQDN) or, when HOST is NULL, of a TCP port, served by connector
+ * number N, service "web". The caller changes it, gives it to rig_serve. */
+struct gw_exposure *rig_exposure(const char *id, const char *host, unsigned n);
+/* Give it to the worker and drop our reference. Returns what gw_worker_set_exposure said. */
+int rig_serve(struct rig *self, struct gw_exposure *exposure);
+/* A TCP port that was free a moment ago. */
+uint16_t rig_free_port(void);
+
+/* Connector number N dials, with this key, an instance id made of INSTANCE, and EPOCH; waits for
+ * the verdict. */
+struct rig_connector *rig_connect(struct rig *self, unsigned n);
+/* Begin without waiting; place is the slot in `connectors`. */
+struct rig_connector *rig_dial(struct rig *self, unsigned place, unsigned n);
+/* The same for a connector whose info was set up by the caller. */
+void rig_dial_as(struct rig_connector *connector, unsigned n);
+void rig_hang_up(struct rig_connector *connector);
+
+/* Run the loop until *FLAG or 5 s have passed; returns *FLAG. */
+bool rig_until(struct rig *self, const bool *flag);
+/* Run the loop until CLAIM(arg) or 5 s have passed. */
+bool rig_until_true(struct rig *self, bool (*claim)(void *arg), void *arg);
+/* Run for MS. */
+void rig_run(struct rig *self, unsigned ms);
+
+/* A visitor's socket, connected to "http", "https" or "tunnel", or to a port. */
+int rig_visit(struct rig *self, const char *what);
+int rig_visit_port(struct rig *self, uint16_t port);
+void rig_send(int fd, const void *data, size_t len);
+void rig_send_text(int fd, const char *text);
+/* Read until WANT came (the bytes before it are dropped), the end or 5 s; returns whether it did.
+ */
+bool rig_expect(struct rig *self, int fd, const char *want);
+enum rig_end { RIG_OPEN, RIG_FIN, RIG_RST };
+/* Read everything up to the end into OUT (NUL-terminated); 5 s at most. */
+enum rig_end rig_read_all(struct rig *self, int fd, char *out, size_t cap);
+/* The ClientHello of openssl for "blog.gw.example"; returns its length. */
+size_t rig_hello(uint8_t *out, size_t cap);
+
+/* How often REASON was counted. */
+uint64_t rig_refused(struct rig *self, const char *reason);
+
+#endif
