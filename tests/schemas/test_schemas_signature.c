@@ -11,49 +11,6 @@
 
 #define R "signature_requirement"
 
-/* RFC 8032 section 7.1, test 1: the empty message. */
-START_TEST(test_signature_is_ed25519)
-{
-    uint8_t seed[32], public_key[32], want[32], signature[64];
-    char hex[129];
-
-    ck_assert_int_eq(hex_decode(seed, 32,
-                                "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
-                                64),
-                     ERR_OK);
-    ck_assert_int_eq(hex_decode(want, 32,
-                                "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
-                                64),
-                     ERR_OK);
-    sch_public_of(public_key, seed);
-    ck_assert_mem_eq(public_key, want, 32);
-    sch_sign_bytes(signature, "", 0, seed);
-    hex_encode(hex, signature, 64);
-    ck_assert_str_eq(hex, "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb88215"
-                          "90a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b");
-    ck_assert_int_eq(sch_verify_bytes(signature, "", 0, public_key), ERR_OK);
-    ck_assert_int_eq(sch_verify_bytes(signature, "x", 1, public_key), ERR_AUTH);
-}
-END_TEST
-
-/* The context keeps statements of one kind from being taken for another. */
-START_TEST(test_signature_covers_its_context)
-{
-    json_t *json = json_of("{'b':1,'a':2}"), *same = json_of("{ 'a':2, 'b':1 }");
-    uint8_t seed[32], public_key[32], signature[64];
-
-    seed_of(seed, 1);
-    public_key_of(public_key, 1);
-    ck_assert_int_eq(sch_sign(signature, "one\n", json, seed), ERR_OK);
-    ck_assert_int_eq(sch_verify(signature, "one\n", same, public_key), ERR_OK);
-    ck_assert_int_eq(sch_verify(signature, "two\n", same, public_key), ERR_AUTH);
-    public_key_of(public_key, 2);
-    ck_assert_int_eq(sch_verify(signature, "one\n", same, public_key), ERR_AUTH);
-    json_decref(json);
-    json_decref(same);
-}
-END_TEST
-
 static json_t *zos_example(void)
 {
     return json_of("{'version':0,'twin_id':12,'contract_id':345,'expiration':0,"
@@ -63,33 +20,6 @@ static json_t *zos_example(void)
                    "'data':{'name':'web','tls_passthrough':false,"
                    "'backends':['http://10.1.2.3:80'],'network':'net'}}]}");
 }
-
-START_TEST(test_signature_zos_hash_is_the_derived_example)
-{
-    json_t *json = zos_example();
-    uint8_t digest[SCH_MD5_LEN];
-    char hex[33];
-
-    ck_assert_int_eq(sch_zos_hash(digest, json), ERR_OK);
-    hex_encode(hex, digest, sizeof(digest));
-    ck_assert_str_eq(hex, "c08ab22a3942e6b206f6b3f08da36d66");
-    json_object_set_new(json, "contract_id", json_integer(9)); /* not part of it */
-    ck_assert_int_eq(sch_zos_hash(digest, json), ERR_OK);
-    hex_encode(hex, digest, sizeof(digest));
-    ck_assert_str_eq(hex, "c08ab22a3942e6b206f6b3f08da36d66");
-    json_decref(json);
-}
-END_TEST
-
-START_TEST(test_signature_zos_hash_needs_types_of_zero_os)
-{
-    json_t *json = json_of("{'workloads':[{'type':'gateway-tcp-proxy'}]}");
-    uint8_t digest[SCH_MD5_LEN];
-
-    ck_assert_int_eq(sch_zos_hash(digest, json), ERR_INVALID);
-    json_decref(json);
-}
-END_TEST
 
 /* Twins 1..9 have test keys of their number; others are unknown. */
 static const uint8_t *key_of(void *arg, uint32_t twin_id)
@@ -315,10 +245,6 @@ int main(void)
     Suite *suite = suite_create("schemas/signature");
     TCase *tc = tcase_create("signature");
 
-    tcase_add_test(tc, test_signature_is_ed25519);
-    tcase_add_test(tc, test_signature_covers_its_context);
-    tcase_add_test(tc, test_signature_zos_hash_is_the_derived_example);
-    tcase_add_test(tc, test_signature_zos_hash_needs_types_of_zero_os);
     tcase_add_loop_test(tc, test_signature_requests_and_weights, 0, COUNT(rules));
     tcase_add_test(tc, test_signature_of_another_key_names_the_key_expected);
     tcase_add_test(tc, test_signature_tells_whose_key_it_was);
