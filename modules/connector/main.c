@@ -16,177 +16,22 @@
 #include "bus/base/keyfile.h"
 #include "bus/base/log.h"
 #include "modules/connector/connector.h"
+#include "modules/connector/options.h"
 #include "modules/connector/wall.h"
 #include "modules/tunnel/handshake.h"
 
-#define ITEMS_MAX 256      /* --gateway and --service, each */
 #define DRAIN_LIMIT_S 30.0 /* after SIGTERM */
-
-static const char usage[] =
-    "usage: netwall-connector --config FILE\n"
-    "       netwall-connector --key FILE --gateway HOST:PORT#PUBLICKEY --service "
-    "NAME=TARGET[,tls=TARGET]\n"
-    "\n"
-    "Carries visitors from netwall gateways to services of this network. Dials out only.\n"
-    "\n"
-    "  --config FILE          connector.conf; SIGHUP reads it again\n"
-    "  --key FILE             our x25519 key (make it: netwall keygen --type x25519 --out FILE)\n"
-    "  --gateway H:P#HEX      a gateway and its public key; repeatable\n"
-    "  --service N=T[,tls=T]  a service visitors may reach: host:port, [v6]:port or unix:/path;\n"
-    "                         tls=: where visitors who speak TLS go; repeatable\n"
-    "  --twin N               serve only this twin's contracts\n"
-    "  --name TEXT            shown to the farmer (default: the host name)\n"
-    "  --allow-group-key      the key file may be readable by its group\n"
-    "  --check-config         read the config, say what is wrong, and exit\n"
-    "  --check-wall           prove that this process cannot listen, and exit\n"
-    "  --log-level error|warn|info|debug    --log-format text|json\n"
-    "  --version  --help\n"
-    "\n"
-    "Environment instead of flags: NETWALL_KEY_FILE or NETWALL_KEY (the line itself),\n"
-    "NETWALL_GATEWAYS, NETWALL_SERVICES (items with spaces between), NETWALL_TWIN.\n"
-    "Signals: TERM, INT finish the present visitors (again: at once); HUP reads the config "
-    "again.\n";
-
-/* What the command line says; the texts are argv's. */
-struct options {
-    struct daemon_args args;
-    const char *key;
-    const char *name;
-    const char *twin;
-    const char *gateways[ITEMS_MAX];
-    size_t gateway_count;
-    const char *services[ITEMS_MAX];
-    size_t service_count;
-    bool allow_group;
-    bool check_wall;
-};
 
 struct process {
     struct ev_loop *loop;
-    struct options options;
+    struct con_options options;
     struct con_connector *connector;
     ev_signal term, interrupt, hup, usr1;
     ev_timer drain_limit, watchdog;
     bool draining;
 };
 
-/* ---- flags --------------------------------------------------------------------------------- */
-
-static int take_key(void *arg, const char *value, char *why, size_t why_len)
-{
-    (void)why;
-    (void)why_len;
-    ((struct options *)arg)->key = value;
-    return ERR_OK;
-}
-
-static int take_name(void *arg, const char *value, char *why, size_t why_len)
-{
-    (void)why;
-    (void)why_len;
-    ((struct options *)arg)->name = value;
-    return ERR_OK;
-}
-
-static int take_twin(void *arg, const char *value, char *why, size_t why_len)
-{
-    (void)why;
-    (void)why_len;
-    ((struct options *)arg)->twin = value;
-    return ERR_OK;
-}
-
-static int take_item(const char **list, size_t *count, const char *value, char *why)
-{
-    if (*count == ITEMS_MAX) {
-        (void)strcpy(why, "too many");
-        return ERR_INVALID;
-    }
-    list[(*count)++] = value;
-    return ERR_OK;
-}
-
-static int take_gateway(void *arg, const char *value, char *why, size_t why_len)
-{
-    struct options *self = arg;
-
-    (void)why_len;
-    return take_item(self->gateways, &self->gateway_count, value, why);
-}
-
-static int take_service(void *arg, const char *value, char *why, size_t why_len)
-{
-    struct options *self = arg;
-
-    (void)why_len;
-    return take_item(self->services, &self->service_count, value, why);
-}
-
-static int take_allow_group(void *arg, const char *value, char *why, size_t why_len)
-{
-    (void)value;
-    (void)why;
-    (void)why_len;
-    ((struct options *)arg)->allow_group = true;
-    return ERR_OK;
-}
-
-static int take_check_wall(void *arg, const char *value, char *why, size_t why_len)
-{
-    (void)value;
-    (void)why;
-    (void)why_len;
-    ((struct options *)arg)->check_wall = true;
-    return ERR_OK;
-}
-
-static const struct daemon_option options_table[] = {
-    {"key", false, take_key},
-    {"gateway", false, take_gateway},
-    {"service", false, take_service},
-    {"twin", false, take_twin},
-    {"name", false, take_name},
-    {"allow-group-key", true, take_allow_group},
-    {"check-wall", true, take_check_wall},
-    {NULL, false, NULL},
-};
-
-/* ---- config and key ------------------------------------------------------------------------ */
-
-/* Flags over the file, the environment for what neither gives. */
-static int fill_config(struct con_config *config, const struct options *o, char why[CON_WHY_CAP])
-{
-    int rc = ERR_OK;
-
-    if (o->args.config != NULL)
-        rc = con_config_load(config, o->args.config, why);
-    for (size_t i = 0; i < o->gateway_count && rc == ERR_OK; i++)
-        rc = con_config_add_gateway(config, o->gateways[i], why);
-    for (size_t i = 0; i < o->service_count && rc == ERR_OK; i++)
-        rc = con_config_add_service(config, o->services[i], why);
-    if (rc == ERR_OK && o->key != NULL)
-        rc = con_config_set_key(config, o->key, why);
-    if (rc == ERR_OK && o->name != NULL)
-        rc = con_config_set_name(config, o->name, why);
-    if (rc == ERR_OK && o->twin != NULL)
-        rc = con_config_set_twin(config, o->twin, why);
-    if (rc == ERR_OK)
-        rc = con_config_environment(config, why);
-    return rc == ERR_OK ? con_config_check(config, why) : rc;
-}
-
-/* The whole config, or NULL with the reason on stderr. */
-static struct con_config *read_config(const struct options *o)
-{
-    struct con_config *config = con_config_new();
-    char why[CON_WHY_CAP] = "out of memory";
-
-    if (config != NULL && fill_config(config, o, why) == ERR_OK)
-        return config;
-    (void)fprintf(stderr, "netwall-connector: %s\n", why);
-    free(config);
-    return NULL;
-}
+/* ---- key ------------------------------------------------------------------------ */
 
 /* Our key from the file or NETWALL_KEY. Returns 0 or an error with the reason on stderr. */
 static int read_key(struct tun_secret_key *out, const struct con_config *config, bool allow_group)
@@ -258,13 +103,13 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
 static void on_hup(struct ev_loop *loop, ev_signal *w, int revents)
 {
     struct process *p = w->data;
-    struct con_config *config;
+    char why[CON_WHY_CAP];
+    struct con_config *config = con_options_config(&p->options, why);
 
     (void)loop;
     (void)revents;
-    config = read_config(&p->options);
     if (config == NULL)
-        LOG_ERROR("config not changed", KV_S("why", "see above"));
+        LOG_ERROR("config not changed", KV_S("why", why));
     else
         con_connector_reload(p->connector, config);
 }
@@ -408,9 +253,9 @@ static int start(struct process *p, struct con_config *config)
 int main(int argc, char **argv)
 {
     static struct process p;
+    char why[CON_WHY_CAP];
     struct con_config *config;
-    int status = daemon_parse(&p.options.args, argc, argv, "netwall-connector", usage,
-                              options_table, &p.options);
+    int status = con_options_parse(&p.options, argc, argv);
 
     if (status >= 0)
         return status;
@@ -419,9 +264,11 @@ int main(int argc, char **argv)
         return check_wall();
     if (sodium_init() < 0)
         return DAEMON_EXIT_FAILURE;
-    config = read_config(&p.options);
-    if (config == NULL)
+    config = con_options_config(&p.options, why);
+    if (config == NULL) {
+        (void)fprintf(stderr, "netwall-connector: %s\n", why);
         return DAEMON_EXIT_USAGE;
+    }
     if (p.options.args.check_config) {
         free(config);
         return DAEMON_EXIT_OK;
