@@ -223,7 +223,7 @@ static bool early_drop(const struct gw_admission *self, const struct gw_source *
     if (self->used < half || gw_source_trusted(source, clock_mono_ms()))
         return false;
     clock_random(&r, sizeof(r));
-    return r % (self->total - half) < self->used - half + 1;
+    return r % (self->total - half) < self->used - half;
 }
 
 /* Start W when its source and the pool have room; false when it must wait. */
