@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Known entries in a hash table by id; each sends its own XACK, so one that fails stays alone. */
 #include "bus/acks.h"
 
 #include <ev.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call waits for a line, pushes its request, then blocks that line until its answer or its time.
+ */
 #include "bus/call.h"
 
 #include <ev.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Non-blocking connect over a list of addresses. No retries and no time limit: those are the
+ * link's.
+ */
 #include "bus/dial.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* PUBLISH, and a link that subscribes again whenever it comes up. */
 #include "bus/event.h"
 
 #include <assert.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A zbus request under work. Ends twice: for its server once (answer or limit), for its method by
+ * an answer.
+ */
 #include "bus/job.h"
 
 #include <ev.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connection as a state machine: wait, dial, greet, up. Everything that can end it goes
+ * through fail() and drop().
+ */
 #include "bus/link.h"
 
 #include <assert.h>

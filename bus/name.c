@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Keys and ids as text. Nothing here talks to a server. */
 #include "bus/name.h"
 
 #include <assert.h>

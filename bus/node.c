@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading msgpack. The only file that decodes with msgpack-c, and only what bus/scan let pass. */
 #include "bus/node.h"
 
 #include <msgpack.h>

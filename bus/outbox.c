@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Answers that wait for the bus. Each stays until the server confirmed its RPUSH. */
 #include "bus/outbox.h"
 
 #include <ev.h>

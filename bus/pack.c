@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writing msgpack. Every byte passes write_capped(), so no caller can outgrow the cap. */
 #include "bus/pack.h"
 
 #include <assert.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Commands as RESP bytes in one queue: written from the front, answered from the front. */
 #include "bus/pending.h"
 
 #include <errno.h>

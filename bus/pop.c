@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One BLPOP at a time, sent only when an item is wanted. */
 #include "bus/pop.h"
 
 #include <ev.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* hiredis' reader with constructors of ours: caps are checked before anything is allocated. */
 #include "bus/reply.h"
 
 #include <hiredis/hiredis.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * getaddrinfo in a detached thread; whoever of thread and loop leaves last frees what they share.
+ */
 #include "bus/resolve.h"
 
 #include <errno.h>

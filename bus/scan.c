@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The msgpack specification as one loop over a fixed stack of containers: no recursion, no
+ * allocation but for large maps.
+ */
 #include "bus/scan.h"
 
 #include <stdbool.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queues, workers and the status object of a zbus server. What happens to one request is in
+ * bus/job.
+ */
 #include "bus/serve.h"
 
 #include <ev.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Runs its own loop until the answer is there; never to be used inside another loop. */
 #include "bus/sync.h"
 
 #include <ev.h>

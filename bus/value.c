@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading reply trees, and the table of error classes. Making them is bus/reply. */
 #include "bus/value.h"
 
 #include <string.h>

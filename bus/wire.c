@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zbus messages to and from bytes. Strict where it protects us, tolerant where Go and Rust differ.
+ */
 #include "bus/wire.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Hex text to bytes. */
 #include "tests/bus/golden.h"
 
 #include <check.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Running a loop for a while or until something holds. */
 #include "tests/bus/loop.h"
 
 void loop_late(struct ev_loop *loop, ev_timer *w, int revents)

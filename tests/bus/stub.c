@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A unix socket server on the test's own loop, one connection at a time. */
 #include "tests/bus/stub.h"
 
 #include <check.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Publish and subscribe against redis-server and a server that misbehaves on purpose. */
 #include "bus/event.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Keys, ids and URLs as text. */
 #include "bus/name.h"
 
 #include <check.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The msgpack scanner: forms, damage, limits at the limit and one beyond. */
 #include "bus/scan.h"
 
 #include <check.h>

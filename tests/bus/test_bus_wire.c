@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* zbus messages against the bytes of the Go encoder, every prefix, every changed byte. */
 #include "bus/wire.h"
 
 #include <check.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One redis-server and one link per test; replies as text. */
 #include "tests/bus/world.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The methods of the test server and what the client was told last. */
 #include "tests/bus/zbus.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Starts and ends one redis-server; it dies with the test that started it. */
 #include "tests/support/redis_server.h"
 
 #include <check.h>

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dialling and looking names up: literals, localhost, names, failures, cancelling at each stage. */
+#include "bus/dial.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bus/base/err.h"
+#include "bus/resolve.h"
+#include "tests/bus/loop.h"
+#include "tests/support/suite.h"
+
+static struct ev_loop *loop;
+static int done, last_rc, last_fd;
+static size_t last_count;
+
+static void on_dialled(void *arg, int rc, int fd)
+{
+    (void)arg;
+    done++;
+    last_rc = rc;
+    last_fd = fd;
+}
+
+static void on_resolved(void *arg, int rc, const struct addr *addrs, size_t count)
+{
+    (void)arg;
+    done++;
+    last_rc = rc;
+    last_count = count;
+    for (size_t i = 0; i < count; i++)
+        ck_assert_uint_eq(addr_port(&addrs[i]), 7);
+}
+
+static void set_up(void)
+{
+    loop = ev_loop_new(EVFLAG_AUTO);
+    done = 0;
+    last_fd = -1;
+}
+
+static void tear_down(void)
+{
+    if (last_fd >= 0)
+        close(last_fd);
+    ev_loop_destroy(loop);
+}
+
+/* A listener on 127.0.0.1; returns its fd and PORT. */
+static int listen_v4(uint16_t *port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(in);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    ck_assert_int_eq(listen(fd, 4), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+    *port = ntohs(in.sin_port);
+    return fd;
+}
+
+static const char *const hosts[] = {"127.0.0.1", "localhost"};
+
+START_TEST(test_dial_reaches_a_listener)
+{
+    struct bus_dial *dial = NULL;
+    struct bus_url url = {0};
+    int fd = listen_v4(&url.port);
+
+    strcpy(url.host, hosts[_i]);
+    ck_assert_int_eq(bus_dial_start(&dial, loop, &url, on_dialled, NULL), ERR_OK);
+    ck_assert_int_eq(done, 0);
+    LOOP_UNTIL(loop, done == 1);
+    ck_assert_int_eq(last_rc, ERR_OK);
+    ck_assert_int_ge(last_fd, 0);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_dial_says_why_it_failed)
+{
+    static const struct bus_url urls[] = {
+        {.host = "127.0.0.1", .port = 1},
+        {.host = "localhost", .port = 1},
+        {.is_unix = true, .path = "/nonexistent/socket"},
+        {.host = "name.invalid", .port = 1},
+    };
+    struct bus_dial *dial = NULL;
+
+    ck_assert_int_eq(bus_dial_start(&dial, loop, &urls[_i], on_dialled, NULL), ERR_OK);
+    ck_assert_int_eq(done, 0);
+    LOOP_UNTIL(loop, done == 1);
+    ck_assert_int_eq(last_rc, _i == 3 ? ERR_NOENT : ERR_SYS);
+    ck_assert_int_eq(last_fd, -1);
+}
+END_TEST
+
+START_TEST(test_dial_cancel_at_each_stage)
+{
+    struct bus_url url = {0};
+    struct bus_dial *dial = NULL;
+    int fd = listen_v4(&url.port);
+
+    strcpy(url.host, _i < 2 ? "127.0.0.1" : "name.invalid");
+    ck_assert_int_eq(bus_dial_start(&dial, loop, &url, on_dialled, NULL), ERR_OK);
+    if (_i == 1)
+        ev_run(loop, EVRUN_NOWAIT);
+    if (done == 0)
+        bus_dial_cancel(dial);
+    loop_run_ms(loop, 20);
+    ck_assert_int_le(done, 1);
+    bus_dial_cancel(NULL);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_resolve_finds_and_misses)
+{
+    struct bus_resolve *resolve = NULL;
+
+    ck_assert_int_eq(bus_resolve_start(&resolve, loop, _i == 0 ? "localhost" : "name.invalid", 7,
+                                       on_resolved, NULL),
+                     ERR_OK);
+    ck_assert_int_eq(done, 0);
+    LOOP_UNTIL(loop, done == 1);
+    ck_assert_int_eq(last_rc, _i == 0 ? ERR_OK : ERR_NOENT);
+    ck_assert((last_count > 0) == (_i == 0));
+}
+END_TEST
+
+/* The thread outlives the handle and cleans up by itself. */
+START_TEST(test_resolve_cancel)
+{
+    for (int i = 0; i < 20; i++) {
+        struct bus_resolve *resolve = NULL;
+
+        ck_assert_int_eq(bus_resolve_start(&resolve, loop, "localhost", 7, on_resolved, NULL),
+                         ERR_OK);
+        bus_resolve_cancel(resolve);
+    }
+    bus_resolve_cancel(NULL);
+    loop_run_ms(loop, 50);
+    ck_assert_int_eq(done, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bus/dial");
+    TCase *tc = tcase_create("dial");
+
+    tcase_set_timeout(tc, 30);
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_loop_test(tc, test_dial_reaches_a_listener, 0, COUNT(hosts));
+    tcase_add_loop_test(tc, test_dial_says_why_it_failed, 0, 4);
+    tcase_add_loop_test(tc, test_dial_cancel_at_each_stage, 0, 3);
+    tcase_add_loop_test(tc, test_resolve_finds_and_misses, 0, 2);
+    tcase_add_test(tc, test_resolve_cancel);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
