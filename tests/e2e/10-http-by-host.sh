@@ -36,8 +36,7 @@ get gw1 secret-name.example / | grep -q secret-name && fail "the page echoes the
 eq "$(status gw1 192.0.2.7)" 404 "an IP literal"
 
 say "state keys are current"
-online() { [ "$(bus gw1 HGET netwall:workloads 7-1001-blog | json 'd["online"]')" = 1 ]; }
-wait_for 10 online
+wait_for 10 online gw1 7-1001-blog
 usage() { [ "$(bus gw1 HGET netwall:usage 7-1001-blog | json 'd["rx_bytes"] > 0 and d["tx_bytes"] > 0')" = true ]; }
 wait_for 12 usage
 eq "$(bus gw1 HGET netwall:tunnels "$CONNECTOR_PUB" | json 'len(d)')" 1 "tunnels"

@@ -13,6 +13,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=shop.gw1.localhost"
 read -r WEB WEBTLS < <(ports 2)
 cat >"$TMP/nginx.conf" <<EOF
 daemon off;
+user $(id -un);
 pid $TMP/nginx.pid;
 error_log $TMP/nginx.err;
 events {}

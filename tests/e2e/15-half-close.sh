@@ -14,6 +14,9 @@ deploy gw1 5002 0 "$(tcp_workload early 0 "tunnel:$CONNECTOR_PUB/early")" >"$TMP
 PORT_LATE=$(json 'd["workloads"][0]["result"]["data"]["port"]' <"$TMP/late.json")
 PORT_EARLY=$(json 'd["workloads"][0]["result"]["data"]["port"]' <"$TMP/early.json")
 
+wait_for 15 online gw1 7-5001-late
+wait_for 15 online gw1 7-5002-early
+
 say "the answer comes whole after the visitor's FIN"
 head -c 3000000 /dev/urandom >"$TMP/request"
 WANT=$(sha256sum <"$TMP/request" | cut -d' ' -f1)

@@ -34,13 +34,17 @@ sed -i "s/^tunnel = .*/&, $NET.1:${TUNNEL[gw1]}/" "$TMP/gw1/gateway.conf"
 gateway_start gw1
 ip netns exec "$NS" nft -f - <<EOF
 table inet wall {
-  chain in { type filter hook input priority 0; policy drop;
+  chain in {
+    type filter hook input priority 0; policy drop;
     ct state established,related accept
-    iif lo accept }
-  chain out { type filter hook output priority 0; policy drop;
+    iif lo accept
+  }
+  chain out {
+    type filter hook output priority 0; policy drop;
     oif lo accept
     ct state established,related accept
-    ip daddr $NET.1 tcp dport ${TUNNEL[gw1]} accept }
+    ip daddr $NET.1 tcp dport ${TUNNEL[gw1]} accept
+  }
 }
 EOF
 admit gw1

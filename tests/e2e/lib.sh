@@ -296,6 +296,10 @@ refuses_with() { # refuses_with CODE GATEWAY HOST
     [ "$(status "$2" "$3")" = "$1" ]
 }
 
+online() { # online GATEWAY WORKLOAD-ID: a connector can serve it now
+    [ "$(bus "$1" HGET netwall:workloads "$2" | json 'd["online"] > 0')" = true ]
+}
+
 web_start() { # web_start NAME: Python's http.server over $TMP/NAME; sets WEB to its port
     mkdir -p "$TMP/$1"
     [ -e "$TMP/$1/index.html" ] || echo "hello from $1" >"$TMP/$1/index.html"
