@@ -14,7 +14,8 @@ undo() {
     local status=$?
     ip netns pids "$NS" | xargs -r kill 2>/dev/null || true
     ip netns del "$NS" || true
-    (exit $status)
+    set +e # cleanup looks at the status, and errexit would end this trap before it
+    (exit "$status")
     cleanup
 }
 trap undo EXIT
