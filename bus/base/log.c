@@ -12,6 +12,8 @@
 #include "bus/base/out.h"
 
 #define LINE_MAX_LEN 8192
+#define ELLIPSIS "\xe2\x80\xa6" /* U+2026 */
+#define ELLIPSIS_LEN (sizeof(ELLIPSIS) - 1)
 #define LINE_TAIL 32 /* kept free for the mark of dropped values and the end of the line */
 
 /* The one mutable global of the libraries: what the operator asked for. */
@@ -61,19 +63,24 @@ static bool is_plain(const char *text, size_t len)
 
 /*
  * Only printable ASCII reaches the terminal or the collector: other bytes read \xHH in both forms
- * (in JSON the backslash is doubled, so a reader sees the same text).
+ * (in JSON the backslash is doubled, so a reader sees the same text). The one exception is the
+ * ellipsis, with which our own messages shorten keys.
  */
 static void put_escaped(struct out *o, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
 
-        if (c == '"' || c == '\\')
+        if (len - i >= ELLIPSIS_LEN && memcmp(text + i, ELLIPSIS, ELLIPSIS_LEN) == 0) {
+            out_bytes(o, ELLIPSIS, ELLIPSIS_LEN);
+            i += ELLIPSIS_LEN - 1;
+        } else if (c == '"' || c == '\\') {
             out_fmt(o, "\\%c", c);
-        else if (c < ' ' || c > '~')
+        } else if (c < ' ' || c > '~') {
             out_fmt(o, setup.json ? "\\\\x%02x" : "\\x%02x", c);
-        else
+        } else {
             out_u8(o, c);
+        }
     }
 }
 

@@ -82,6 +82,14 @@ START_TEST(test_log_values_cannot_forge_lines_or_terminals)
 }
 END_TEST
 
+START_TEST(test_log_our_ellipsis_stays_readable)
+{
+    LOG_INFO("x", KV_S("why", "our key ab12\xe2\x80\xa6: unknown"), KV_S("cut", "\xe2\x80"));
+    ck_assert_str_eq(written(), "level=info event=x why=\"our key ab12\xe2\x80\xa6: unknown\" "
+                                "cut=\"\\xe2\\x80\"\n");
+}
+END_TEST
+
 START_TEST(test_log_long_value_is_cut)
 {
     char text[LOG_VALUE_MAX + 2];
@@ -158,6 +166,7 @@ int main(void)
     tcase_add_test(tc, test_log_json_line);
     tcase_add_test(tc, test_log_time_is_utc_with_ms);
     tcase_add_test(tc, test_log_values_cannot_forge_lines_or_terminals);
+    tcase_add_test(tc, test_log_our_ellipsis_stays_readable);
     tcase_add_test(tc, test_log_long_value_is_cut);
     tcase_add_test(tc, test_log_too_many_values_drop_whole_pairs);
     tcase_add_test(tc, test_log_quieter_levels_are_not_written);
