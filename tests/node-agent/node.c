@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,6 +119,7 @@ void node_begin(struct node *self)
     ck_assert_int_ge(self->pid, 0);
     if (self->pid > 0)
         return;
+    (void)prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM); /* a failed test leaves nothing */
     if (getenv("NW_TEST_LOG") == NULL && freopen("/dev/null", "w", stderr) == NULL)
         _exit(125);
     execl(binary("bin/netwall-agent"), "netwall-agent", "--config", self->config, "--log-level",

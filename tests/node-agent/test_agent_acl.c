@@ -16,7 +16,7 @@ static struct redis_server *server;
 static void setup(void)
 {
     static char path[1024];
-    const char *const extra[] = {"--aclfile", path, NULL};
+    static const char *const extra[] = {"--aclfile", path, NULL};
     const char *source = getenv("NW_SOURCE_DIR");
 
     log_setup(LOG_LEVEL_ERROR, false);
