@@ -82,6 +82,6 @@ void con_failure_session(struct con_failure *self, const char *address,
         return;
     }
     if (note(self, stage, address,
-             "the gateway does not accept our key %.4s…: no live contract names it", key))
+             "the gateway does not accept our key %.4s...: no live contract names it", key))
         self->unknown_key = true;
 }
