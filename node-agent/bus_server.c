@@ -21,8 +21,8 @@
 #include "bus/base/addr.h"
 #include "bus/base/backoff.h"
 #include "bus/base/clock.h"
-#include "bus/base/daemon.h"
 #include "bus/base/err.h"
+#include "bus/base/file.h"
 #include "bus/base/log.h"
 #include "node-agent/child.h"
 
@@ -168,7 +168,7 @@ static int write_conf(const struct agent_bus_server *self)
                        "logfile \"\"\n",
                        self->socket, self->dir);
 
-    return daemon_write_file(self->conf, text, (size_t)len);
+    return file_write(self->conf, text, (size_t)len);
 }
 
 static int prepare(struct agent_bus_server *self, const struct agent_bus_server_config *cfg,

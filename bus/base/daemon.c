@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "bus/base/err.h"
-#include "bus/base/file.h"
 
 #define WHY_MAX 256
 #define GO_ON (-1)
@@ -304,14 +303,4 @@ int daemon_lock_dir(int *out_fd, const char *dir, int *pid)
     (void)close(fd);
     errno = saved;
     return rc;
-}
-
-int daemon_write_file(const char *path, const void *data, size_t len)
-{
-    return file_write(path, data, len);
-}
-
-int daemon_read_file(char **out, size_t *out_len, const char *path, size_t max)
-{
-    return file_read(out, out_len, path, max);
 }

@@ -59,8 +59,4 @@ unsigned daemon_watchdog_ms(void);
  */
 int daemon_lock_dir(int *out_fd, const char *dir, int *pid);
 
-/* file_write and file_read of file.h under their older names. */
-int daemon_write_file(const char *path, const void *data, size_t len);
-int daemon_read_file(char **out, size_t *out_len, const char *path, size_t max);
-
 #endif

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bus/base/daemon.h"
 #include "bus/base/err.h"
+#include "bus/base/file.h"
 #include "bus/base/keyfile.h"
 #include "bus/base/log.h"
 
@@ -66,7 +66,7 @@ static int obtain_key(struct tun_secret_key *out, const struct gw_config *config
     rc = there ? read_key(out, config->key_path, why) : make_key(out, config->key_path, why);
     if (rc != ERR_OK || initialised)
         return rc;
-    rc = daemon_write_file(marker, "", 0);
+    rc = file_write(marker, "", 0);
     if (rc != ERR_OK) {
         tun_key_wipe(out);
         (void)snprintf(why, GW_IDENTITY_WHY_MAX, "cannot write %s: %s", marker, err_text(rc));

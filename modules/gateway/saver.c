@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "bus/base/backoff.h"
-#include "bus/base/daemon.h"
 #include "bus/base/err.h"
+#include "bus/base/file.h"
 #include "bus/base/log.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/snapshot.h"
@@ -49,7 +49,7 @@ static void *write_file(void *arg)
 {
     struct gw_saver *self = arg;
 
-    self->rc = daemon_write_file(self->path, self->text, self->len);
+    self->rc = file_write(self->path, self->text, self->len);
     self->saved_errno = errno;
     ev_async_send(self->loop, &self->finished);
     return NULL;
@@ -178,7 +178,7 @@ int gw_saver_flush(struct gw_saver *self)
         return ERR_OK;
     rc = gw_snapshot_encode(self->store, self->boot, &text, &len);
     if (rc == ERR_OK)
-        rc = daemon_write_file(self->path, text, len);
+        rc = file_write(self->path, text, len);
     free(text);
     if (rc == ERR_OK)
         self->done = self->asked;

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "bus/base/clock.h"
-#include "bus/base/daemon.h"
 #include "bus/base/err.h"
+#include "bus/base/file.h"
 #include "bus/base/hex.h"
 #include "bus/base/log.h"
 #include "modules/gateway/config.h"
@@ -310,7 +310,7 @@ int gw_snapshot_load(struct gw_store *store, const char *dir, const char *boot,
     int rc;
 
     (void)snprintf(path, sizeof(path), "%s/%s", dir, GW_SNAPSHOT_FILE);
-    rc = daemon_read_file(&text, &len, path, GW_SNAPSHOT_MAX);
+    rc = file_read(&text, &len, path, GW_SNAPSHOT_MAX);
     if (rc == ERR_NOENT)
         return ERR_OK;
     if (rc != ERR_OK)

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bus/base/daemon.h"
 #include "bus/base/err.h"
+#include "bus/base/file.h"
 #include "modules/gateway/snapshot.h"
 #include "tests/support/suite.h"
 
@@ -178,14 +178,14 @@ START_TEST(test_snapshot_damaged_file_is_set_aside)
 
     make_dir();
     text[text_len - 3] ^= 1;
-    ck_assert_int_eq(daemon_write_file(in_dir(GW_SNAPSHOT_FILE), text, text_len), ERR_OK);
+    ck_assert_int_eq(file_write(in_dir(GW_SNAPSHOT_FILE), text, text_len), ERR_OK);
     back = loaded(ERR_OK);
     ck_assert_uint_eq(gw_store_count(back), 3);
     ck_assert_int_ne(access(in_dir(GW_SNAPSHOT_FILE), F_OK), 0);
     ck_assert_int_eq(system("ls /tmp/gw-snapshot-*/exposures.state.damaged-* >/dev/null"), 0);
     gw_store_free(back);
 
-    ck_assert_int_eq(daemon_write_file(in_dir(GW_SNAPSHOT_FILE), "garbage", 7), ERR_OK);
+    ck_assert_int_eq(file_write(in_dir(GW_SNAPSHOT_FILE), "garbage", 7), ERR_OK);
     back = loaded(ERR_OK);
     ck_assert_uint_eq(gw_store_count(back), 0);
     gw_store_free(back);
@@ -200,7 +200,7 @@ START_TEST(test_snapshot_newer_version_refuses)
     struct gw_store *back;
 
     make_dir();
-    ck_assert_int_eq(daemon_write_file(in_dir(GW_SNAPSHOT_FILE), newer, sizeof(newer) - 1), ERR_OK);
+    ck_assert_int_eq(file_write(in_dir(GW_SNAPSHOT_FILE), newer, sizeof(newer) - 1), ERR_OK);
     back = loaded(ERR_REFUSED);
     ck_assert_ptr_nonnull(strstr(why, "newer netwall"));
     ck_assert_int_eq(access(in_dir(GW_SNAPSHOT_FILE), F_OK), 0); /* left as it is */
