@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# How files begin: licence line, then (product code) what the file is and is not; headers have guards spelled as their path.
+# How files begin: licence line, then (product code) what the file is and is not, in the header where there is one; headers have
+# guards spelled as their path.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 SPDX='/* SPDX-License-Identifier: Apache-2.0 */'
@@ -13,6 +14,7 @@ while read -r file; do
 done < <(all_sources)
 
 while read -r file; do
+    [[ $file == *.h || ! -e ${file%.c}.h ]] || continue
     [[ $(sed -n 2p "$file") == '/*'* ]] || fault "$file:2: must say in a comment what this file is and is not"
 done < <(product_sources)
 finish

@@ -187,8 +187,10 @@ finds check_sizes.sh 'columns wide'
 # heads
 echo 'int x;' >"$TREE/bus/base/low.c"
 finds check_heads.sh 'bus/base/low.c:1: must be: /* SPDX'
-printf '%s\nint x;\n' "$SPDX" >"$TREE/bus/base/low.c"
-finds check_heads.sh 'bus/base/low.c:2: must say'
+printf '%s\n#ifndef BUS_BASE_LOW_H\n#define BUS_BASE_LOW_H\n#endif\n' "$SPDX" >"$TREE/bus/base/low.h"
+finds check_heads.sh 'bus/base/low.h:2: must say'
+printf '%s\nint x;\n' "$SPDX" >"$TREE/modules/gateway/main.c"
+finds check_heads.sh 'modules/gateway/main.c:2: must say'
 sed -i 's/BUS_BASE_LOW_H/LOW_H/' "$TREE/bus/base/low.h"
 finds check_heads.sh 'the guard must be BUS_BASE_LOW_H'
 
