@@ -30,7 +30,7 @@ done < <(product_sources | grep '\.c$' || true)
 while read -r file; do
     name=$(basename "$file" .c)
     lists=$(dirname "$file")/CMakeLists.txt
-    noun=${name##*_}
+    noun=${name#test_*_}
     grep -qsE "\b($name|$noun)\b" "$lists" || fault "$file:1: is not in $lists"
 done < <(files tests -- -name 'test_*.c')
 finish
