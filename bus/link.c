@@ -24,7 +24,8 @@
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 30000
-#define SETTLED_MS 1000 /* up for so long: the next loss starts with short waits again */
+#define RETRY_LOCAL_MAX_MS 2000 /* unix socket: dialling costs nothing, and people wait for it */
+#define SETTLED_MS 1000         /* up for so long: the next loss starts with short waits again */
 #define READ_CHUNK (64u << 10)
 #define READS_PER_EVENT 16 /* then others get their turn */
 #define TEXT_ARGS_MAX 64
@@ -509,7 +510,8 @@ int bus_link_new(struct bus_link **out, const struct bus_link_config *cfg)
     if (self->cfg.deadline_ms == 0)
         self->cfg.deadline_ms = BUS_DEADLINE_MS;
     self->fd = -1;
-    self->backoff = backoff_init(RETRY_MIN_MS, RETRY_MAX_MS);
+    self->backoff =
+        backoff_init(RETRY_MIN_MS, cfg->url->is_unix ? RETRY_LOCAL_MAX_MS : RETRY_MAX_MS);
     bus_queue_init(&self->queue);
     ev_init(&self->readable, on_readable);
     ev_init(&self->writable, on_writable);
