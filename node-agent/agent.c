@@ -413,6 +413,8 @@ int agent_new(struct agent **out, struct ev_loop *loop, const struct agent_confi
         agent_free(self);
         return rc;
     }
+    if (config->rmb)
+        LOG_WARN("RMB lists are not served by this version", KV_S("setting", "[rmb] serve"));
     agent_child_become_reaper();
     settle_time(self);
     agent_supervise_start(self->supervise);
