@@ -3,6 +3,7 @@
 #include "modules/gateway/facts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HTTP_PORT 80
@@ -161,4 +162,28 @@ json_t *gw_facts_data(const struct gw_facts *self, const struct gw_wanted *wante
 {
     return wanted->exposure->kind == GW_KIND_TCP ? tcp_data(self, wanted, served)
                                                  : name_data(self, wanted, served);
+}
+
+char *gw_facts_urls(const struct gw_facts *self, const struct gw_wanted *wanted)
+{
+    bool tcp = wanted->exposure->kind == GW_KIND_TCP;
+    json_t *data = gw_facts_data(self, wanted, true), *item;
+    json_t *list = json_object_get(data, tcp ? "addresses" : "urls");
+    char *text = NULL;
+    size_t i, len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (out == NULL) {
+        json_decref(data);
+        return NULL;
+    }
+    json_array_foreach(list, i, item)
+    {
+        fprintf(out, "%s%s%s", i > 0 ? " " : "", tcp ? "tcp://" : "", json_string_value(item));
+    }
+    json_decref(data);
+    if (fclose(out) == 0 && len > 0)
+        return text;
+    free(text);
+    return NULL;
 }

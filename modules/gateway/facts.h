@@ -21,6 +21,11 @@ struct gw_facts {
 /* Data of WANTED; SERVED says whether it is in place now (else it has no urls and addresses). A new
  * reference, or NULL without memory. */
 json_t *gw_facts_data(const struct gw_facts *self, const struct gw_wanted *wanted, bool served);
+/*
+ * The public URLs ("tcp://ip:port" for a port) with a space between, for the connector's log:
+ * malloc'd, NULL when there are none.
+ */
+char *gw_facts_urls(const struct gw_facts *self, const struct gw_wanted *wanted);
 /* {"endpoint","public_key","next_public_key"?}: a new reference, or NULL. */
 json_t *gw_facts_tunnel(const struct gw_facts *self);
 /* The public addresses as a list of texts. */

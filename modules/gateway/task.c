@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bus/base/clock.h"
@@ -294,6 +295,8 @@ static int put_route(struct gw_task *task)
     struct gw_exposure *x = task->wanted.exposure;
 
     x->port = x->kind == GW_KIND_TCP ? task->entry->port : 0;
+    free(x->urls); /* of a try with another port */
+    x->urls = gw_facts_urls(&task->owner->facts, &task->wanted);
     return task->owner->plane.set(task->owner->plane.arg, x);
 }
 

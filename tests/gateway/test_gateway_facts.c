@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Result data: only what works is in urls, the rest is in warnings. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "bus/base/err.h"
@@ -92,6 +93,31 @@ START_TEST(test_facts_urls_hold_only_what_works)
 }
 END_TEST
 
+START_TEST(test_facts_urls_as_one_text_for_the_connector)
+{
+    struct gw_facts facts = {.config = &config, .public_key = MADE_KEY};
+    char *text;
+
+    describe(GW "[listen]\nhttp = 127.0.0.1:8080\nhttps = 127.0.0.1:8443\n", SCH_TYPE_NAME_PROXY,
+             "\"name\":\"blog\",\"tls_passthrough\":true,\"http\":\"forward\"", true);
+    text = gw_facts_urls(&facts, &wanted);
+    ck_assert_str_eq(text, "http://blog.gw1.example.com:8080 https://blog.gw1.example.com:8443");
+    free(text);
+}
+END_TEST
+
+START_TEST(test_facts_tcp_address_for_the_connector)
+{
+    struct gw_facts facts = {.config = &config, .public_key = MADE_KEY};
+    char *text;
+
+    describe("[listen]\ntcp-address = 127.0.0.1\n", SCH_TYPE_TCP_PROXY, "\"port\":20001", true);
+    text = gw_facts_urls(&facts, &wanted);
+    ck_assert_str_eq(text, "tcp://127.0.0.1:20001");
+    free(text);
+}
+END_TEST
+
 START_TEST(test_facts_nothing_works_before_it_is_served)
 {
     describe(GW, SCH_TYPE_NAME_PROXY, "\"name\":\"blog\"", false);
@@ -141,6 +167,8 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, test_facts_urls_hold_only_what_works, 0, COUNT(webs));
+    tcase_add_test(tc, test_facts_urls_as_one_text_for_the_connector);
+    tcase_add_test(tc, test_facts_tcp_address_for_the_connector);
     tcase_add_test(tc, test_facts_nothing_works_before_it_is_served);
     tcase_add_test(tc, test_facts_dns_says_how_to_prove_a_name);
     tcase_add_loop_test(tc, test_facts_tcp_tells_port_and_addresses, 0, COUNT(tcps));
