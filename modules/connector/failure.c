@@ -9,6 +9,8 @@
 
 #include "bus/base/err.h"
 
+#define ELLIPSIS "\xe2\x80\xa6" /* U+2026 */
+
 /* Note a failure at STAGE unless a better one is known. Returns whether it was taken. */
 __attribute__((format(printf, 4, 5))) static bool note(struct con_failure *self,
                                                        enum con_failure_stage stage,
@@ -82,6 +84,7 @@ void con_failure_session(struct con_failure *self, const char *address,
         return;
     }
     if (note(self, stage, address,
-             "the gateway does not accept our key %.4s...: no live contract names it", key))
+             "the gateway does not accept our key %.4s" ELLIPSIS ": no live contract names it",
+             key))
         self->unknown_key = true;
 }
