@@ -24,8 +24,8 @@
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 30000
-#define RETRY_LOCAL_MAX_MS 2000 /* unix socket: dialling costs nothing, and people wait for it */
-#define SETTLED_MS 1000         /* up for so long: the next loss starts with short waits again */
+#define NOBODY_MAX_MS 1000 /* between attempts while nothing listens: they cost nobody anything */
+#define SETTLED_MS 1000    /* up for so long: the next loss starts with short waits again */
 #define READ_CHUNK (64u << 10)
 #define READS_PER_EVENT 16 /* then others get their turn */
 #define TEXT_ARGS_MAX 64
@@ -65,6 +65,7 @@ struct bus_link {
     uint64_t timer_at_ms; /* when the timer fires in UP; UINT64_MAX = stopped */
     unsigned busy;        /* callbacks of ours on the stack: _free only marks */
     bool freed;
+    bool nobody;    /* the last attempt found nothing that listens: a server that is not up */
     bool said_down; /* a row of failed attempts is logged once */
     int fail;       /* != 0: drop as soon as the stack allows, for this reason */
     char why[BUS_WHY_MAX];
@@ -189,6 +190,8 @@ static void drop(struct bus_link *self)
     self->fail = 0;
     enter(self, LINK_WAIT);
     wait_ms = backoff_next_ms(&self->backoff);
+    if (self->nobody && wait_ms > NOBODY_MAX_MS)
+        wait_ms = backoff_jitter_ms(NOBODY_MAX_MS * 3 / 4, 33);
     log_down(self, wait_ms);
     aim(self, wait_ms);
     self->busy++;
@@ -421,6 +424,7 @@ static void on_dialled(void *arg, int rc, int fd)
     struct bus_link *self = arg;
 
     self->dial = NULL;
+    self->nobody = rc == ERR_SYS && (errno == ECONNREFUSED || errno == ENOENT);
     if (rc != ERR_OK) {
         fail(self, ERR_EOF, rc == ERR_SYS ? strerror(errno) : "no address for this host name");
         drop(self);
@@ -510,8 +514,7 @@ int bus_link_new(struct bus_link **out, const struct bus_link_config *cfg)
     if (self->cfg.deadline_ms == 0)
         self->cfg.deadline_ms = BUS_DEADLINE_MS;
     self->fd = -1;
-    self->backoff =
-        backoff_init(RETRY_MIN_MS, cfg->url->is_unix ? RETRY_LOCAL_MAX_MS : RETRY_MAX_MS);
+    self->backoff = backoff_init(RETRY_MIN_MS, RETRY_MAX_MS);
     bus_queue_init(&self->queue);
     ev_init(&self->readable, on_readable);
     ev_init(&self->writable, on_writable);
