@@ -38,6 +38,7 @@ static enum ctl_exit run_deploy(struct ctl *ctl, const struct ctl_args *args)
         request.command = "zos.deployment.update";
     request.arguments = text;
     request.wait_s = (uint32_t)wait_s;
+    request.patient = ctl_arg(args, "wait") != NULL; /* who says how long means the bus too */
     code = ctl_each(ctl, visit_deploy, &request, ctl_show_deployment);
     free(text);
     return code;
@@ -97,7 +98,8 @@ static enum ctl_exit run_list(struct ctl *ctl, const struct ctl_args *args)
 }
 
 static const struct ctl_option deploy_options[] = {
-    {"wait", "S", "seconds to wait for final states; default 10", false, false},
+    {"wait", "S", "seconds to wait for the bus and for final states; default 10, for the states",
+     false, false},
     {0},
 };
 

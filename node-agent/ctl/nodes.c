@@ -3,16 +3,19 @@
 #include "node-agent/ctl/nodes.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/command.h"
 #include "node-agent/ctl/document.h"
 #include "node-agent/ctl/say.h"
 
 #define DIAL_MS 5000u
+#define DIAL_AGAIN_MS 200
 #define GRACE_S 5u /* what a node may need on top of the time it was given */
 
 static void set_error(struct ctl_node *node, const char *code, const char *message)
@@ -39,13 +42,24 @@ enum ctl_exit ctl_bus_failed(struct ctl_node *node, int rc, const char *why)
     return CTL_UNREACHABLE;
 }
 
-enum ctl_exit ctl_connect(struct bus_sync **out, struct ctl_node *node)
+/* Connect, if need be again and again for PATIENCE_MS. */
+static enum ctl_exit reach(struct bus_sync **out, struct ctl_node *node, uint64_t patience_ms)
 {
+    uint64_t until_ms = clock_mono_ms() + patience_ms;
     char why[BUS_WHY_MAX];
-    int rc = bus_sync_open(out, &node->url, DIAL_MS, why);
+    int rc;
+
+    while ((rc = bus_sync_open(out, &node->url, DIAL_MS, why)) != ERR_OK && rc != ERR_NOMEM &&
+           clock_mono_ms() < until_ms)
+        (void)poll(NULL, 0, DIAL_AGAIN_MS);
 
     /* No connection is no connection, whatever it was that the server answered. */
     return rc == ERR_OK ? CTL_OK : ctl_bus_failed(node, rc == ERR_NOMEM ? rc : ERR_EOF, why);
+}
+
+enum ctl_exit ctl_connect(struct bus_sync **out, struct ctl_node *node)
+{
+    return reach(out, node, 0);
 }
 
 char *ctl_payload(char id[33], const struct ctl_request *request)
@@ -138,7 +152,7 @@ enum ctl_exit ctl_ask(struct ctl_node *node, const struct ctl_request *request)
     char *payload;
 
     /* bus_ask cannot say whether a time-out was the bus or the agent, so the bus is tried first. */
-    code = ctl_connect(&bus, node);
+    code = reach(&bus, node, request->patient ? (uint64_t)request->wait_s * 1000 : 0);
     bus_sync_close(bus);
     if (code != CTL_OK)
         return code;

@@ -29,6 +29,7 @@ struct ctl_request {
     const char *arguments; /* JSON text, borrowed; NULL = {} */
     bool operator_list;    /* only taken from core:operator */
     uint32_t wait_s;       /* max_time: how long the node waits for final states */
+    bool patient;          /* a bus that is away is waited for as well, up to wait_s */
 };
 
 /* What to do on one node; fills node->data. */

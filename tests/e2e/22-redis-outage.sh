@@ -18,9 +18,13 @@ wait_for 15 serves gw1 site.gw1.localhost
 
 kill -KILL "$REDIS"
 wait_gone "$REDIS" 5
-say "the tenant's command waits for the bus"
+say "who deploys with --wait waits for the bus too, who does not is told at once"
 contract 6202 0 gw1 "$(name_workload late "tunnel:$CONNECTOR_PUB/web")" >"$TMP/late.json"
-netwall wrap deploy "$TMP/late.json" >"$TMP/late.cmd"
+status=0
+nw gw1 deploy "$TMP/late.json" 2>/dev/null || status=$?
+eq "$status" 5 "exit status without a bus"
+background deploy nw gw1 --json deploy "$TMP/late.json" --wait 30
+DEPLOY=$LAST
 END=$(($(now_ms) + 10000))
 while [ "$(now_ms)" -lt "$END" ]; do
     eq "$(status gw1 site.gw1.localhost)" 200 "served without redis"
@@ -28,8 +32,8 @@ while [ "$(now_ms)" -lt "$END" ]; do
 done
 background redis redis-server "${REDIS_ARGS[@]}"
 wait_for 10 bus gw1 ping
-bus gw1 RPUSH core:default "$(cat "$TMP/late.cmd")" >/dev/null
-wait_for 10 serves gw1 late.gw1.localhost
+wait_for 3 serves gw1 late.gw1.localhost
+wait "$DEPLOY" || fail "deploy ended with $?"
 eq "$(status gw1 site.gw1.localhost)" 200 "an empty redis removes nothing"
 published() { bus gw1 HGET netwall:workloads 7-6201-site | grep -q '"ok"'; }
 wait_for 10 published
