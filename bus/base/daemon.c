@@ -175,7 +175,8 @@ void daemon_harden(void)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files); /* then the soft limit stays; accept copes */
     }
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* cannot fail for 0 */
+    if (!DAEMON_SANITIZED)
+        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* cannot fail for 0 */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)umask(077);
 }

@@ -41,7 +41,21 @@ struct daemon_args {
 int daemon_parse(struct daemon_args *out, int argc, char **argv, const char *program,
                  const char *usage, const struct daemon_option *options, void *arg);
 
-/* Raise RLIMIT_NOFILE to its hard limit, PR_SET_DUMPABLE 0, ignore SIGPIPE, umask 077. */
+/* Address sanitizer looks for leaks with ptrace, which PR_SET_DUMPABLE 0 forbids. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DAEMON_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define DAEMON_SANITIZED 1
+#endif
+#ifndef DAEMON_SANITIZED
+#define DAEMON_SANITIZED 0
+#endif
+
+/* Raise RLIMIT_NOFILE to its hard limit, PR_SET_DUMPABLE 0 (not in sanitized builds), ignore
+ * SIGPIPE, umask 077. */
 void daemon_harden(void);
 
 /*

@@ -161,7 +161,7 @@ START_TEST(test_daemon_harden_sets_limits_and_hides_memory)
 
         daemon_harden();
         good = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur == files.rlim_max;
-        good = good && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
+        good = good && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == DAEMON_SANITIZED;
         good = good && signal(SIGPIPE, SIG_DFL) == SIG_IGN && umask(0) == 077;
         _exit(good ? 0 : 1);
     }
