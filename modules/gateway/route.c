@@ -165,6 +165,7 @@ int gw_routes_put(struct gw_routes *self, struct gw_exposure *exposure, struct g
     *old = site->exposure;
     self->count += *old == NULL;
     site->exposure = gw_exposure_ref(exposure);
+    site->pace.rate = exposure->bytes_per_second;
     *out = site;
     return ERR_OK;
 }

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "modules/gateway/exposure.h"
+#include "modules/net/pace.h"
 
 #define GW_FAULTS_MAX 16       /* failing backends remembered per workload */
 #define GW_FAULT_MIN_MS 1000u  /* first time a failing backend is passed over */
@@ -45,6 +46,7 @@ struct gw_site {
     uint32_t active;
     /* new_per_second: tokens in thousandths */
     uint64_t tokens, tokens_at_ms;
+    struct net_pace pace; /* bytes_per_second, of all its visitors, both ways together */
     unsigned direct_active[GW_BACKENDS_MAX]; /* visitors on each direct backend */
     struct gw_fault faults[GW_FAULTS_MAX];
 };

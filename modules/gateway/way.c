@@ -327,6 +327,7 @@ static int carry_stream(struct gw_way *self, int fd, uint64_t idle_ms)
         .to_stream = self->cfg.first_len > 0 ? self->cfg.first + self->first_sent : NULL,
         .to_stream_len = self->cfg.first_len - self->first_sent,
         .idle_ms = idle_ms,
+        .pace = &self->cfg.site->pace,
         .on_done = on_pipe_done,
         .arg = self,
     };
@@ -350,7 +351,12 @@ static int carry_direct(struct gw_way *self, int fd, uint64_t idle_ms)
     const struct gw_way_config *cfg = &self->cfg;
     enum net_proxy proxy = direct_proxy(cfg->site->exposure->proxy_protocol);
     struct net_relay_config relay = {
-        .fds = {fd, self->service_fd}, .idle_ms = idle_ms, .on_done = on_relay_done, .arg = self};
+        .fds = {fd, self->service_fd},
+        .idle_ms = idle_ms,
+        .pace = &cfg->site->pace,
+        .on_done = on_relay_done,
+        .arg = self,
+    };
     uint8_t *first = malloc(NET_PROXY_MAX + cfg->first_len);
     int rc;
 

@@ -10,8 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/link/link.h"
+#include "modules/net/pace.h"
 #include "modules/net/sock.h"
 
 #define READ_BYTES (64u << 10)
@@ -31,6 +33,8 @@ struct link_pipe {
     ev_timer idle;
     ev_tstamp moved_at; /* loop time of the last byte */
     double idle_s;
+    struct net_pace *pace;
+    ev_timer paced; /* runs while one of the directions may not go on */
     struct first to_fd, to_stream;
     bool fd_eof;  /* the socket will send no more; the stream was told */
     bool fd_shut; /* the stream's end was passed on to the socket */
@@ -44,6 +48,7 @@ static void deinit(struct link_pipe *self)
     ev_io_stop(self->loop, &self->rd);
     ev_io_stop(self->loop, &self->wr);
     ev_timer_stop(self->loop, &self->idle);
+    ev_timer_stop(self->loop, &self->paced);
     free(self->to_fd.data);
     free(self->to_stream.data);
 }
@@ -92,6 +97,29 @@ static void count(struct link_pipe *self, uint64_t *bytes, size_t n)
 {
     *bytes += n;
     self->moved_at = ev_now(self->loop);
+    net_pace_pay(self->pace, n);
+}
+
+/* How many of WANT bytes may pass now; 0: both directions are looked at when the timer says so. */
+static size_t draw(struct link_pipe *self, size_t want)
+{
+    uint64_t now = self->pace != NULL ? clock_mono_ms() : 0;
+    size_t n = net_pace_room(self->pace, want, now);
+
+    if (n == 0 && !ev_is_active(&self->paced)) {
+        ev_timer_set(&self->paced, net_pace_wait_ms(self->pace, now) / 1000.0, 0.0);
+        ev_timer_start(self->loop, &self->paced);
+    }
+    return n;
+}
+
+static void on_paced(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct link_pipe *self = w->data;
+
+    (void)revents;
+    ev_feed_event(loop, &self->rd, EV_READ);
+    ev_feed_event(loop, &self->wr, EV_WRITE);
 }
 
 /* ---- socket -> stream ---------------------------------------------------------------------- */
@@ -115,11 +143,11 @@ static bool send_first(struct link_pipe *self)
 }
 
 /* One read straight into the stream's queue. Returns 0 to go on, ERR_AGAIN to wait for the socket,
- * ERR_LIMIT to wait for the stream, ERR_EOF at the end, or ERR_SYS. */
+ * ERR_LIMIT to wait for the stream or the pace, ERR_EOF at the end, or ERR_SYS. */
 static int read_once(struct link_pipe *self)
 {
-    size_t room = READ_BYTES;
-    uint8_t *at = tun_stream_reserve(self->stream, &room);
+    size_t room = draw(self, READ_BYTES);
+    uint8_t *at = room > 0 ? tun_stream_reserve(self->stream, &room) : NULL;
     ssize_t n;
     int error;
 
@@ -151,7 +179,7 @@ static void fill(struct link_pipe *self)
         ev_io_start(self->loop, &self->rd);
         return;
     }
-    ev_io_stop(self->loop, &self->rd); /* ERR_LIMIT: on_writable comes back */
+    ev_io_stop(self->loop, &self->rd); /* ERR_LIMIT: on_writable or on_paced comes back */
     if (rc == ERR_EOF) {
         self->fd_eof = true;
         tun_stream_finish(self->stream);
@@ -204,7 +232,8 @@ static int drain_first(struct link_pipe *self)
     return ERR_OK;
 }
 
-/* Send what waits in the stream. Returns 0 when nothing is left, ERR_AGAIN or ERR_SYS. */
+/* Send what waits in the stream. Returns 0 when nothing is left, ERR_AGAIN, ERR_LIMIT to wait for
+ * the pace, or ERR_SYS. */
 static int drain_waiting(struct link_pipe *self)
 {
     int rc = ERR_OK;
@@ -215,6 +244,9 @@ static int drain_waiting(struct link_pipe *self)
 
         if (data == NULL)
             return ERR_OK;
+        len = draw(self, len);
+        if (len == 0)
+            return ERR_LIMIT;
         rc = send_fd(self, data, len, &n);
         if (n > 0)
             tun_stream_consume(self->stream, n);
@@ -239,7 +271,7 @@ static void drain(struct link_pipe *self)
         ev_io_start(self->loop, &self->wr);
         return;
     }
-    ev_io_stop(self->loop, &self->wr);
+    ev_io_stop(self->loop, &self->wr); /* ERR_LIMIT: on_paced comes back */
     if (tun_stream_eof(self->stream) && !self->fd_shut) {
         self->fd_shut = true;
         (void)shutdown(self->rd.fd, SHUT_WR); /* fails only if the other end is gone already */
@@ -261,18 +293,21 @@ void link_pipe_on_readable(struct link_pipe *self)
 
 size_t link_pipe_on_data(struct link_pipe *self, const uint8_t *data, size_t len)
 {
-    size_t n;
+    size_t may, n;
     int rc;
 
     if (self->to_fd.data != NULL)
         return 0; /* the header goes first; drain comes back for these */
-    rc = send_fd(self, data, len, &n);
+    may = draw(self, len);
+    if (may == 0)
+        return 0;
+    rc = send_fd(self, data, may, &n);
     if (rc == ERR_SYS) {
         fail(self, ERR_SYS, TUN_CODE_CANCELLED); /* self is gone */
         return 0;
     }
     count(self, &self->bytes.to_fd, n);
-    if (rc == ERR_AGAIN)
+    if (n < len)
         ev_io_start(self->loop, &self->wr);
     return n;
 }
@@ -352,6 +387,9 @@ int link_pipe_new(struct link_pipe **out, struct ev_loop *loop, const struct lin
     ev_init(&self->idle, on_idle);
     self->rd.data = self;
     self->wr.data = self;
+    self->pace = cfg->pace;
+    ev_init(&self->paced, on_paced);
+    self->paced.data = self;
     self->idle.data = self;
     start(self);
     *out = self;

@@ -16,6 +16,7 @@
 #define LINK_PIPE_FIRST_MAX (64u << 10) /* bytes given up front, per direction */
 
 struct ev_loop;
+struct net_pace;
 struct link;
 struct link_pipe; /* opaque: pipe.c */
 
@@ -45,7 +46,9 @@ struct link_pipe_config {
     size_t to_fd_len;
     const void *to_stream; /* sent to the stream before what fd brings (peeked bytes); copied */
     size_t to_stream_len;
-    uint64_t idle_ms; /* ends when no byte moved for so long; 0 = never */
+    uint64_t idle_ms;      /* ends when no byte moved for so long; 0 = never */
+    struct net_pace *pace; /* what both directions draw from; borrowed, outlives the pipe; NULL = no
+                              limit */
     link_pipe_done_fn *on_done;
     void *arg;
 };

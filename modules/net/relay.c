@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "bus/base/buf.h"
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
+#include "modules/net/pace.h"
 #include "modules/net/sock.h"
 
 #define DEFAULT_WINDOW (64 * 1024)
@@ -28,6 +30,8 @@ struct net_relay {
     struct ev_loop *loop;
     struct side side[2];
     ev_timer idle;
+    struct net_pace *pace;
+    ev_timer paced; /* runs while nothing may be read */
     net_relay_done_fn *on_done;
     void *arg;
 };
@@ -37,7 +41,7 @@ static void rearm(struct net_relay *self, struct side *me, const struct side *pe
 {
     int want = 0;
 
-    if (!me->eof && buf_room(&me->in) > 0)
+    if (!me->eof && buf_room(&me->in) > 0 && !ev_is_active(&self->paced))
         want |= EV_READ;
     if (peer->in.len > 0)
         want |= EV_WRITE;
@@ -50,8 +54,22 @@ static void rearm(struct net_relay *self, struct side *me, const struct side *pe
     }
 }
 
+/* How much may be read now; 0: not before the timer says so. */
+static size_t draw(struct net_relay *self, size_t want)
+{
+    uint64_t now = clock_mono_ms();
+    size_t n = net_pace_room(self->pace, want, now);
+
+    if (n == 0) {
+        ev_timer_stop(self->loop, &self->paced);
+        ev_timer_set(&self->paced, net_pace_wait_ms(self->pace, now) / 1000.0, 0.0);
+        ev_timer_start(self->loop, &self->paced);
+    }
+    return n;
+}
+
 /* Read what there is room for. Returns 0, also when nothing came, or ERR_EOF for a reset. */
-static int fill(struct side *me)
+static int fill(struct net_relay *self, struct side *me)
 {
     size_t room;
     uint8_t *at = buf_reserve(&me->in, &room);
@@ -59,12 +77,17 @@ static int fill(struct side *me)
 
     if (me->eof || room == 0)
         return ERR_OK;
+    room = self->pace != NULL ? draw(self, room) : room;
+    if (room == 0)
+        return ERR_OK;
     n = read(me->io.fd, at, room);
-    if (n > 0)
+    if (n > 0) {
         buf_commit(&me->in, (size_t)n);
-    else if (n == 0)
+        net_pace_pay(self->pace, (size_t)n);
+    }
+    if (n == 0)
         me->eof = true;
-    else if (!net_sock_again(errno))
+    else if (n < 0 && !net_sock_again(errno))
         return ERR_EOF;
     return ERR_OK;
 }
@@ -93,6 +116,7 @@ static int drain(struct side *from, struct side *to)
 static void deinit(struct net_relay *self)
 {
     ev_timer_stop(self->loop, &self->idle);
+    ev_timer_stop(self->loop, &self->paced);
     for (int i = 0; i < 2; i++) {
         ev_io_stop(self->loop, &self->side[i].io);
         buf_deinit(&self->side[i].in);
@@ -125,7 +149,7 @@ static void on_side(struct ev_loop *loop, ev_io *w, int revents)
     int rc = ERR_OK;
 
     if (revents & EV_READ)
-        rc = fill(me);
+        rc = fill(self, me);
     if (rc == ERR_OK) /* at once: most of what was read can be written in the same turn */
         rc = drain(me, peer);
     if (rc == ERR_OK)
@@ -138,6 +162,16 @@ static void on_side(struct ev_loop *loop, ev_io *w, int revents)
         ev_timer_again(loop, &self->idle);
     rearm(self, a, b);
     rearm(self, b, a);
+}
+
+static void on_paced(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct net_relay *self = w->data;
+
+    (void)loop;
+    (void)revents;
+    rearm(self, &self->side[0], &self->side[1]);
+    rearm(self, &self->side[1], &self->side[0]);
 }
 
 static void on_idle(struct ev_loop *loop, ev_timer *w, int revents)
@@ -176,6 +210,9 @@ int net_relay_new(struct net_relay **out, struct ev_loop *loop, const struct net
     self->arg = cfg->arg;
     ev_init(&self->idle, on_idle);
     self->idle.data = self;
+    self->pace = cfg->pace;
+    ev_init(&self->paced, on_paced);
+    self->paced.data = self;
     self->idle.repeat = (double)cfg->idle_ms / 1000.0;
     rc = init_side(self, 0, cfg);
     if (rc == ERR_OK)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct ev_loop;
+struct net_pace;
 struct net_relay; /* opaque: relay.c */
 
 /* Payload bytes carried: [0] from fds[0] to fds[1], [1] the other way. */
@@ -26,12 +27,14 @@ struct net_relay_bytes {
 typedef void net_relay_done_fn(void *arg, int reason, const struct net_relay_bytes *bytes);
 
 struct net_relay_config {
-    int fds[2];           /* connected, non-blocking; owned by the relay once _new returned 0 */
-    const void *first[2]; /* bytes already read from fds[i], sent to the other side before all
-                             others; copied */
-    size_t first_len[2];  /* at most `window` */
-    size_t window;        /* buffer per direction in bytes; 0 = 64 KiB */
-    uint64_t idle_ms;     /* ends when no byte moved for so long; 0 = never */
+    int fds[2];            /* connected, non-blocking; owned by the relay once _new returned 0 */
+    const void *first[2];  /* bytes already read from fds[i], sent to the other side before all
+                              others; copied */
+    size_t first_len[2];   /* at most `window` */
+    size_t window;         /* buffer per direction in bytes; 0 = 64 KiB */
+    uint64_t idle_ms;      /* ends when no byte moved for so long; 0 = never */
+    struct net_pace *pace; /* what both directions draw from; borrowed, outlives the relay; NULL =
+                              no limit */
     net_relay_done_fn *on_done;
     void *arg;
 };

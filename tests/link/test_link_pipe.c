@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bus/base/clock.h"
 #include "modules/link/pipe.h"
+#include "modules/net/pace.h"
 #include "tests/link/duo.h"
 #include "tests/support/suite.h"
 
@@ -291,6 +293,35 @@ START_TEST(test_pipe_stops_reading_when_the_stream_has_no_room)
 }
 END_TEST
 
+/* _i: 0 download, 1 upload; a second's worth passes at once, the rest takes its time */
+START_TEST(test_pipe_keeps_to_its_pace)
+{
+    struct net_pace pace = {.rate = 200000};
+    uint8_t data[65536] = {0};
+    size_t sent = 0, got = 0;
+    uint64_t began;
+    int from, to;
+
+    memset(&f, 0, sizeof(f));
+    f.gateway_cfg.pace = &pace;
+    setup();
+    from = _i == 0 ? f.service : f.visitor;
+    to = _i == 0 ? f.visitor : f.service;
+    began = clock_mono_ms();
+    while (got < 240000) {
+        ssize_t n = sent < 240000 ? send(from, data, 60000, 0) : 0;
+
+        sent += n > 0 ? (size_t)n : 0;
+        ev_run(f.duo.loop, n > 0 ? EVRUN_NOWAIT : EVRUN_ONCE);
+        n = recv(to, data, sizeof(data), 0);
+        got += n > 0 ? (size_t)n : 0;
+    }
+    ck_assert_uint_ge(clock_mono_ms() - began, 150);
+    ck_assert_int_eq(f.gateway.calls + f.connector.calls, 0);
+    teardown();
+}
+END_TEST
+
 START_TEST(test_pipe_idle_limit_resets_both_sides)
 {
     memset(&f, 0, sizeof(f));
@@ -392,6 +423,7 @@ int main(void)
     tcase_add_test(tc, test_pipe_bytes_up_front_come_first);
     tcase_add_loop_test(tc, test_pipe_bulk_with_a_slow_reader_is_whole, 0, 2);
     tcase_add_test(tc, test_pipe_stops_reading_when_the_stream_has_no_room);
+    tcase_add_loop_test(tc, test_pipe_keeps_to_its_pace, 0, 2);
     tcase_add_test(tc, test_pipe_idle_limit_resets_both_sides);
     tcase_add_test(tc, test_pipe_lost_tunnel_resets_both_sides);
     tcase_add_loop_test(tc, test_pipe_free_in_each_state_is_silent, 0, 4);

@@ -8,7 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
+#include "modules/net/pace.h"
 #include "modules/net/relay.h"
 #include "modules/net/sock.h"
 #include "tests/net/loop_until.h"
@@ -197,6 +199,32 @@ START_TEST(test_relay_stops_reading_for_a_slow_reader_and_loses_nothing)
 }
 END_TEST
 
+/* A second's worth passes at once, the rest takes its time. */
+START_TEST(test_relay_keeps_to_its_pace)
+{
+    struct net_pace pace = {.rate = 100000};
+    struct fixture f;
+    uint8_t data[60000] = {0};
+    size_t got = 0;
+    uint64_t began;
+
+    setup(&f, (struct net_relay_config){.pace = &pace});
+    began = clock_mono_ms();
+    ck_assert_int_eq(send(f.client, data, sizeof(data), 0), (ssize_t)sizeof(data));
+    ck_assert_int_eq(send(f.server, data, sizeof(data), 0), (ssize_t)sizeof(data));
+    while (got < 2 * sizeof(data)) {
+        ssize_t up, down;
+
+        ev_run(f.loop, EVRUN_ONCE);
+        up = recv(f.server, data, sizeof(data), 0);
+        down = recv(f.client, data, sizeof(data), 0);
+        got += (up > 0 ? (size_t)up : 0) + (down > 0 ? (size_t)down : 0);
+    }
+    ck_assert_uint_ge(clock_mono_ms() - began, 150);
+    teardown(&f);
+}
+END_TEST
+
 START_TEST(test_relay_ends_when_idle)
 {
     struct fixture f;
@@ -267,6 +295,7 @@ int main(void)
     tcase_add_loop_test(tc, test_relay_reset_is_passed_on_as_reset, 0, 2);
     tcase_add_test(tc, test_relay_sends_first_bytes_both_ways);
     tcase_add_test(tc, test_relay_stops_reading_for_a_slow_reader_and_loses_nothing);
+    tcase_add_test(tc, test_relay_keeps_to_its_pace);
     tcase_add_test(tc, test_relay_ends_when_idle);
     tcase_add_loop_test(tc, test_relay_free_in_each_state_resets_and_is_silent, 0, 3);
     tcase_add_test(tc, test_relay_refuses_bad_configs);
