@@ -18,6 +18,7 @@
 
 #define READ_BYTES (64u << 10)
 #define READS_PER_TURN 4 /* then others have their turn */
+#define LAST_READS 64    /* of a socket that failed; the stream has room for less */
 
 /* Bytes given up front, until they are sent. */
 struct first {
@@ -73,7 +74,7 @@ static void finish(struct link_pipe *self, int rc, enum tun_code code)
     on_done(arg, &end);
 }
 
-/* The socket failed, or nothing moves: the stream is cut too. */
+/* Nothing moves: the stream is cut too. */
 static void fail(struct link_pipe *self, int rc, enum tun_code code)
 {
     int error = errno;
@@ -165,6 +166,27 @@ static int read_once(struct link_pipe *self)
     return (size_t)n < room ? ERR_AGAIN : ERR_OK;
 }
 
+/*
+ * The socket failed, perhaps while we wrote to it: a service that answers before it has read
+ * everything and closes is answered with a reset, and what it said is still to be had. The stream
+ * carries that, then the reset. SELF is gone.
+ */
+static void fail_fd(struct link_pipe *self)
+{
+    int error = errno;
+
+    for (int i = 0; i < LAST_READS && self->to_stream.data == NULL && !self->fd_eof; i++) {
+        uint64_t before = self->bytes.to_stream;
+
+        (void)read_once(self);
+        if (self->bytes.to_stream == before)
+            break;
+    }
+    tun_stream_reset_late(self->stream, TUN_CODE_CANCELLED);
+    errno = error;
+    finish(self, ERR_SYS, TUN_CODE_CANCELLED);
+}
+
 /* Read while the stream has room. May end the pipe. */
 static void fill(struct link_pipe *self)
 {
@@ -185,7 +207,7 @@ static void fill(struct link_pipe *self)
         tun_stream_finish(self->stream);
         (void)finish_if_complete(self);
     } else if (rc == ERR_SYS) {
-        fail(self, ERR_SYS, TUN_CODE_CANCELLED);
+        fail_fd(self);
     }
 }
 
@@ -264,7 +286,7 @@ static void drain(struct link_pipe *self)
         rc = drain_waiting(self);
     link_touch(self->link); /* consuming gives credit */
     if (rc == ERR_SYS) {
-        fail(self, ERR_SYS, TUN_CODE_CANCELLED);
+        fail_fd(self);
         return;
     }
     if (rc == ERR_AGAIN) {
@@ -303,7 +325,7 @@ size_t link_pipe_on_data(struct link_pipe *self, const uint8_t *data, size_t len
         return 0;
     rc = send_fd(self, data, may, &n);
     if (rc == ERR_SYS) {
-        fail(self, ERR_SYS, TUN_CODE_CANCELLED); /* self is gone */
+        fail_fd(self); /* self is gone */
         return 0;
     }
     count(self, &self->bytes.to_fd, n);

@@ -217,6 +217,10 @@ static int on_data(struct tun_session *self, const struct tun_frame *frame, stru
         tun_stream_cut(stream, TUN_CODE_PROTOCOL);
         return ERR_OK;
     }
+    if (stream->is_cut) { /* nobody takes it */
+        tun_stream_consumed(stream, frame->len);
+        return ERR_OK;
+    }
     return frame->len == 0 ? ERR_OK : deliver(stream, payload.p, frame->len);
 }
 
@@ -238,7 +242,8 @@ static int on_fin(struct tun_session *self, const struct tun_frame *frame, struc
     if (offset != stream->rx.received)
         return broken(self);
     stream->fin_received = true;
-    if (!(stream->pending && self->role == TUN_CONNECTOR) && self->ops->on_readable != NULL)
+    if (!stream->released && !(stream->pending && self->role == TUN_CONNECTOR) &&
+        self->ops->on_readable != NULL)
         self->ops->on_readable(stream->user, stream);
     return ERR_OK;
 }

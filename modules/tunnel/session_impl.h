@@ -40,6 +40,8 @@ struct tun_stream {
     bool fin_wanted; /* the user finished */
     bool fin_sent;
     bool fin_received;
+    bool is_cut; /* released with reset_late: the rest ends with RST and `cut_code` */
+    enum tun_code cut_code;
     bool released; /* the user closed it in order; the rest is sent, then it goes */
     bool gone;     /* out of the table; freed at the end of the turn */
     /* Membership of the lists below. */

@@ -192,8 +192,8 @@ static void send_fin(struct tun_stream *stream, struct parcel *parcel)
 {
     uint8_t *at = parcel->scratch.p;
 
-    if (stream->fin_wanted && !stream->fin_sent && parcel_room(parcel) >= FIN_LEN &&
-        scratch_left(parcel, 1)) {
+    if (stream->fin_wanted && !stream->fin_sent && !stream->is_cut &&
+        parcel_room(parcel) >= FIN_LEN && scratch_left(parcel, 1)) {
         tun_frame_put_fin(&parcel->scratch, stream->id, stream->tx.sent);
         add_scratch(parcel, at);
         stream->fin_sent = true;

@@ -232,6 +232,15 @@ bool tun_stream_eof(const struct tun_stream *self)
     return self->fin_received && self->in.len == 0;
 }
 
+/* From here on the session sends what is left of it and ends it. */
+static void release(struct tun_stream *self)
+{
+    self->released = true;
+    self->user = NULL;
+    self->progress_ms = self->session->now_ms;
+    self->session->released++;
+}
+
 void tun_stream_close(struct tun_stream *self)
 {
     struct tun_session *session = self->session;
@@ -240,16 +249,28 @@ void tun_stream_close(struct tun_stream *self)
         tun_stream_abort(self, TUN_CODE_CANCELLED);
         return;
     }
-    self->released = true;
-    self->user = NULL;
-    self->progress_ms = session->now_ms;
-    session->released++;
+    release(self);
     tun_stream_settle(self);
 }
 
 void tun_stream_reset(struct tun_stream *self, enum tun_code code)
 {
     tun_stream_abort(self, code);
+}
+
+void tun_stream_reset_late(struct tun_stream *self, enum tun_code code)
+{
+    struct tun_session *session = self->session;
+
+    if (session->state != TUN_SESSION_OPEN || self->pending || self->out.len == 0) {
+        tun_stream_abort(self, code);
+        return;
+    }
+    release(self);
+    self->is_cut = true;
+    self->cut_code = code;
+    tun_queue_clear(&self->in, &session->in_pool);
+    tun_stream_consumed(self, tun_recv_window_waiting(&self->rx));
 }
 
 uint64_t tun_stream_sent_bytes(const struct tun_stream *self)
@@ -339,6 +360,11 @@ void tun_stream_settle(struct tun_stream *self)
 {
     struct out o;
 
+    if (self->is_cut) {
+        if (self->out.len == 0)
+            tun_stream_abort(self, self->cut_code);
+        return;
+    }
     if (self->fin_wanted && !self->fin_sent && self->out.len == 0 &&
         tun_session_control(self->session, &o)) {
         tun_frame_put_fin(&o, self->id, self->tx.sent);

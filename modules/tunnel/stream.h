@@ -73,6 +73,8 @@ bool tun_stream_eof(const struct tun_stream *self);
 void tun_stream_close(struct tun_stream *self);
 /* Reset both directions (RST with CODE), drop everything queued; the handle is gone. */
 void tun_stream_reset(struct tun_stream *self, enum tun_code code);
+/* The same, but what is queued goes out before the RST; what still arrives is thrown away. */
+void tun_stream_reset_late(struct tun_stream *self, enum tun_code code);
 
 /* Visitor payload of this stream so far: sealed, and received. */
 uint64_t tun_stream_sent_bytes(const struct tun_stream *self);

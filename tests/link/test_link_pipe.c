@@ -223,6 +223,30 @@ START_TEST(test_pipe_reset_is_carried_as_reset)
 }
 END_TEST
 
+/* As 413 to an upload nobody wants: closing with unread bytes is a reset, but the answer counts. */
+START_TEST(test_pipe_early_answer_arrives_before_the_reset)
+{
+    static uint8_t data[1u << 20];
+    char got[32] = {0};
+    ssize_t n = -1;
+
+    begin();
+    say(f.visitor, "POST");
+    LOOP_UNTIL(f.duo.loop, recv(f.service, got, 4, MSG_PEEK) == 4);
+    say(f.service, "413");
+    close(f.service); /* "POST" was not read: the kernel sends a reset */
+    f.service = -1;
+    (void)send(f.visitor, data, sizeof(data), 0);
+    LOOP_UNTIL(f.duo.loop, (n = recv(f.visitor, got, sizeof(got), 0)) >= 0 || errno != EAGAIN);
+    ck_assert_int_eq(n, 3);
+    ck_assert_mem_eq(got, "413", 3);
+    expect_reset(f.visitor);
+    LOOP_UNTIL(f.duo.loop, f.gateway.calls == 1 && f.connector.calls == 1);
+    ck_assert_int_eq(f.connector.rc, ERR_SYS);
+    teardown();
+}
+END_TEST
+
 START_TEST(test_pipe_bytes_up_front_come_first)
 {
     memset(&f, 0, sizeof(f));
@@ -420,6 +444,7 @@ int main(void)
     tcase_add_test(tc, test_pipe_visitor_half_close_keeps_answer);
     tcase_add_test(tc, test_pipe_service_half_close_keeps_upload);
     tcase_add_loop_test(tc, test_pipe_reset_is_carried_as_reset, 0, 2);
+    tcase_add_test(tc, test_pipe_early_answer_arrives_before_the_reset);
     tcase_add_test(tc, test_pipe_bytes_up_front_come_first);
     tcase_add_loop_test(tc, test_pipe_bulk_with_a_slow_reader_is_whole, 0, 2);
     tcase_add_test(tc, test_pipe_stops_reading_when_the_stream_has_no_room);

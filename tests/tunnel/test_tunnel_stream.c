@@ -186,6 +186,41 @@ START_TEST(test_stream_closed_stream_sends_its_rest)
 }
 END_TEST
 
+START_TEST(test_stream_late_reset_comes_after_the_rest)
+{
+    struct tun_stream *stream;
+    struct tun_rst rst;
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    stream = raw_peer_open(&p);
+    raw_peer_put_data(&p, 1, 100); /* nobody reads it */
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_uint_eq(tun_stream_write(stream, "rest", 4), 4);
+    tun_stream_reset_late(stream, TUN_CODE_CANCELLED);
+    ck_assert_uint_eq(streams(), 1);
+    raw_peer_put_data(&p, 1, 100); /* thrown away, without a word to the user */
+    tun_frame_put_fin(&p.o, 1, 200);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    (void)raw_peer_expect(&p, TUN_FRAME_DATA);
+    ck_assert_int_eq(tun_frame_get_rst(raw_peer_expect(&p, TUN_FRAME_RST), &rst), ERR_OK);
+    ck_assert_int_eq(rst.code, TUN_CODE_CANCELLED);
+    ck_assert_uint_eq(rst.offset, 4);
+    ck_assert_uint_eq(streams(), 0);
+    ck_assert_uint_eq(p.heard.resets, 0);
+    end_peer();
+}
+END_TEST
+
+START_TEST(test_stream_late_reset_of_an_empty_queue_is_a_reset)
+{
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    tun_stream_reset_late(raw_peer_open(&p), TUN_CODE_CANCELLED);
+    ck_assert_uint_eq(streams(), 0);
+    (void)raw_peer_expect(&p, TUN_FRAME_RST);
+    end_peer();
+}
+END_TEST
+
 START_TEST(test_stream_close_before_the_end_is_reset)
 {
     struct tun_rst rst;
@@ -249,6 +284,8 @@ int main(void)
     tcase_add_test(tc, test_stream_over_max_streams_is_refused_not_fatal);
     tcase_add_test(tc, test_stream_half_close_keeps_the_other_direction);
     tcase_add_test(tc, test_stream_closed_stream_sends_its_rest);
+    tcase_add_test(tc, test_stream_late_reset_comes_after_the_rest);
+    tcase_add_test(tc, test_stream_late_reset_of_an_empty_queue_is_a_reset);
     tcase_add_test(tc, test_stream_close_before_the_end_is_reset);
     tcase_add_test(tc, test_stream_peers_reset_reaches_the_user_once);
     tcase_add_test(tc, test_stream_data_after_fin_resets_only_that_stream);
