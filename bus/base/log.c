@@ -12,6 +12,7 @@
 #include "bus/base/out.h"
 
 #define LINE_MAX_LEN 8192
+#define PACE_MS 1000
 #define ELLIPSIS "\xe2\x80\xa6" /* U+2026 */
 #define ELLIPSIS_LEN (sizeof(ELLIPSIS) - 1)
 #define LINE_TAIL 32 /* kept free for the mark of dropped values and the end of the line */
@@ -144,4 +145,16 @@ void log_write(enum log_level level, const char *event, const struct log_kv *kv)
         out_text(&o, setup.json ? ",\"dropped\":1" : " dropped=1");
     out_text(&o, setup.json ? "}\n" : "\n");
     (void)!write(STDERR_FILENO, line, out_len(&o)); /* nowhere left to complain */
+}
+
+uint32_t log_pace(struct log_pace *self, uint64_t now_ms)
+{
+    uint32_t times = self->kept + 1;
+
+    if (self->said_ms != 0 && now_ms - self->said_ms < PACE_MS) {
+        self->kept = times;
+        return 0;
+    }
+    *self = (struct log_pace){.said_ms = now_ms};
+    return times;
 }

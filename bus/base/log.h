@@ -34,6 +34,16 @@ int log_level_parse(enum log_level *out, const char *text);
 /* Whether LEVEL is written, for callers whose arguments are expensive to make. */
 bool log_enabled(enum log_level level);
 
+/* For lines that strangers or visitors can cause: at most one a second. */
+struct log_pace {
+    uint64_t said_ms; /* when a line was written last; 0 = never */
+    uint32_t kept;    /* events since then that got no line */
+};
+
+/* One more event at NOW_MS (monotonic). Returns how many events a line written now stands for, or
+ * 0: write none. */
+uint32_t log_pace(struct log_pace *self, uint64_t now_ms);
+
 /* Write one line. EVENT is a fixed English phrase; KV ends with a NULL key. */
 void log_write(enum log_level level, const char *event, const struct log_kv *kv);
 

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "bus/base/log.h"
 #include "modules/connector/config.h"
 #include "modules/tunnel/handshake.h"
 
@@ -17,8 +18,8 @@ struct con_context {
     const struct con_config *config;     /* the current one: another after a reload */
     const struct tun_identity *identity; /* our static key */
     uint8_t instance[TUN_INSTANCE_LEN];  /* random per process */
-    uint64_t dial_failures;              /* since the last line of the log about them */
-    uint64_t dial_logged_ms;             /* when that was */
+    struct log_pace dial_failures;       /* lines about services that cannot be reached */
+    struct log_pace refusals;            /* and about streams that are not taken */
 };
 
 #endif

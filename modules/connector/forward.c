@@ -18,8 +18,6 @@
 #include "modules/net/dial.h"
 #include "modules/net/proxy.h"
 
-#define LOG_EVERY_MS 1000 /* failures of services, at most one line */
-
 /* Exactly one of lookup, dial and pipe is set: that is the state, and each has its time limit (the
  * pipe's is the gateway's idle limit and the life of the session). */
 struct con_forward {
@@ -52,16 +50,11 @@ static void finish(struct con_forward *self)
 /* A service that is down under a storm of visitors is one line a second, not one per visitor. */
 static void log_failure(const struct con_forward *self, const char *why)
 {
-    struct con_context *context = self->context;
-    uint64_t now = clock_mono_ms();
+    uint32_t times = log_pace(&self->context->dial_failures, clock_mono_ms());
 
-    context->dial_failures++;
-    if (context->dial_logged_ms != 0 && now - context->dial_logged_ms < LOG_EVERY_MS)
-        return;
-    LOG_WARN("service cannot be reached", KV_S("service", self->service),
-             KV_S("target", self->target), KV_S("err", why), KV_N("times", context->dial_failures));
-    context->dial_logged_ms = now;
-    context->dial_failures = 0;
+    if (times > 0)
+        LOG_WARN("service cannot be reached", KV_S("service", self->service),
+                 KV_S("target", self->target), KV_S("err", why), KV_N("times", times));
 }
 
 /* The service cannot be had: the gateway tries others, or tells the visitor. */
@@ -183,15 +176,30 @@ bool con_forward_is_of_twin(const char *workload, uint64_t twin)
     return strncmp(workload, prefix, (size_t)len) == 0;
 }
 
-static int deny(struct tun_stream *stream, const struct tun_open *open, enum tun_code code,
-                const char *why)
+struct denial {
+    enum tun_code code;
+    const char *why;
+    int rc; /* of con_forward_start */
+};
+
+static const struct denial other_twin = {TUN_CODE_NOT_ALLOWED, "this connector serves another twin",
+                                         ERR_REFUSED};
+static const struct denial no_service = {TUN_CODE_NO_SERVICE, "no service of this name here",
+                                         ERR_NOENT};
+static const struct denial other_gateway = {TUN_CODE_NOT_ALLOWED, "not through this gateway",
+                                            ERR_REFUSED};
+static const struct denial no_memory = {TUN_CODE_INTERNAL, "out of memory", ERR_NOMEM};
+
+static int deny(struct con_context *context, struct tun_stream *stream, const struct tun_open *open,
+                const struct denial *denial)
 {
-    LOG_WARN("stream refused", KV_S("workload", open->workload), KV_S("service", open->service),
-             KV_S("why", why));
-    tun_stream_refuse(stream, code, why);
-    return code == TUN_CODE_NO_SERVICE    ? ERR_NOENT
-           : code == TUN_CODE_NOT_ALLOWED ? ERR_REFUSED
-                                          : ERR_NOMEM;
+    uint32_t times = log_pace(&context->refusals, clock_mono_ms());
+
+    if (times > 0)
+        LOG_WARN("stream refused", KV_S("workload", open->workload), KV_S("service", open->service),
+                 KV_S("why", denial->why), KV_N("times", times));
+    tun_stream_refuse(stream, denial->code, denial->why);
+    return denial->rc;
 }
 
 /* An all-zero endpoint is an unknown one. */
@@ -222,14 +230,14 @@ int con_forward_start(struct tun_stream *stream, const struct tun_open *open,
     struct con_forward *self;
 
     if (!con_forward_is_of_twin(open->workload, config->twin))
-        return deny(stream, open, TUN_CODE_NOT_ALLOWED, "this connector serves another twin");
+        return deny(cfg->context, stream, open, &other_twin);
     if (service == NULL)
-        return deny(stream, open, TUN_CODE_NO_SERVICE, "no service of this name here");
+        return deny(cfg->context, stream, open, &no_service);
     if (!con_service_allows(service, cfg->gateway))
-        return deny(stream, open, TUN_CODE_NOT_ALLOWED, "not through this gateway");
+        return deny(cfg->context, stream, open, &other_gateway);
     self = calloc(1, sizeof(*self));
     if (self == NULL)
-        return deny(stream, open, TUN_CODE_INTERNAL, "out of memory");
+        return deny(cfg->context, stream, open, &no_memory);
     target = open->kind == TUN_KIND_TLS && con_target_given(&service->tls_target)
                  ? &service->tls_target
                  : &service->target;
@@ -248,7 +256,7 @@ int con_forward_start(struct tun_stream *stream, const struct tun_open *open,
 
 free_self:
     free(self);
-    return deny(stream, open, TUN_CODE_INTERNAL, "out of memory");
+    return deny(cfg->context, stream, open, &no_memory);
 }
 
 size_t con_forward_on_data(void *user, struct tun_stream *stream, const uint8_t *data, size_t len)

@@ -34,6 +34,8 @@ struct gw_worker {
     struct gw_doors *doors;
     struct tun_identity own, next;
     bool has_next;
+    struct log_pace
+        strangers;  /* connectors whose key no contract names: anybody can come with one */
     ev_timer drain; /* runs while draining; its end is the end of the drain */
     bool draining;
     void (*on_drained)(void *arg);
@@ -70,14 +72,15 @@ static int on_proven(void *arg, const struct tun_handshake_result *result, int f
 {
     struct gw_worker *self = arg;
     int rc = gw_registry_offer(self->registry, result, fd, remote);
+    uint32_t times = rc == ERR_NOENT ? log_pace(&self->strangers, clock_mono_ms()) : 0;
 
-    if (rc == ERR_NOENT) {
+    if (times > 0) {
         char key[2 * GW_KEY_LEN + 1], from[ADDR_TEXT_MAX];
 
         hex_encode(key, result->peer.bytes, GW_KEY_LEN);
         addr_print(from, remote);
         LOG_INFO("connector refused: no live contract names its key", KV_S("key", key),
-                 KV_S("remote", from), KV_S("name", result->connector.name));
+                 KV_S("remote", from), KV_S("name", result->connector.name), KV_N("times", times));
     }
     return rc;
 }

@@ -90,6 +90,18 @@ START_TEST(test_log_our_ellipsis_stays_readable)
 }
 END_TEST
 
+START_TEST(test_log_pace_is_one_line_a_second_that_counts_the_others)
+{
+    struct log_pace pace = {0};
+
+    ck_assert_uint_eq(log_pace(&pace, 5000), 1);
+    ck_assert_uint_eq(log_pace(&pace, 5000), 0);
+    ck_assert_uint_eq(log_pace(&pace, 5999), 0);
+    ck_assert_uint_eq(log_pace(&pace, 6000), 3);
+    ck_assert_uint_eq(log_pace(&pace, 9000), 1);
+}
+END_TEST
+
 START_TEST(test_log_long_value_is_cut)
 {
     char text[LOG_VALUE_MAX + 2];
@@ -167,6 +179,7 @@ int main(void)
     tcase_add_test(tc, test_log_time_is_utc_with_ms);
     tcase_add_test(tc, test_log_values_cannot_forge_lines_or_terminals);
     tcase_add_test(tc, test_log_our_ellipsis_stays_readable);
+    tcase_add_test(tc, test_log_pace_is_one_line_a_second_that_counts_the_others);
     tcase_add_test(tc, test_log_long_value_is_cut);
     tcase_add_test(tc, test_log_too_many_values_drop_whole_pairs);
     tcase_add_test(tc, test_log_quieter_levels_are_not_written);
