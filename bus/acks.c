@@ -156,6 +156,17 @@ void bus_acks_done(struct bus_acks *self, const char *id)
     send_ack(self, item);
 }
 
+void bus_acks_forget(struct bus_acks *self, const char *id)
+{
+    struct item *item = map_get_text(self->items, id);
+
+    if (item == NULL || item->state != ITEM_OPEN)
+        return;
+    (void)map_remove_text(self->items, id);
+    self->open--;
+    free(item);
+}
+
 size_t bus_acks_known(const struct bus_acks *self)
 {
     return map_count(self->items);

@@ -31,6 +31,9 @@ void bus_acks_free(struct bus_acks *self); /* NULL is fine */
 int bus_acks_add(struct bus_acks *self, const char *id);
 /* ID is done: acknowledge it. Unknown ids and repetitions are ignored. */
 void bus_acks_done(struct bus_acks *self, const char *id);
+/* ID was not handed over after all: it stays pending at the server. Only for ids that are not done.
+ */
+void bus_acks_forget(struct bus_acks *self, const char *id);
 /* Entries known, and those of them that are not done. */
 size_t bus_acks_known(const struct bus_acks *self);
 size_t bus_acks_open(const struct bus_acks *self);

@@ -46,10 +46,17 @@ struct bus_reader {
 
 static void next(struct bus_reader *self);
 
-static void restart_later(struct bus_reader *self)
+static void restart_after(struct bus_reader *self, double seconds)
 {
     self->state = READER_DOWN;
+    ev_timer_stop(self->cfg.loop, &self->retry);
+    ev_timer_set(&self->retry, seconds, 0.0);
     ev_timer_start(self->cfg.loop, &self->retry);
+}
+
+static void restart_later(struct bus_reader *self)
+{
+    restart_after(self, RETRY_S);
 }
 
 /* Hand over one entry unless it is known. Returns false when the reader is gone. */
@@ -127,6 +134,8 @@ static void on_read(void *arg, int rc, const struct bus_value *reply)
     const struct bus_value *entries = rc == ERR_OK ? entries_of(reply) : NULL;
 
     self->in_flight = false;
+    if (self->state < READER_PENDING)
+        return; /* an entry was put off meanwhile; what came is pending now and comes again */
     if (rc == ERR_LIMIT)
         too_large(self);
     if (rc == ERR_REFUSED)
@@ -134,8 +143,8 @@ static void on_read(void *arg, int rc, const struct bus_value *reply)
     if (rc != ERR_OK)
         return; /* a lost link starts again in on_up */
     for (size_t i = 0; entries != NULL && i < entries->count; i++) {
-        if (!take_entry(self, &entries->items[i]))
-            return;
+        if (!take_entry(self, &entries->items[i]) || self->state == READER_DOWN)
+            return; /* gone, or this one was put off: the rest comes again after it */
     }
     if (self->state == READER_PENDING && (entries == NULL || entries->count == 0)) {
         self->state = READER_NEW;
@@ -150,6 +159,8 @@ static void on_poison(void *arg, int rc, const struct bus_value *reply)
     const struct bus_value *first;
 
     self->in_flight = false;
+    if (self->state != READER_POISON)
+        return; /* as in on_read */
     if (rc == ERR_REFUSED)
         refused(self, reply);
     if (rc != ERR_OK)
@@ -338,6 +349,14 @@ void bus_reader_free(struct bus_reader *self)
 void bus_reader_ack(struct bus_reader *self, const char *id)
 {
     bus_acks_done(self->acks, id);
+}
+
+void bus_reader_put_off(struct bus_reader *self, const char *id, uint32_t delay_ms)
+{
+    bus_acks_forget(self->acks, id);
+    self->poison = false;
+    if (bus_link_is_up(self->link))
+        restart_after(self, delay_ms / 1000.0);
 }
 
 size_t bus_reader_unacked(const struct bus_reader *self)

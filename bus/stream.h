@@ -13,7 +13,7 @@
 
 #include "bus/link.h"
 
-struct bus_reader; /* opaque: stream.c */
+struct bus_reader; /* opaque: reader.c */
 
 #define BUS_ENTRY_ID_CAP 48      /* "<ms>-<seq>" with its NUL */
 #define BUS_READER_BATCH 16      /* entries asked for at a time */
@@ -74,6 +74,13 @@ void bus_reader_free(struct bus_reader *self); /* NULL is fine */
  * Entry ID is done. While the bus is down the ack is kept and sent later. Unknown ids are ignored.
  */
 void bus_reader_ack(struct bus_reader *self, const char *id);
+/*
+ * Entry ID cannot be dealt with now: it stays pending. Nothing more is handed over until DELAY_MS
+ * have passed; then it comes again, and after it, in order, what was behind it. What was handed
+ * over before and is not acknowledged does not come again. The link coming back ends the delay
+ * early; outside of on_entry a blocked read (3 s) makes it longer.
+ */
+void bus_reader_put_off(struct bus_reader *self, const char *id, uint32_t delay_ms);
 /* Entries handed over and not acknowledged. */
 size_t bus_reader_unacked(const struct bus_reader *self);
 
