@@ -84,6 +84,14 @@ void agent_core_rollback(struct agent_core *self)
     forget_touched(self);
 }
 
+int agent_core_end(struct agent_core *self, int rc, struct sch_report *report)
+{
+    if (rc == ERR_OK || agent_db_failed(self->db))
+        return agent_core_commit(self, report);
+    agent_core_rollback(self);
+    return rc;
+}
+
 void agent_core_touch(struct agent_core *self, const struct agent_touch *touch)
 {
     struct agent_touch *known = map_get_text(self->touched, touch->id);

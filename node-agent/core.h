@@ -54,6 +54,11 @@ void agent_core_begin(struct agent_core *self);
  */
 int agent_core_commit(struct agent_core *self, struct sch_report *report);
 void agent_core_rollback(struct agent_core *self);
+/*
+ * End with what the rules said: commit when RC is 0, roll back otherwise. Returns RC; or ERR_SYS
+ * with storage_error when the store failed, as rules that could not read cannot say no.
+ */
+int agent_core_end(struct agent_core *self, int rc, struct sch_report *report);
 /* Note a touched workload; the flags of several notes add up. Only inside a transaction. */
 void agent_core_touch(struct agent_core *self, const struct agent_touch *touch);
 

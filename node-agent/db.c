@@ -174,7 +174,8 @@ void agent_db_begin(struct agent_db *self)
 {
     self->failed = false;
     agent_db_run(self, "BEGIN IMMEDIATE", "");
-    self->in_transaction = !self->failed;
+    self->in_transaction =
+        true; /* even when it failed: then nothing may be written until its end */
 }
 
 int agent_db_commit(struct agent_db *self)
@@ -191,10 +192,15 @@ int agent_db_commit(struct agent_db *self)
 
 void agent_db_rollback(struct agent_db *self)
 {
+    self->in_transaction = false; /* or the failure would keep the next step from running */
     if (!sqlite3_get_autocommit(self->sqlite))
         agent_db_run(self, "ROLLBACK", "");
-    self->in_transaction = false;
     self->failed = false;
+}
+
+bool agent_db_failed(const struct agent_db *self)
+{
+    return self->in_transaction && self->failed;
 }
 
 bool agent_db_in_transaction(const struct agent_db *self)
@@ -208,6 +214,8 @@ void agent_db_run(struct agent_db *self, const char *sql, const char *types, ...
     va_list args;
     int rc;
 
+    if (agent_db_failed(self))
+        return;
     va_start(args, types);
     stmt = bind(self, sql, types, args);
     va_end(args);

@@ -31,6 +31,9 @@ void agent_db_begin(struct agent_db *self);
  */
 int agent_db_commit(struct agent_db *self);
 void agent_db_rollback(struct agent_db *self);
+/* A step of the open transaction failed, so it will not be stored; later writes are skipped. What
+ * was read in it may be wrong. */
+bool agent_db_failed(const struct agent_db *self);
 bool agent_db_in_transaction(const struct agent_db *self);
 
 /*

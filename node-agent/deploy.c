@@ -334,11 +334,7 @@ int agent_deploy_take(struct agent_core *core, json_t *json, struct agent_effect
     hex_encode(ctx.hash, doc->hash, SCH_HASH_LEN);
     agent_core_begin(core);
     ctx.known = agent_contract_get(core->db, doc->twin_id, doc->contract_id, &ctx.old);
-    rc = take(&ctx);
-    if (rc == ERR_OK)
-        rc = agent_core_commit(core, report);
-    else
-        agent_core_rollback(core);
+    rc = agent_core_end(core, take(&ctx), report);
     *effect = (struct agent_effect){.twin = doc->twin_id, .contract = doc->contract_id};
     agent_contract_deinit(&ctx.old);
     sch_deployment_free(doc);
@@ -418,11 +414,7 @@ int agent_deploy_delete(struct agent_core *core, json_t *json, struct agent_effe
     if (rc != ERR_OK)
         return rc;
     agent_core_begin(core);
-    rc = delete_contract(core, st, report);
-    if (rc == ERR_OK)
-        rc = agent_core_commit(core, report);
-    else
-        agent_core_rollback(core);
+    rc = agent_core_end(core, delete_contract(core, st, report), report);
     *effect = (struct agent_effect){.twin = st->twin_id, .contract = st->contract_id};
     sch_statement_free(st);
     return rc;

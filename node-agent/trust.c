@@ -204,11 +204,7 @@ int agent_trust_apply(struct agent_core *core, enum sch_statement_kind kind, jso
     hex_encode(ctx.authority, st->authority, SCH_PUBLIC_LEN);
     agent_core_begin(core);
     ctx.known = agent_twin_get(core->db, st->twin_id, &ctx.twin);
-    rc = apply(&ctx);
-    if (rc == ERR_OK)
-        rc = agent_core_commit(core, report);
-    else
-        agent_core_rollback(core);
+    rc = agent_core_end(core, apply(&ctx), report);
     *effect = (struct agent_effect){.twin = st->twin_id, .contract = st->contract_id};
     sch_statement_free(st);
     return rc;

@@ -47,6 +47,30 @@ START_TEST(test_touches_add_up_and_arrive_after_the_commit)
 }
 END_TEST
 
+START_TEST(test_end_commits_refuses_or_says_that_the_store_failed)
+{
+    struct sch_report report = {0};
+
+    agent_core_begin(&f.core);
+    touch("a", true);
+    ck_assert_int_eq(agent_core_end(&f.core, ERR_OK, &report), ERR_OK);
+    ck_assert_uint_eq(f.commits, 1);
+    agent_core_begin(&f.core);
+    touch("b", true);
+    ck_assert_int_eq(
+        agent_core_end(&f.core, sch_fail(&report, SCH_UNKNOWN_TWIN, "", "no"), &report),
+        ERR_INVALID);
+    ck_assert_int_eq(report.code, SCH_UNKNOWN_TWIN);
+    agent_core_begin(&f.core);
+    ck_assert_int_eq(agent_db_number(f.core.db, 0, "SELECT x FROM nowhere", ""), 0);
+    ck_assert_int_eq(
+        agent_core_end(&f.core, sch_fail(&report, SCH_UNKNOWN_TWIN, "", "no"), &report), ERR_SYS);
+    ck_assert_int_eq(report.code, SCH_STORAGE_ERROR);
+    ck_assert_uint_eq(f.commits, 1);
+    ck_assert_uint_eq(f.touched, 1);
+}
+END_TEST
+
 START_TEST(test_rollback_and_failed_commit_tell_nobody)
 {
     struct sch_report report = {0};
@@ -85,6 +109,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_touches_add_up_and_arrive_after_the_commit);
     tcase_add_test(tc, test_rollback_and_failed_commit_tell_nobody);
+    tcase_add_test(tc, test_end_commits_refuses_or_says_that_the_store_failed);
     tcase_add_test(tc, test_time_never_goes_behind_the_store);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -68,6 +68,49 @@ START_TEST(test_rows_survive_and_are_read_back)
 }
 END_TEST
 
+/* Somebody else writes: no transaction could be begun, so nothing may be written on its own. */
+START_TEST(test_transaction_that_could_not_begin_writes_nothing)
+{
+    struct agent_db *other = NULL;
+
+    ck_assert_int_eq(agent_db_open(&other, path, one, 1, why), ERR_OK);
+    agent_db_run(db, "PRAGMA busy_timeout = 1", "");
+    agent_db_begin(other);
+    agent_db_begin(db);
+    ck_assert(agent_db_failed(db));
+    ck_assert_int_eq(agent_db_commit(other), ERR_OK); /* now a write would find its way */
+    agent_db_run(db, "INSERT INTO t VALUES (9, 'stray')", "");
+    ck_assert_int_eq(agent_db_commit(db), ERR_SYS);
+    ck_assert(!agent_db_failed(db));
+    ck_assert_int_eq(agent_db_number(db, -1, "SELECT count(*) FROM t", ""), 0);
+    agent_db_begin(db);
+    agent_db_run(db, "INSERT INTO t VALUES (9, 'meant')", "");
+    ck_assert_int_eq(agent_db_commit(db), ERR_OK);
+    ck_assert_int_eq(agent_db_number(db, -1, "SELECT count(*) FROM t", ""), 1);
+    agent_db_close(other);
+}
+END_TEST
+
+START_TEST(test_full_file_stores_nothing_and_takes_more_later)
+{
+    char text[9000];
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    agent_db_run(db, "PRAGMA max_page_count = 1", ""); /* as small as it is now */
+    agent_db_begin(db);
+    agent_db_run(db, "INSERT INTO t VALUES (1, 'small')", "");
+    agent_db_run(db, "INSERT INTO t VALUES (2, ?)", "t", text);
+    ck_assert(agent_db_failed(db));
+    ck_assert_int_eq(agent_db_commit(db), ERR_SYS);
+    ck_assert_int_eq(agent_db_number(db, -1, "SELECT count(*) FROM t", ""), 0);
+    agent_db_run(db, "PRAGMA max_page_count = 1000", "");
+    agent_db_begin(db);
+    agent_db_run(db, "INSERT INTO t VALUES (2, ?)", "t", text);
+    ck_assert_int_eq(agent_db_commit(db), ERR_OK);
+}
+END_TEST
+
 START_TEST(test_file_is_for_us_alone)
 {
     struct stat st;
@@ -156,6 +199,8 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_rows_survive_and_are_read_back);
     tcase_add_test(tc, test_file_is_for_us_alone);
+    tcase_add_test(tc, test_transaction_that_could_not_begin_writes_nothing);
+    tcase_add_test(tc, test_full_file_stores_nothing_and_takes_more_later);
     tcase_add_test(tc, test_migration_keeps_rows);
     tcase_add_test(tc, test_newer_file_is_refused_cleanly);
     tcase_add_test(tc, test_failed_migration_leaves_the_file_as_it_was);
