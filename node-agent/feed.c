@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "bus/base/backoff.h"
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
@@ -18,6 +19,8 @@
 #define RESULTS_MAX 10000
 #define RETRY_S 1.0
 #define OP_MAX 16
+#define STORE_MIN_MS 500 /* an entry that the store did not take comes again after 0.5-30 s */
+#define STORE_MAX_MS 30000
 
 /* An applied entry whose outcome is not on the bus yet. */
 struct outcome {
@@ -34,6 +37,7 @@ struct agent_feed {
     waiting; /* to be sent (again) by the timer; the reader's window caps it */
     TAILQ_HEAD(, outcome) sent;
     ev_timer retry;
+    struct backoff store; /* between attempts while the store fails */
 };
 
 /* --- outcomes --- */
@@ -108,6 +112,15 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
     }
 }
 
+/* Disk or memory do not take the entry now: it stays pending, and what is behind it waits. */
+static void put_off(struct agent_feed *self, const char *id, const char *why)
+{
+    uint32_t delay_ms = backoff_next_ms(&self->store);
+
+    LOG_WARN("stream entry put off", KV_S("entry", id), KV_S("why", why), KV_N("ms", delay_ms));
+    bus_reader_put_off(self->reader, id, delay_ms);
+}
+
 /* TEXT is taken. */
 static void conclude(struct agent_feed *self, const char *id, char *text)
 {
@@ -116,8 +129,10 @@ static void conclude(struct agent_feed *self, const char *id, char *text)
     if (outcome == NULL || text == NULL) {
         free(outcome);
         free(text);
-        return; /* not acknowledged: it comes again */
+        put_off(self, id, err_text(ERR_NOMEM));
+        return;
     }
+    backoff_reset(&self->store);
     outcome->owner = self;
     outcome->text = text;
     snprintf(outcome->id, sizeof(outcome->id), "%s", id);
@@ -177,8 +192,13 @@ static void on_entry(void *arg, const struct bus_entry *entry)
     struct agent_effect effect = {0};
     struct sch_report report = {0};
     json_t *data = NULL;
+    int rc = apply(self, verb, entry, &effect, &report);
 
-    if (apply(self, verb, entry, &effect, &report) == ERR_OK)
+    if (rc == ERR_SYS || rc == ERR_NOMEM) {
+        put_off(self, entry->id, report.why);
+        return;
+    }
+    if (rc == ERR_OK)
         data = verb->answer(self->cfg.desk, NULL, &effect, &report);
     question.took_ms = clock_mono_ms() - start;
     LOG_INFO("stream entry", KV_S("entry", entry->id), KV_S("command", question.command),
@@ -209,6 +229,7 @@ int agent_feed_new(struct agent_feed **out, const struct agent_feed_config *cfg)
     if (self == NULL)
         return ERR_NOMEM;
     self->cfg = *cfg;
+    self->store = backoff_init(STORE_MIN_MS, STORE_MAX_MS);
     TAILQ_INIT(&self->waiting);
     TAILQ_INIT(&self->sent);
     ev_timer_init(&self->retry, on_retry, RETRY_S, 0.0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Durable intake: entries of stream:deployments are applied one by one, their outcome is appended
- * to stream:results, and only then they are acknowledged. An entry that comes again after a crash
- * does no harm: contracts are idempotent.
+ * to stream:results, and only then they are acknowledged. One that the store does not take now
+ * (disk full, file locked) is no outcome: it stays pending and is tried again, and those behind it
+ * wait. An entry that comes again after a crash does no harm: contracts are idempotent.
  */
 #ifndef NODE_AGENT_FEED_H
 #define NODE_AGENT_FEED_H

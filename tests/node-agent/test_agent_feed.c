@@ -3,6 +3,7 @@
 #include "node-agent/feed.h"
 
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,16 +103,61 @@ START_TEST(test_contract_that_comes_again_changes_nothing)
 }
 END_TEST
 
+/* How often the oldest entry that is not acknowledged was handed to the agent; "" = there is none.
+ */
+static const char *attempts(void)
+{
+    return node_redis(node, "EVAL",
+                      "local p = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1)"
+                      "return p[1] and p[1][4]",
+                      "1", BUS_KEY_DEPLOYMENTS, BUS_GROUP_AGENT, NULL);
+}
+
+static bool was_tried_again(struct node *self)
+{
+    (void)self;
+    return atoi(attempts()) >= 2;
+}
+
+/* Another process holds the write lock of the agent's file, as a backup might. */
+START_TEST(test_entry_that_the_store_does_not_take_waits_and_is_done_later)
+{
+    char path[512];
+    sqlite3 *lock = NULL;
+
+    node_start(node);
+    add("admit", fixture_sign_as(fixture_grant(7, 1), SCH_GRANT, 0));
+    wanted_results = "1";
+    node_until(all_answered, node, "the twin is admitted");
+    snprintf(path, sizeof(path), "%s/state/agent.db", node_dir(node));
+    ck_assert_int_eq(sqlite3_open(path, &lock), SQLITE_OK);
+    sqlite3_busy_timeout(lock, 5000);
+    ck_assert_int_eq(sqlite3_exec(lock, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    add("deploy", contract(1, "blog"));
+    add("delete", fixture_delete(7, 1, 0)); /* before the deploy it would be refused for good */
+    node_until(was_tried_again, node, "it is tried again");
+    ck_assert_str_eq(node_redis(node, "XLEN", BUS_KEY_RESULTS, NULL), "1");
+    ck_assert_str_eq(node_redis(node, "XLEN", BUS_KEY_DEPLOYMENTS, NULL), "2");
+    ck_assert_int_eq(sqlite3_exec(lock, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(lock);
+    wanted_results = "3";
+    node_until(all_answered, node, "both are answered once");
+    node_await(node, "7-1-w", "deleted");
+    ck_assert_str_eq(attempts(), "");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent/feed");
     TCase *tc = tcase_create("feed");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_what_was_put_there_before_the_start_is_done_in_order);
     tcase_add_test(tc, test_wrong_entries_are_answered_and_stop_nothing);
     tcase_add_test(tc, test_contract_that_comes_again_changes_nothing);
+    tcase_add_test(tc, test_entry_that_the_store_does_not_take_waits_and_is_done_later);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
