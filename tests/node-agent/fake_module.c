@@ -3,7 +3,8 @@
  * A module for the agent's tests: reads its desired state from the bus, answers to each entry, and
  * behaves as the first word of its --config file says at each look: ok, silent (alive, no reports),
  * slow (no answers), busy (port_unavailable), crash (exit 1), wrong (exit 2), count (reports
- * usage). It serves nothing.
+ * usage). It serves nothing. The test that runs it keeps that file locked: when the lock is gone,
+ * so is the test, and the module ends, whatever became of its agent.
  */
 #include <jansson.h>
 #include <poll.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "bus/base/err.h"
@@ -49,7 +51,7 @@ static void read_mode(struct fake *self)
 {
     FILE *file = fopen(self->path, "r");
 
-    if (file == NULL)
+    if (file == NULL || flock(fileno(file), LOCK_SH | LOCK_NB) == 0)
         exit(0); /* the test is over */
     if (fscanf(file, "%15s", self->mode) != 1)
         snprintf(self->mode, sizeof(self->mode), "ok");
@@ -213,8 +215,10 @@ int main(int argc, char **argv)
     if (bus_url_parse(&url, getenv("NETWALL_BUS"), why) != ERR_OK)
         return 2;
     read_mode(&self);
-    while (!asked_to_stop && bus_sync_open(&self.bus, &url, 1000, why) != ERR_OK)
+    while (!asked_to_stop && bus_sync_open(&self.bus, &url, 1000, why) != ERR_OK) {
         (void)poll(NULL, 0, LOOK_MS);
+        read_mode(&self);
+    }
     while (!asked_to_stop) {
         turn(&self);
         (void)poll(NULL, 0, LOOK_MS);

@@ -4,12 +4,14 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,7 +23,7 @@
 #include "tests/node-agent/fixture.h"
 #include "tests/support/temp_dir.h"
 
-#define LIMIT_MS 15000
+#define LIMIT_MS 25000
 #define LOOK_MS 20
 
 struct node {
@@ -32,6 +34,7 @@ struct node {
     struct bus_url url;
     struct bus_sync *bus;
     pid_t pid;
+    int alive;       /* locks the mode file as long as the test lives: the module ends without it */
     char text[4096]; /* of the last call that lends one */
 };
 
@@ -82,6 +85,9 @@ struct node *node_new(const char *url)
         snprintf(self->url_text, sizeof(self->url_text), "unix://%s/s", self->dir);
     ck_assert_int_eq(bus_url_parse(&self->url, self->url_text, why), ERR_OK);
     node_mode(self, "ok");
+    self->alive = open(self->mode, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(self->alive, 0);
+    ck_assert_int_eq(flock(self->alive, LOCK_EX), 0);
     write_config(self, url);
     return self;
 }
@@ -115,11 +121,15 @@ pid_t node_pid(const struct node *self)
 
 void node_begin(struct node *self)
 {
+    pid_t test = getpid();
+
     self->pid = fork();
     ck_assert_int_ge(self->pid, 0);
     if (self->pid > 0)
         return;
     (void)prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM); /* a failed test leaves nothing */
+    if (getppid() != test)
+        _exit(125); /* it died before we asked */
     if (getenv("NW_TEST_LOG") == NULL && freopen("/dev/null", "w", stderr) == NULL)
         _exit(125);
     execl(binary("bin/netwall-agent"), "netwall-agent", "--config", self->config, "--log-level",
@@ -194,6 +204,7 @@ void node_free(struct node *self)
         (void)node_stop(self);
     else
         end_module(self);
+    close(self->alive);
     free(self->config);
     free(self->mode);
     temp_dir_free(self->dir);

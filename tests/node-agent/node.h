@@ -49,9 +49,9 @@ int node_module_restarts(struct node *self);
 const char *node_redis(struct node *self, ...) __attribute__((sentinel));
 /* State of a workload as netwall:workloads has it; "" = not there. */
 const char *node_published(struct node *self, const char *id);
-/* Wait at most 15 s for a workload to be published in STATE; fails the test otherwise. */
+/* Wait at most 25 s for a workload to be published in STATE; fails the test otherwise. */
 void node_await(struct node *self, const char *id, const char *state);
-/* Look again every 20 ms, at most 15 s, until CONDITION; fails the test otherwise. */
+/* Look again every 20 ms, at most 25 s, until CONDITION; fails the test otherwise. */
 void node_until(bool (*condition)(struct node *self), struct node *self, const char *what);
 
 #endif

@@ -137,7 +137,7 @@ int main(void)
     TCase *tc = tcase_create("intake");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_garbage_costs_nothing);
     tcase_add_loop_test(tc, test_whoever_has_an_id_is_answered, 0, COUNT(answered));
     tcase_add_test(tc, test_too_long_contract_is_refused_with_an_answer);

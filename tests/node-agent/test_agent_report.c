@@ -126,7 +126,7 @@ int main(void)
     TCase *tc = tcase_create("report");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_online_is_published_and_ends_with_the_module);
     tcase_add_test(tc, test_garbage_and_foreign_revisions_change_nothing);
     tcase_add_test(tc, test_resync_writes_the_desired_state_again);

@@ -135,7 +135,7 @@ int main(void)
     TCase *tc = tcase_create("state");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_node_info_has_every_field);
     tcase_add_test(tc, test_events_of_workloads_and_modules);
     tcase_add_test(tc, test_dead_module_has_no_tunnels);
