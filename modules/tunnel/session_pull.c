@@ -14,6 +14,7 @@
 #define QUANTUM (16 << 10)             /* bytes a stream may send per round */
 #define SCRAP 512u                     /* no DATA is cut shorter to fill a record's end */
 #define FIN_LEN 16u
+#define SCARCE_WINDOW (64u << 10) /* a reader that keeps up may always have so much */
 #define WINDOW_LEN 24u
 
 /* One record in the making. */
@@ -101,11 +102,24 @@ static uint64_t growth_limit_ms(const struct tun_session *self)
     return (self->rtt_ms > 20 ? self->rtt_ms : 20) / 2;
 }
 
+/*
+ * While stopped readers hold much of the session's window, one that keeps up still gets what it
+ * needs, however long a round trip takes: it pins nothing. The less is left, the smaller.
+ */
+static uint32_t scarce_window(const struct tun_session *self)
+{
+    uint64_t part = (self->rx.size - tun_recv_window_waiting(&self->rx)) / 32;
+
+    if (part < SCARCE_WINDOW)
+        part = SCARCE_WINDOW;
+    return part < self->cfg.stream_window ? (uint32_t)part : self->cfg.stream_window;
+}
+
 static void gather_windows(struct tun_session *self, struct parcel *parcel)
 {
     bool pressure = tun_recv_window_waiting(&self->rx) > self->rx.size / 4;
-    uint32_t usual = pressure ? 0 : self->cfg.stream_window;
-    uint32_t max = pressure ? 64u << 10 : self->cfg.stream_window_max;
+    uint32_t usual = pressure ? scarce_window(self) : self->cfg.stream_window;
+    uint32_t max = pressure ? usual : self->cfg.stream_window_max;
     struct tun_stream *stream;
 
     if (self->telling && parcel_room(parcel) >= WINDOW_LEN && scratch_left(parcel, 1)) {

@@ -82,6 +82,40 @@ START_TEST(test_session_slow_reader_slows_only_its_own_stream)
 }
 END_TEST
 
+/* Stopped readers hold more than half: a new one that keeps up starts small, but does not stay so,
+ * though its round trips are long. */
+START_TEST(test_session_reader_that_keeps_up_is_not_slowed_by_stopped_ones)
+{
+    struct tun_window window = {0};
+    struct tun_frame frame;
+    struct cur payload;
+
+    raw_peer_init_with(&p, TUN_GATEWAY, (struct tun_session_config){.session_window = 400000});
+    ck_assert_int_eq(tun_session_accept(p.session, &(struct tun_accept){0}), ERR_OK);
+    for (int i = 0; i < 4; i++)
+        (void)raw_peer_open(&p);
+    for (uint32_t id = 1; id <= 4; id++) {
+        raw_peer_put_data(&p, id, 60000);
+        ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    }
+    (void)raw_peer_open(&p);
+    while (raw_peer_next(&p, &frame, &payload))
+        ;
+    p.heard.take = SIZE_MAX;
+    for (int i = 0; i < 20; i++) {
+        p.now_ms += 100;
+        raw_peer_put_data(&p, 5, 4096);
+        ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+        while (raw_peer_next(&p, &frame, &payload)) {
+            if (frame.type == TUN_FRAME_WINDOW && frame.stream == 5)
+                ck_assert_int_eq(tun_frame_get_window(payload, &window), ERR_OK);
+        }
+    }
+    ck_assert_uint_ge(window.limit - window.consumed, 65536);
+    end_peer();
+}
+END_TEST
+
 START_TEST(test_session_credit_of_the_session_bounds_all_streams)
 {
     struct tun_frame frame;
@@ -165,6 +199,7 @@ int main(void)
 
     tcase_add_test(tc, test_session_window_gives_credit_back);
     tcase_add_test(tc, test_session_slow_reader_slows_only_its_own_stream);
+    tcase_add_test(tc, test_session_reader_that_keeps_up_is_not_slowed_by_stopped_ones);
     tcase_add_test(tc, test_session_credit_of_the_session_bounds_all_streams);
     tcase_add_test(tc, test_session_round_robin_and_control_first);
     tcase_add_test(tc, test_session_respects_the_peers_max_record);
