@@ -65,10 +65,12 @@ static void finish(struct link_pipe *self, int rc, enum tun_code code)
 
     deinit(self);
     link_touch(self->link);
-    if (rc == ERR_OK)
+    if (rc == ERR_OK) {
+        net_sock_set_abortive(self->rd.fd, false);
         close(self->rd.fd);
-    else
+    } else {
         net_sock_reset(self->rd.fd);
+    }
     free(self);
     errno = error;
     on_done(arg, &end);
@@ -413,6 +415,7 @@ int link_pipe_new(struct link_pipe **out, struct ev_loop *loop, const struct lin
     ev_init(&self->paced, on_paced);
     self->paced.data = self;
     self->idle.data = self;
+    net_sock_set_abortive(cfg->fd, true);
     start(self);
     *out = self;
     return ERR_OK;

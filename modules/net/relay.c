@@ -132,8 +132,10 @@ static void finish(struct net_relay *self, int reason)
 
     if (reason == ERR_OK) {
         deinit(self);
-        close(self->side[0].io.fd);
-        close(self->side[1].io.fd);
+        for (int i = 0; i < 2; i++) {
+            net_sock_set_abortive(self->side[i].io.fd, false);
+            close(self->side[i].io.fd);
+        }
         free(self);
     } else {
         net_relay_free(self);
@@ -220,6 +222,8 @@ int net_relay_new(struct net_relay **out, struct ev_loop *loop, const struct net
     if (rc != ERR_OK)
         goto free_self;
 
+    net_sock_set_abortive(cfg->fds[0], true);
+    net_sock_set_abortive(cfg->fds[1], true);
     if (cfg->idle_ms > 0)
         ev_timer_again(loop, &self->idle);
     rearm(self, &self->side[0], &self->side[1]);

@@ -83,10 +83,15 @@ bool net_sock_again(int error)
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
-void net_sock_reset(int fd)
+void net_sock_set_abortive(int fd, bool abortive)
 {
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    struct linger linger = {.l_onoff = abortive, .l_linger = 0};
 
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+void net_sock_reset(int fd)
+{
+    net_sock_set_abortive(fd, true);
     close(fd);
 }

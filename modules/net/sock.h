@@ -35,7 +35,12 @@ int net_sock_peer(struct addr *out, int fd);
 int net_sock_error(int fd);
 /* True for an errno value that only says "not now": EAGAIN, EINTR. */
 bool net_sock_again(int error);
-/* Close so that the peer sees a reset, not an end (SO_LINGER 0). A unix socket closes as usual. */
+/*
+ * Whether closing FD is a reset (SO_LINGER 0) rather than an end. Set while bytes are carried, so
+ * that the peer of a process that dies sees a cut; shutdown() is an end all the same.
+ */
+void net_sock_set_abortive(int fd, bool abortive);
+/* Close so that the peer sees a reset, not an end. A unix socket closes as usual. */
 void net_sock_reset(int fd);
 
 #endif

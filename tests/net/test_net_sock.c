@@ -92,6 +92,21 @@ START_TEST(test_sock_reset_is_seen_as_a_reset)
 }
 END_TEST
 
+/* _i: whether the close is to be a reset */
+START_TEST(test_sock_abortive_close_is_a_reset)
+{
+    int fds[2];
+    char byte;
+
+    tcp_pair(fds);
+    net_sock_set_abortive(fds[1], true);
+    net_sock_set_abortive(fds[1], _i == 1);
+    close(fds[1]);
+    ck_assert_int_eq(recv(fds[0], &byte, 1, 0), _i == 1 ? -1 : 0);
+    close(fds[0]);
+}
+END_TEST
+
 START_TEST(test_sock_error_tells_why_a_connect_failed)
 {
     struct addr addr;
@@ -142,6 +157,7 @@ int main(void)
     tcase_add_test(tc, test_sock_options_pass_over_a_unix_socket);
     tcase_add_test(tc, test_sock_addresses_of_both_ends_agree);
     tcase_add_test(tc, test_sock_reset_is_seen_as_a_reset);
+    tcase_add_loop_test(tc, test_sock_abortive_close_is_a_reset, 0, 2);
     tcase_add_test(tc, test_sock_error_tells_why_a_connect_failed);
     tcase_add_test(tc, test_sock_open_without_the_family_is_noent);
     tcase_add_test(tc, test_sock_again_knows_not_now_from_broken);
