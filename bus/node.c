@@ -97,6 +97,12 @@ const struct bus_node *bus_node_at(const struct bus_node *node, size_t i)
                                          : &object(node)->via.array.ptr[i]);
 }
 
+/* msgpack-c points nowhere for empty text and bytes. */
+static const char *not_null(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
 const char *bus_node_key(const struct bus_node *node, size_t i, size_t *len)
 {
     const msgpack_object *key;
@@ -105,7 +111,7 @@ const char *bus_node_key(const struct bus_node *node, size_t i, size_t *len)
         return NULL;
     key = &object(node)->via.map.ptr[i].key; /* text: bus_scan saw to it */
     *len = key->via.str.size;
-    return key->via.str.ptr;
+    return not_null(key->via.str.ptr);
 }
 
 const struct bus_node *bus_node_get(const struct bus_node *node, const char *key)
@@ -130,12 +136,12 @@ bool bus_node_text(const struct bus_node *node, const char **text, size_t *len)
         return true;
     }
     if (has_type(node, MSGPACK_OBJECT_STR)) {
-        *text = object(node)->via.str.ptr;
+        *text = not_null(object(node)->via.str.ptr);
         *len = object(node)->via.str.size;
         return true;
     }
     if (has_type(node, MSGPACK_OBJECT_BIN)) {
-        *text = object(node)->via.bin.ptr;
+        *text = not_null(object(node)->via.bin.ptr);
         *len = object(node)->via.bin.size;
         return true;
     }
@@ -146,7 +152,7 @@ bool bus_node_bytes(const struct bus_node *node, const uint8_t **data, size_t *l
 {
     if (!has_type(node, MSGPACK_OBJECT_BIN))
         return false;
-    *data = (const uint8_t *)object(node)->via.bin.ptr;
+    *data = (const uint8_t *)not_null(object(node)->via.bin.ptr);
     *len = object(node)->via.bin.size;
     return true;
 }

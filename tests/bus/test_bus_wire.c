@@ -458,6 +458,23 @@ START_TEST(test_node_getters_refuse_other_types)
 }
 END_TEST
 
+START_TEST(test_node_empty_text_points_somewhere)
+{
+    uint8_t bytes[16];
+    struct bus_tree *tree = tree_of(bytes, sizeof(bytes), "81 a0 92 a0 c400");
+    const struct bus_node *root = bus_tree_root(tree), *list = bus_node_get(root, "");
+    const uint8_t *data = NULL;
+    const char *text = NULL;
+    size_t len = 7;
+
+    ck_assert_ptr_nonnull(bus_node_key(root, 0, &len));
+    ck_assert_uint_eq(len, 0);
+    ck_assert(bus_node_text(bus_node_at(list, 0), &text, &len) && text != NULL && len == 0);
+    ck_assert(bus_node_bytes(bus_node_at(list, 1), &data, &len) && data != NULL && len == 0);
+    bus_tree_free(tree);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bus/wire");
@@ -482,6 +499,7 @@ int main(void)
     tcase_add_loop_test(bad, test_wire_damage_is_survived, 0, 4);
     tcase_add_test(bad, test_pack_stops_at_its_cap);
     tcase_add_test(bad, test_node_getters_refuse_other_types);
+    tcase_add_test(bad, test_node_empty_text_points_somewhere);
     suite_add_tcase(suite, bad);
     return run_suite(suite);
 }
