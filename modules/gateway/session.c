@@ -42,6 +42,7 @@ const char *gw_session_end_text(int rc)
 {
     switch (rc) {
     case ERR_EOF:
+    case ERR_SYS: /* reset instead of closed; its errno is long gone when this is shown */
         return "connection lost";
     case ERR_TIMEOUT:
         return "silent";

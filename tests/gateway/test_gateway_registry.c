@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who gets in, whom it replaces, what is counted, and how each one ends. */
+#include "modules/gateway/registry.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "bus/base/err.h"
+#include "tests/gateway/seat.h"
+#include "tests/net/loop_until.h"
+#include "tests/support/suite.h"
+
+static struct seat seat;
+static struct gw_site *site;
+static const uint8_t key[GW_KEY_LEN] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+static void setup(void)
+{
+    seat_init(&seat);
+    site = seat_site("7-1-blog", 1);
+    seat_bind(&seat, site);
+}
+
+static void teardown(void)
+{
+    seat_unbind(&seat, site);
+    seat_deinit(&seat);
+}
+
+START_TEST(test_registry_knows_which_keys_are_named)
+{
+    struct gw_site *other = seat_site("7-2-shop", 1);
+
+    ck_assert(gw_registry_is_named(seat.registry, key));
+    seat_bind(&seat, other);
+    gw_registry_unbind(seat.registry, site, site->exposure);
+    ck_assert(gw_registry_is_named(seat.registry, key));
+    seat_unbind(&seat, other);
+    ck_assert(!gw_registry_is_named(seat.registry, key));
+    seat_bind(&seat, site);
+}
+END_TEST
+
+START_TEST(test_registry_a_key_that_nobody_names_is_closed_without_a_word)
+{
+    const struct tun_connector_info info = {.name = "x", .version = "y"};
+    struct seat_connector c;
+
+    seat_offer(&seat, &c, 2, &info);
+    ck_assert_int_eq(c.rc, ERR_NOENT);
+    LOOP_UNTIL(seat.loop, c.vanished);
+    ck_assert(!c.accepted && !c.rejected && !c.closed);
+    ck_assert_uint_eq(seat.refused.count[GW_REASON_TUNNEL_UNKNOWN_KEY], 1);
+    ck_assert_uint_eq(seat.ups, 0);
+}
+END_TEST
+
+START_TEST(test_registry_counts_each_session_once_though_two_backends_name_its_key)
+{
+    struct gw_site *twice = seat_site("7-2-shop", 1);
+    struct seat_connector c;
+
+    twice->exposure->backends[1] = twice->exposure->backends[0];
+    strcpy(twice->exposure->backends[1].service, "other");
+    twice->exposure->backend_count = 2;
+    seat_bind(&seat, twice);
+    seat_join(&seat, &c, 1, 1);
+    ck_assert_uint_eq(site->online, 1);
+    ck_assert_uint_eq(twice->online, 1);
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 1);
+    seat_leave(&c);
+    LOOP_UNTIL(seat.loop, seat.downs == 1);
+    ck_assert_uint_eq(twice->online, 0);
+    ck_assert_str_eq(seat.why, "connection lost");
+    seat_unbind(&seat, twice);
+}
+END_TEST
+
+START_TEST(test_registry_a_site_bound_later_counts_who_is_here)
+{
+    struct gw_site *later = seat_site("7-2-shop", 1);
+    struct seat_connector c;
+    unsigned told;
+
+    seat_join(&seat, &c, 1, 1);
+    told = seat.site_told;
+    seat_bind(&seat, later);
+    ck_assert_uint_eq(later->online, 1);
+    ck_assert_uint_eq(seat.site_told, told + 1);
+    gw_registry_refresh(seat.registry, later); /* nothing changed: nothing to tell */
+    ck_assert_uint_eq(seat.site_told, told + 1);
+    seat_unbind(&seat, later);
+    seat_leave(&c);
+}
+END_TEST
+
+START_TEST(test_registry_takes_sessions_per_key_and_turns_the_next_one_away)
+{
+    struct tun_connector_info info = {.epoch = 1, .name = "x", .version = "y"};
+    struct seat_connector c[3], fourth;
+
+    seat.limits.sessions_per_key = 3;
+    for (uint8_t i = 0; i < 3; i++)
+        seat_join(&seat, &c[i], 1, i + 1);
+    memset(info.instance, 9, sizeof(info.instance));
+    seat_offer(&seat, &fourth, 1, &info);
+    ck_assert_int_eq(fourth.rc, ERR_REFUSED);
+    LOOP_UNTIL(seat.loop, fourth.vanished && c[2].accepted);
+    ck_assert(fourth.rejected);
+    ck_assert_int_eq(fourth.code, TUN_CODE_BUSY);
+    ck_assert_uint_eq(seat.refused.count[GW_REASON_TUNNEL_TOO_MANY], 1);
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 3);
+    ck_assert_uint_eq(seat.downs, 0);
+    for (int i = 0; i < 3; i++)
+        seat_leave(&c[i]);
+    seat_leave(&fourth);
+}
+END_TEST
+
+/* A second connection of the instance that is here with epoch 5, link 1. */
+static const struct {
+    uint64_t epoch;
+    uint8_t link;
+    bool welcome;
+    enum tun_code code; /* told to the new one, or to the old one when it is welcome */
+} seconds[] = {
+    {4, 1, false, TUN_CODE_STALE},   {5, 1, true, TUN_CODE_REPLACED}, {5, 2, false, TUN_CODE_BUSY},
+    {6, 1, true, TUN_CODE_REPLACED}, {6, 2, true, TUN_CODE_REPLACED},
+};
+
+START_TEST(test_registry_the_newer_epoch_of_an_instance_wins)
+{
+    struct tun_connector_info info = {.epoch = 5, .link = 1, .name = "x", .version = "y"};
+    struct seat_connector old, new;
+
+    seat.limits.sessions_per_key = 1; /* a replacement needs no place of its own */
+    memset(info.instance, 3, sizeof(info.instance));
+    seat_offer(&seat, &old, 1, &info);
+    info.epoch = seconds[_i].epoch;
+    info.link = seconds[_i].link;
+    seat_offer(&seat, &new, 1, &info);
+    ck_assert_int_eq(new.rc, seconds[_i].welcome ? ERR_OK : ERR_REFUSED);
+    ck_assert_uint_eq(site->online, 1);
+    if (seconds[_i].welcome)
+        LOOP_UNTIL(seat.loop, old.closed && new.accepted);
+    else
+        LOOP_UNTIL(seat.loop, new.rejected &&old.accepted);
+    ck_assert_int_eq(seconds[_i].welcome ? old.code : new.code, seconds[_i].code);
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 1);
+    seat_leave(&old);
+    seat_leave(&new);
+}
+END_TEST
+
+START_TEST(test_registry_connectors_without_an_instance_replace_nobody)
+{
+    const struct tun_connector_info info = {.epoch = 1, .name = "x", .version = "y"};
+    struct seat_connector a, b;
+
+    seat_offer(&seat, &a, 1, &info);
+    seat_offer(&seat, &b, 1, &info);
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 2);
+    ck_assert_uint_eq(seat.downs, 0);
+    seat_leave(&a);
+    seat_leave(&b);
+}
+END_TEST
+
+START_TEST(test_registry_serials_rise_and_the_first_is_the_oldest)
+{
+    struct seat_connector a, b;
+    struct gw_session *s;
+
+    seat_join(&seat, &a, 1, 1);
+    seat_join(&seat, &b, 1, 2);
+    s = gw_registry_first(seat.registry, key);
+    ck_assert_uint_gt(s->serial, 0);
+    ck_assert_uint_gt(TAILQ_NEXT(s, of_key)->serial, s->serial);
+    seat_leave(&a);
+    seat_leave(&b);
+}
+END_TEST
+
+START_TEST(test_registry_sessions_of_a_key_end_when_its_last_site_goes)
+{
+    struct seat_connector c;
+
+    seat_join(&seat, &c, 1, 1);
+    LOOP_UNTIL(seat.loop, c.accepted);
+    gw_registry_unbind(seat.registry, site, site->exposure);
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 0);
+    ck_assert_uint_eq(seat.downs, 1);
+    LOOP_UNTIL(seat.loop, c.closed && c.vanished);
+    ck_assert_int_eq(c.code, TUN_CODE_REVOKED);
+    seat_bind(&seat, site);
+}
+END_TEST
+
+START_TEST(test_registry_goaway_reaches_everyone_and_ends_no_one)
+{
+    struct seat_connector a, b;
+
+    seat_join(&seat, &a, 1, 1);
+    seat_join(&seat, &b, 1, 2);
+    gw_registry_goaway(seat.registry, TUN_CODE_SHUTDOWN, "restart");
+    LOOP_UNTIL(seat.loop, a.goaway && b.goaway);
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 2);
+    seat_leave(&a);
+    seat_leave(&b);
+}
+END_TEST
+
+static void count_one(void *arg, const struct gw_session_info *info)
+{
+    ck_assert_str_eq(info->name, "web-1");
+    (*(unsigned *)arg)++;
+}
+
+START_TEST(test_registry_lists_only_those_that_serve)
+{
+    const struct tun_connector_info info = {.epoch = 1, .name = "web-1", .version = "y"};
+    struct seat_connector a, b;
+    unsigned n = 0;
+
+    seat.limits.sessions_per_key = 1;
+    seat_join(&seat, &a, 1, 1);
+    seat_offer(&seat, &b, 1, &info); /* turned away, still there until it has heard so */
+    gw_registry_each(seat.registry, count_one, &n);
+    ck_assert_uint_eq(n, 1);
+    seat_leave(&a);
+    seat_leave(&b);
+}
+END_TEST
+
+/* Offered; accepted; turned away; about to be told of exposures; replaced; ended; peer gone. */
+START_TEST(test_registry_can_be_freed_in_every_state)
+{
+    struct tun_connector_info info = {.epoch = 1, .name = "x", .version = "y"};
+    struct gw_site *own = seat_site("7-1-own", 1);
+    struct seat_connector a, b = {0};
+    struct seat s;
+
+    seat_init(&s);
+    s.limits.sessions_per_key = 1;
+    seat_bind(&s, own);
+    memset(info.instance, 1, sizeof(info.instance));
+    seat_offer(&s, &a, 1, &info);
+    if (_i >= 1)
+        LOOP_UNTIL(s.loop, a.accepted);
+    if (_i == 2)
+        info.instance[0] = 2;
+    if (_i == 2 || _i == 3)
+        seat_offer(&s, &b, 1, &info);
+    if (_i == 4)
+        gw_registry_unbind(s.registry, own, own->exposure);
+    if (_i == 5)
+        seat_leave(&a);
+    if (_i == 6)
+        LOOP_UNTIL(s.loop, a.lists > 0);
+    gw_registry_free(s.registry);
+    s.registry = NULL;
+    seat_leave(&a);
+    seat_leave(&b);
+    gw_site_free(own);
+    seat_deinit(&s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gateway_registry");
+    TCase *tc = tcase_create("registry");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, test_registry_knows_which_keys_are_named);
+    tcase_add_test(tc, test_registry_a_key_that_nobody_names_is_closed_without_a_word);
+    tcase_add_test(tc, test_registry_counts_each_session_once_though_two_backends_name_its_key);
+    tcase_add_test(tc, test_registry_a_site_bound_later_counts_who_is_here);
+    tcase_add_test(tc, test_registry_takes_sessions_per_key_and_turns_the_next_one_away);
+    tcase_add_loop_test(tc, test_registry_the_newer_epoch_of_an_instance_wins, 0, COUNT(seconds));
+    tcase_add_test(tc, test_registry_connectors_without_an_instance_replace_nobody);
+    tcase_add_test(tc, test_registry_serials_rise_and_the_first_is_the_oldest);
+    tcase_add_test(tc, test_registry_sessions_of_a_key_end_when_its_last_site_goes);
+    tcase_add_test(tc, test_registry_goaway_reaches_everyone_and_ends_no_one);
+    tcase_add_test(tc, test_registry_lists_only_those_that_serve);
+    tcase_add_loop_test(tc, test_registry_can_be_freed_in_every_state, 0, 7);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
