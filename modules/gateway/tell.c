@@ -10,6 +10,8 @@
 struct telling {
     struct tun_exposure lines[TELL_MAX];
     size_t count;
+    const struct gw_site *sites[TELL_MAX]; /* that have lines */
+    size_t site_count;
 };
 
 static void add_line(struct telling *t, const struct gw_exposure *e, const char *service,
@@ -53,14 +55,25 @@ static void add_site(struct telling *t, const struct gw_session *session,
     }
 }
 
-/* Whether this site stands earlier in the key's list: two of its backends name the key. */
-static bool is_repeated(struct gw_site *const *sites, size_t i)
+/* Whether SITE has its lines: it stands there twice when two of its backends name the key. */
+static bool is_told(const struct telling *t, const struct gw_site *site)
 {
-    for (size_t j = 0; j < i && j < TELL_MAX; j++) {
-        if (sites[j] == sites[i])
+    for (size_t i = 0; i < t->site_count; i++) {
+        if (t->sites[i] == site)
             return true;
     }
     return false;
+}
+
+/* A site is noted only with a line of its own, so there is room for it. */
+static void tell_site(struct telling *t, const struct gw_session *session,
+                      const struct gw_site *site)
+{
+    size_t before = t->count;
+
+    add_site(t, session, site);
+    if (t->count > before)
+        t->sites[t->site_count++] = site;
 }
 
 void gw_tell(struct gw_session *session, struct gw_site *const *sites, size_t count)
@@ -70,10 +83,10 @@ void gw_tell(struct gw_session *session, struct gw_site *const *sites, size_t co
 
     if (t == NULL)
         return;
-    t->count = 0;
+    t->count = t->site_count = 0;
     for (size_t i = 0; i < count && t->count < TELL_MAX; i++) {
-        if (!is_repeated(sites, i))
-            add_site(t, session, sites[i]);
+        if (!is_told(t, sites[i]))
+            tell_site(t, session, sites[i]);
     }
     /* Only for the connector's log: not worth an end of the session when it fails. */
     (void)tun_session_exposures(tunnel, t->lines, t->count);
