@@ -307,10 +307,14 @@ static bool try_way(struct gw_conn *self, const struct gw_pick *pick)
     return gw_way_start(&self->way, &cfg) == ERR_OK;
 }
 
-/* A connector may still come: wait for it, but once, and never after a service said no. */
+/* A connector may still come: wait for it, but once, and never after a service said no. A session
+ * that ended under us may still be counted as online: its streams hear of the end before it is
+ * taken from the registry. */
 static bool may_wait(struct gw_conn *self)
 {
-    if (self->site->online > 0 || self->failure == GW_REASON_BACKEND_REFUSED ||
+    bool lost = self->failure == GW_REASON_NO_CONNECTOR && self->tries.count < GW_TRIES_MAX;
+
+    if ((self->site->online > 0 && !lost) || self->failure == GW_REASON_BACKEND_REFUSED ||
         self->failure == GW_REASON_OPEN_TIMEOUT)
         return false;
     if (self->wait_until_ms == 0)
