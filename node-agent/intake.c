@@ -173,13 +173,25 @@ static void on_id_known(void *arg, struct bus_command *command, int rc, bool use
 
 /* --- the envelope --- */
 
+/* Whether max_time is absent or a number of seconds. */
+static bool check_wait(const json_t *envelope, struct sch_report *report)
+{
+    const json_t *value = json_object_get(envelope, "max_time");
+
+    if (value == NULL || (json_is_integer(value) && json_integer_value(value) >= 0))
+        return true;
+    if (json_is_integer(value))
+        (void)sch_fail(report, SCH_OUT_OF_RANGE, "max_time", "must not be negative");
+    else
+        (void)sch_fail(report, SCH_BAD_TYPE, "max_time", "must be an integer");
+    return false;
+}
+
 static uint64_t wait_ms_of(const json_t *envelope)
 {
     const json_t *value = json_object_get(envelope, "max_time");
     json_int_t seconds = json_is_integer(value) ? json_integer_value(value) : WAIT_DEFAULT_S;
 
-    if (seconds < 0)
-        seconds = WAIT_DEFAULT_S;
     return (uint64_t)(seconds > WAIT_MAX_S ? WAIT_MAX_S : seconds) * 1000;
 }
 
@@ -289,7 +301,7 @@ static void on_command(void *arg, struct bus_command *command)
         bus_command_drop(command);
     else if (!take_id(job, envelope))
         drop(job, report.code != SCH_OK ? report.why : "no id of 1-64 letters, digits, . _ -");
-    else if (report.code != SCH_OK)
+    else if (report.code != SCH_OK || !check_wait(envelope, &report))
         answer_error(job, AGENT_STATE_ERROR, &report);
     else if (map_get_text(self->jobs, job->id) != NULL)
         refuse_duplicate(job);

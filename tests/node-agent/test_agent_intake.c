@@ -79,6 +79,8 @@ static const struct {
     {"{\"id\":\"q\",\"command\":\"zos.deployment.deploy\"}", "\"ERROR\""},
     {"{\"id\":\"q\",\"command\":\"core.ping\",\"queue\":\"x\",\"tags\":[\"y\"],\"max_time\":3}",
      "PONG"},
+    {"{\"id\":\"q\",\"command\":\"core.ping\",\"max_time\":\"3\"}", "bad_type"},
+    {"{\"id\":\"q\",\"command\":\"core.ping\",\"max_time\":-1}", "out_of_range"},
 };
 
 START_TEST(test_whoever_has_an_id_is_answered)
