@@ -86,9 +86,14 @@ static json_t *answer_nothing(const struct agent_desk *desk, const json_t *argum
 static json_t *answer_twin(const struct agent_desk *desk, const json_t *arguments,
                            const struct agent_effect *effect, struct sch_report *report)
 {
-    (void)arguments;
+    json_t *json = agent_twin_json(desk->core->db, effect->twin);
+
     (void)report;
-    return agent_twin_json(desk->core->db, effect->twin);
+    if (json_object_size(json) == 0) { /* not known yet: the statement waits for its admission */
+        (void)json_object_set(json, "twin_id", json_object_get(arguments, "twin_id"));
+        (void)json_object_set_new(json, "state", json_string("kept"));
+    }
+    return json;
 }
 
 static json_t *answer_ping(const struct agent_desk *desk, const json_t *arguments,

@@ -120,6 +120,16 @@ START_TEST(test_get_list_and_changes)
 }
 END_TEST
 
+START_TEST(test_statement_about_an_unknown_twin_is_answered_as_kept)
+{
+    json_t *data = ask("netwall.twin.lock", json_pack("{s:i, s:b}", "twin_id", 8, "lock", 1));
+
+    ck_assert_int_eq(json_integer_value(json_object_get(data, "twin_id")), 8);
+    ck_assert_str_eq(json_string_value(json_object_get(data, "state")), "kept");
+    json_decref(data);
+}
+END_TEST
+
 static const struct {
     const char *name;
     const char *arguments;
@@ -152,6 +162,7 @@ int main(void)
     tcase_add_test(tc, test_unknown_names_are_unknown);
     tcase_add_test(tc, test_operators_only);
     tcase_add_test(tc, test_get_list_and_changes);
+    tcase_add_test(tc, test_statement_about_an_unknown_twin_is_answered_as_kept);
     tcase_add_loop_test(tc, test_wrong_arguments_are_named, 0, COUNT(wrong));
     suite_add_tcase(suite, tc);
     return run_suite(suite);
