@@ -85,6 +85,10 @@ int ctl_args_global(struct ctl *ctl, char *const *argv)
         ctl->json = true;
         return 1;
     }
+    if (strcmp(argv[0], "--allow-group-key") == 0) {
+        ctl->allow_group_key = true;
+        return 1;
+    }
     taken = match(argv, "prefix", &value);
     if (taken > 0) {
         if (value == NULL)

@@ -24,6 +24,7 @@ enum ctl_exit {
 
 struct ctl {
     bool json;                        /* machines read stdout */
+    bool allow_group_key;             /* secret keys may be readable by their group */
     const char *prefix;               /* of the keys on the bus; borrowed */
     const char *buses[CTL_BUSES_MAX]; /* URLs; borrowed from argv or the environment */
     size_t bus_count;                 /* 1..CTL_BUSES_MAX once the command runs */

@@ -109,7 +109,7 @@ static enum ctl_exit run_delete(struct ctl *ctl, const struct ctl_args *args)
         code = ctl_arg_number(args, "contract", (struct ctl_range){1, SCH_INT_MAX},
                               &deletion.contract);
     if (code == CTL_OK)
-        code = ctl_read_seed(deletion.seed, ctl_arg(args, "key"));
+        code = ctl_read_seed(deletion.seed, ctl, ctl_arg(args, "key"));
     if (code != CTL_OK)
         return code;
     code = ctl_each(ctl, visit_delete, &deletion, show_deleted);

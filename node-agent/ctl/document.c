@@ -139,11 +139,11 @@ enum ctl_exit ctl_print_pretty(const json_t *json)
     return print(json, JSON_INDENT(2));
 }
 
-enum ctl_exit ctl_read_seed(uint8_t seed[32], const char *file)
+enum ctl_exit ctl_read_seed(uint8_t seed[32], const struct ctl *ctl, const char *file)
 {
     char why[KEYFILE_WHY_MAX];
 
-    if (keyfile_read(seed, KEYFILE_ED25519, file, false, why) == ERR_OK)
+    if (keyfile_read(seed, KEYFILE_ED25519, file, ctl->allow_group_key, why) == ERR_OK)
         return CTL_OK;
     ctl_say("%s", why);
     return CTL_USAGE;

@@ -31,7 +31,7 @@ enum ctl_exit ctl_print(const json_t *json);
 enum ctl_exit ctl_print_pretty(const json_t *json);
 
 /* Read the Ed25519 seed in key file FILE. Returns 0 or CTL_USAGE, said. Wipe SEED after use. */
-enum ctl_exit ctl_read_seed(uint8_t seed[32], const char *file);
+enum ctl_exit ctl_read_seed(uint8_t seed[32], const struct ctl *ctl, const char *file);
 /* 64 lower-case hex digits, given as option NAME. Returns 0 or CTL_USAGE, said. */
 enum ctl_exit ctl_parse_key(uint8_t out[32], const char *name, const char *text);
 

@@ -84,7 +84,7 @@ static enum ctl_exit run_pubkey(struct ctl *ctl, const struct ctl_args *args)
     enum keyfile_type type;
 
     if (keyfile_type_of(&type, file, why) != ERR_OK ||
-        keyfile_read(key, type, file, false, why) != ERR_OK) {
+        keyfile_read(key, type, file, ctl->allow_group_key, why) != ERR_OK) {
         ctl_say("%s", why);
         return CTL_USAGE;
     }

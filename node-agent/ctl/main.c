@@ -23,6 +23,7 @@ static const char head[] =
     "              on every node and the worst exit code wins\n"
     "  --prefix P  of the keys on the bus; default $NETWALL_BUS_PREFIX\n"
     "  --json      stdout is one JSON document; messages for people stay on stderr\n"
+    "  --allow-group-key  take a key file that its group can read\n"
     "\n";
 
 static const char tail[] =

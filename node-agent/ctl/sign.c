@@ -60,7 +60,7 @@ static enum ctl_exit sign(const struct ctl *ctl, const struct ctl_args *args, js
         return ctl_usage(args->command, "--style must be netwall-1 or zos, not \"%s\"", style);
     code = ctl_arg_number(args, "twin", (struct ctl_range){1, SCH_TWIN_MAX}, &twin);
     if (code == CTL_OK)
-        code = ctl_read_seed(seed, ctl_arg(args, "key"));
+        code = ctl_read_seed(seed, ctl, ctl_arg(args, "key"));
     if (code != CTL_OK)
         return code;
     signer.twin_id = (uint32_t)twin;

@@ -87,7 +87,7 @@ static enum ctl_exit sign(const struct ctl *ctl, const struct ctl_args *args, js
     struct sch_statement *statement = NULL;
     struct sch_report report = {0};
     uint8_t seed[SCH_SEED_LEN];
-    enum ctl_exit code = ctl_read_seed(seed, ctl_arg(args, "authority"));
+    enum ctl_exit code = ctl_read_seed(seed, ctl, ctl_arg(args, "authority"));
     int rc;
 
     if (code != CTL_OK)

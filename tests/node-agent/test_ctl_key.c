@@ -103,6 +103,24 @@ static const struct {
     {{"pubkey", "short"}, "truncated"},
 };
 
+START_TEST(test_key_of_a_group_needs_the_word)
+{
+    char *dir = temp_dir_new(), *path = temp_dir_path(dir, "k");
+    struct ctl_out run;
+
+    ctl_file(dir, "k", known[0].file);
+    ck_assert_int_eq(chmod(path, 0640), 0);
+    run = ctl_run_code(2, dir, "pubkey", "k", NULL);
+    ck_assert_ptr_nonnull(strstr(run.err, "--allow-group-key"));
+    ctl_out_free(&run);
+    run = ctl_run_code(0, dir, "--allow-group-key", "pubkey", "k", NULL);
+    ck_assert_mem_eq(run.out, known[0].public_key, 64);
+    ctl_out_free(&run);
+    free(path);
+    temp_dir_free(dir);
+}
+END_TEST
+
 START_TEST(test_key_refuses)
 {
     const char *const *a = bad[_i].args;
@@ -132,6 +150,7 @@ int main(void)
     tcase_add_loop_test(tc, test_key_public_half_is_the_published_one, 0, COUNT(known));
     tcase_add_test(tc, test_key_is_never_overwritten);
     tcase_add_test(tc, test_key_as_json);
+    tcase_add_test(tc, test_key_of_a_group_needs_the_word);
     tcase_add_loop_test(tc, test_key_refuses, 0, COUNT(bad));
     suite_add_tcase(suite, tc);
     return run_suite(suite);
