@@ -128,5 +128,6 @@ int main(int argc, char **argv)
     }
     if (args.check_config)
         return DAEMON_EXIT_OK;
+    daemon_export_log(&args);
     return run(&program, &config);
 }

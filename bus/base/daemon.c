@@ -152,6 +152,16 @@ static int parse_one(struct parser *self, const char ***next)
     return apply(self, &word, next);
 }
 
+/* How our parent logs; options say otherwise. Nonsense counts as absent. */
+static void log_defaults(struct daemon_args *out)
+{
+    const char *level = getenv(DAEMON_ENV_LOG_LEVEL), *format = getenv(DAEMON_ENV_LOG_FORMAT);
+
+    if (level != NULL)
+        (void)log_level_parse(&out->log_level, level);
+    out->log_json = format != NULL && strcmp(format, "json") == 0;
+}
+
 int daemon_parse(struct daemon_args *out, int argc, char **argv, const char *program,
                  const char *usage, const struct daemon_option *options, void *arg)
 {
@@ -160,11 +170,18 @@ int daemon_parse(struct daemon_args *out, int argc, char **argv, const char *pro
     int rc = GO_ON;
 
     *out = (struct daemon_args){.log_level = LOG_LEVEL_INFO};
+    log_defaults(out);
     while (rc == GO_ON && *next != NULL)
         rc = parse_one(&self, &next);
     if (rc == GO_ON)
         log_setup(out->log_level, out->log_json);
     return rc;
+}
+
+void daemon_export_log(const struct daemon_args *args)
+{
+    (void)setenv(DAEMON_ENV_LOG_LEVEL, log_level_text(args->log_level), 1);
+    (void)setenv(DAEMON_ENV_LOG_FORMAT, args->log_json ? "json" : "text", 1);
 }
 
 void daemon_harden(void)

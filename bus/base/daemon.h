@@ -15,6 +15,11 @@
 #define DAEMON_EXIT_FAILURE 1
 #define DAEMON_EXIT_USAGE 2
 
+/* "error".."debug" and "text" or "json": what counts without --log-level and --log-format, so that
+ * a module's lines look as those of its agent. */
+#define DAEMON_ENV_LOG_LEVEL "NETWALL_LOG_LEVEL"
+#define DAEMON_ENV_LOG_FORMAT "NETWALL_LOG_FORMAT"
+
 /* An option of one daemon only: "--name VALUE" or "--name=VALUE"; flags take no value. */
 struct daemon_option {
     const char *name; /* "workers"; NULL ends the table */
@@ -40,6 +45,9 @@ struct daemon_args {
  */
 int daemon_parse(struct daemon_args *out, int argc, char **argv, const char *program,
                  const char *usage, const struct daemon_option *options, void *arg);
+
+/* Hand the log options of ARGS on to the programs this one starts. */
+void daemon_export_log(const struct daemon_args *args);
 
 /* Address sanitizer looks for leaks with ptrace, which PR_SET_DUMPABLE 0 forbids. */
 #if defined(__has_feature)

@@ -47,6 +47,11 @@ int log_level_parse(enum log_level *out, const char *text)
     return ERR_INVALID;
 }
 
+const char *log_level_text(enum log_level level)
+{
+    return level_names[level];
+}
+
 bool log_enabled(enum log_level level)
 {
     return level <= setup.level;

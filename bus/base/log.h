@@ -30,6 +30,7 @@ void log_setup(enum log_level level, bool json);
 
 /* "error", "warn", "info", "debug" -> level; returns 0 or ERR_INVALID. */
 int log_level_parse(enum log_level *out, const char *text);
+const char *log_level_text(enum log_level level); /* the other way; static */
 
 /* Whether LEVEL is written, for callers whose arguments are expensive to make. */
 bool log_enabled(enum log_level level);

@@ -101,6 +101,28 @@ START_TEST(test_daemon_takes_all_common_options)
 }
 END_TEST
 
+START_TEST(test_daemon_children_log_as_their_parent)
+{
+    struct daemon_args args;
+
+    ck_assert_int_eq(parse(&args, "prog --log-level warn --log-format json"), -1);
+    daemon_export_log(&args);
+    ck_assert_int_eq(parse(&args, "prog"), -1);
+    ck_assert(args.log_json);
+    ck_assert_int_eq(args.log_level, LOG_LEVEL_WARN);
+    ck_assert_int_eq(parse(&args, "prog --log-level info --log-format text"), -1);
+    ck_assert(!args.log_json);
+    ck_assert_int_eq(args.log_level, LOG_LEVEL_INFO);
+    setenv("NETWALL_LOG_LEVEL", "loud", 1);
+    setenv("NETWALL_LOG_FORMAT", "xml", 1);
+    ck_assert_int_eq(parse(&args, "prog"), -1);
+    ck_assert(!args.log_json);
+    ck_assert_int_eq(args.log_level, LOG_LEVEL_INFO);
+    unsetenv("NETWALL_LOG_LEVEL");
+    unsetenv("NETWALL_LOG_FORMAT");
+}
+END_TEST
+
 START_TEST(test_daemon_own_options_come_in_order)
 {
     struct daemon_args args;
@@ -293,6 +315,7 @@ int main(void)
 
     tcase_add_test(tc, test_daemon_no_arguments_are_the_defaults);
     tcase_add_test(tc, test_daemon_takes_all_common_options);
+    tcase_add_test(tc, test_daemon_children_log_as_their_parent);
     tcase_add_test(tc, test_daemon_own_options_come_in_order);
     tcase_add_loop_test(tc, test_daemon_usage_error_exits_with_two, 0, COUNT(usage_errors));
     tcase_add_test(tc, test_daemon_help_and_version_exit_with_zero);
