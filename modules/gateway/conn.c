@@ -288,6 +288,7 @@ static bool try_way(struct gw_conn *self, const struct gw_pick *pick)
 {
     struct gw_way_config cfg = {
         .loop = self->front->loop,
+        .hangup = self->front->hangup,
         .site = self->site,
         .pick = *pick,
         .kind = kind_of(self->port),

@@ -17,6 +17,7 @@
 #include "modules/gateway/source.h"
 
 struct ev_loop;
+struct net_hangup;
 struct gw_conn; /* opaque: conn.c */
 
 enum gw_conn_state {
@@ -36,6 +37,7 @@ struct gw_front {
     struct gw_routes *routes;
     struct gw_registry *registry;
     struct gw_sources *sources;
+    struct net_hangup *hangup;
     struct gw_refused *refused;
     struct gw_conn_list conns;
     size_t count;

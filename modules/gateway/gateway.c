@@ -19,6 +19,7 @@
 #include "modules/gateway/doors.h"
 #include "modules/gateway/registry.h"
 #include "modules/gateway/way.h"
+#include "modules/net/hangup.h"
 
 struct gw_worker {
     struct ev_loop *loop;
@@ -28,6 +29,7 @@ struct gw_worker {
     struct gw_front front;
     struct gw_routes *routes;
     struct gw_sources *sources;
+    struct net_hangup *hangup;
     struct link_hub *hub;
     struct gw_registry *registry;
     struct gw_admission *admission;
@@ -174,6 +176,7 @@ static void fill_front(struct gw_worker *self)
         .routes = self->routes,
         .registry = self->registry,
         .sources = self->sources,
+        .hangup = self->hangup,
         .refused = &self->refused,
         .tunnel_on_https = self->config->tunnel_on_https,
         .https_port = redirect_port(self->config),
@@ -240,6 +243,8 @@ static int make_parts(struct gw_worker *self)
     if (rc == ERR_OK)
         rc = gw_sources_new(&self->sources);
     if (rc == ERR_OK)
+        rc = net_hangup_new(&self->hangup, self->loop);
+    if (rc == ERR_OK)
         rc = link_hub_new(&self->hub, self->loop);
     if (rc == ERR_OK)
         rc = make_registry(self);
@@ -291,6 +296,7 @@ void gw_worker_free(struct gw_worker *self)
     gw_admission_free(self->admission);
     gw_registry_free(self->registry);
     link_hub_free(self->hub);
+    net_hangup_free(self->hangup);
     gw_sources_free(self->sources);
     gw_routes_free(self->routes);
     free(self);

@@ -354,6 +354,7 @@ static int carry_direct(struct gw_way *self, int fd, uint64_t idle_ms)
         .fds = {fd, self->service_fd},
         .idle_ms = idle_ms,
         .pace = &cfg->site->pace,
+        .hangup = cfg->hangup,
         .on_done = on_relay_done,
         .arg = self,
     };

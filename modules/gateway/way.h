@@ -16,6 +16,7 @@
 #include "modules/tunnel/frame.h"
 
 struct ev_loop;
+struct net_hangup;
 struct gw_way; /* opaque: way.c */
 
 /* Why a way could not be opened; lives for the call. */
@@ -27,7 +28,8 @@ struct gw_way_failure {
 
 struct gw_way_config {
     struct ev_loop *loop;
-    struct gw_site *site; /* with an exposure; must outlive the way */
+    struct net_hangup *hangup; /* for direct backends; borrowed */
+    struct gw_site *site;      /* with an exposure; must outlive the way */
     struct gw_pick pick;
     enum tun_kind kind;
     const char *name;         /* public host name; "" for TCP */

@@ -7,6 +7,7 @@
 #include "bus/base/err.h"
 #include "modules/link/farewell.h"
 #include "modules/link/link_impl.h"
+#include "modules/net/hangup.h"
 
 /*
  * The walk. A flush may end links, make others dirty, or free any of them, so only the head of the
@@ -69,11 +70,15 @@ void link_hub_return(struct link_hub *self, struct buf *out)
 int link_hub_new(struct link_hub **out, struct ev_loop *loop)
 {
     struct link_hub *self = calloc(1, sizeof(*self));
+    int rc = ERR_NOMEM;
 
     if (self == NULL)
         return ERR_NOMEM;
     self->scratch = malloc(LINK_READ_BYTES);
     if (self->scratch == NULL)
+        goto free_self;
+    rc = net_hangup_new(&self->hangup, loop);
+    if (rc != ERR_OK)
         goto free_self;
     self->loop = loop;
     TAILQ_INIT(&self->dirty);
@@ -84,8 +89,9 @@ int link_hub_new(struct link_hub **out, struct ev_loop *loop)
     return ERR_OK;
 
 free_self:
+    free(self->scratch);
     free(self);
-    return ERR_NOMEM;
+    return rc;
 }
 
 void link_hub_free(struct link_hub *self)
@@ -95,6 +101,7 @@ void link_hub_free(struct link_hub *self)
     while (!TAILQ_EMPTY(&self->farewells))
         link_farewell_free(TAILQ_FIRST(&self->farewells));
     ev_prepare_stop(self->loop, &self->turn_end);
+    net_hangup_free(self->hangup);
     while (self->spares > 0)
         buf_deinit(&self->spare[--self->spares]);
     free(self->scratch);

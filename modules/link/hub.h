@@ -18,6 +18,7 @@
 
 struct link;
 struct link_farewell;
+struct net_hangup;
 
 TAILQ_HEAD(link_list, link);
 TAILQ_HEAD(link_farewell_list, link_farewell);
@@ -32,6 +33,7 @@ struct link_hub {
     struct buf spare[HUB_SPARE_MAX];
     unsigned spares;
     struct link_farewell_list farewells;
+    struct net_hangup *hangup; /* the sockets of pipes that are not read */
 };
 
 /* An empty buffer of LINK_OUT_BYTES into OUT. Returns 0 or ERR_NOMEM. */

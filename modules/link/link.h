@@ -21,7 +21,7 @@ struct link;     /* opaque: link.c */
 struct link_hub; /* opaque: hub.c; what the links of one loop share */
 
 /* The list of links with something to seal, and buffers that links lend. One per loop. */
-int link_hub_new(struct link_hub **out, struct ev_loop *loop); /* 0 or ERR_NOMEM */
+int link_hub_new(struct link_hub **out, struct ev_loop *loop); /* 0, ERR_NOMEM, ERR_SYS */
 /* Every link must be gone or _freed; farewells still under way are cut. NULL is fine. */
 void link_hub_free(struct link_hub *self);
 

@@ -12,7 +12,8 @@
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
-#include "modules/link/link.h"
+#include "modules/link/link_impl.h"
+#include "modules/net/hangup.h"
 #include "modules/net/pace.h"
 #include "modules/net/sock.h"
 
@@ -35,7 +36,8 @@ struct link_pipe {
     ev_tstamp moved_at; /* loop time of the last byte */
     double idle_s;
     struct net_pace *pace;
-    ev_timer paced; /* runs while one of the directions may not go on */
+    ev_timer paced;                 /* runs while one of the directions may not go on */
+    struct net_hangup_watch hangup; /* of the socket while it is not read */
     struct first to_fd, to_stream;
     bool fd_eof;  /* the socket will send no more; the stream was told */
     bool fd_shut; /* the stream's end was passed on to the socket */
@@ -50,6 +52,7 @@ static void deinit(struct link_pipe *self)
     ev_io_stop(self->loop, &self->wr);
     ev_timer_stop(self->loop, &self->idle);
     ev_timer_stop(self->loop, &self->paced);
+    net_hangup_stop(self->link->hub->hangup, &self->hangup, self->rd.fd);
     free(self->to_fd.data);
     free(self->to_stream.data);
 }
@@ -193,6 +196,26 @@ static void fail_fd(struct link_pipe *self)
     finish(self, ERR_SYS, TUN_CODE_CANCELLED);
 }
 
+/* The socket is not read for a time that nobody knows: a reset shall be found all the same. */
+static void watch_reset(struct link_pipe *self)
+{
+    net_hangup_start(self->link->hub->hangup, &self->hangup, self->rd.fd);
+}
+
+/* The socket was reset. If it is read, the read finds that out, after the bytes before the reset.
+ */
+static void on_hangup(void *arg)
+{
+    struct link_pipe *self = arg;
+
+    if (ev_is_active(&self->rd) || ev_is_active(&self->paced)) {
+        net_hangup_stop(self->link->hub->hangup, &self->hangup, self->rd.fd);
+        return; /* watched, and told, again if the reading stops before */
+    }
+    errno = net_sock_error(self->rd.fd);
+    fail_fd(self); /* self is gone */
+}
+
 /* Read while the stream has room. May end the pipe. */
 static void fill(struct link_pipe *self)
 {
@@ -211,9 +234,12 @@ static void fill(struct link_pipe *self)
     if (rc == ERR_EOF) {
         self->fd_eof = true;
         tun_stream_finish(self->stream);
-        (void)finish_if_complete(self);
+        if (!finish_if_complete(self))
+            watch_reset(self);
     } else if (rc == ERR_SYS) {
         fail_fd(self);
+    } else if (!ev_is_active(&self->paced)) {
+        watch_reset(self);
     }
 }
 
@@ -408,6 +434,7 @@ int link_pipe_new(struct link_pipe **out, struct ev_loop *loop, const struct lin
     self->link = cfg->link;
     self->stream = cfg->stream;
     self->idle_s = (double)cfg->idle_ms / 1000.0;
+    self->hangup = (struct net_hangup_watch){.on_reset = on_hangup, .arg = self};
     self->on_done = cfg->on_done;
     self->arg = cfg->arg;
     ev_io_init(&self->rd, on_fd_readable, cfg->fd, EV_READ);

@@ -12,6 +12,7 @@
 #include "bus/base/buf.h"
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
+#include "modules/net/hangup.h"
 #include "modules/net/pace.h"
 #include "modules/net/sock.h"
 
@@ -24,6 +25,8 @@ struct side {
     bool eof;      /* it will send no more */
     bool shut;     /* we shut its write side: the other's end was passed on */
     uint64_t moved;
+    struct net_hangup_watch hangup; /* while it is not read */
+    struct net_relay *relay;
 };
 
 struct net_relay {
@@ -31,7 +34,8 @@ struct net_relay {
     struct side side[2];
     ev_timer idle;
     struct net_pace *pace;
-    ev_timer paced; /* runs while nothing may be read */
+    ev_timer paced;            /* runs while nothing may be read */
+    struct net_hangup *hangup; /* NULL = none */
     net_relay_done_fn *on_done;
     void *arg;
 };
@@ -45,6 +49,8 @@ static void rearm(struct net_relay *self, struct side *me, const struct side *pe
         want |= EV_READ;
     if (peer->in.len > 0)
         want |= EV_WRITE;
+    if ((want & EV_READ) == 0 && !ev_is_active(&self->paced))
+        net_hangup_start(self->hangup, &me->hangup, me->io.fd);
     if (want != 0 && ev_is_active(&me->io) && (me->io.events & (EV_READ | EV_WRITE)) == want)
         return;
     ev_io_stop(self->loop, &me->io);
@@ -123,6 +129,7 @@ static void deinit(struct net_relay *self)
     ev_timer_stop(self->loop, &self->paced);
     for (int i = 0; i < 2; i++) {
         ev_io_stop(self->loop, &self->side[i].io);
+        net_hangup_stop(self->hangup, &self->side[i].hangup, self->side[i].io.fd);
         buf_deinit(&self->side[i].in);
     }
 }
@@ -180,6 +187,17 @@ static void on_paced(struct ev_loop *loop, ev_timer *w, int revents)
     rearm(self, &self->side[1], &self->side[0]);
 }
 
+/* A side was reset. If it is read, the read finds that out, after the bytes before the reset. */
+static void on_hangup(void *arg)
+{
+    struct side *me = arg;
+
+    if ((ev_is_active(&me->io) && (me->io.events & EV_READ)) || ev_is_active(&me->relay->paced))
+        net_hangup_stop(me->relay->hangup, &me->hangup, me->io.fd); /* told again if that stops */
+    else
+        finish(me->relay, ERR_EOF); /* me is gone */
+}
+
 static void on_idle(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)loop;
@@ -192,6 +210,8 @@ static int init_side(struct net_relay *self, int i, const struct net_relay_confi
     size_t window = cfg->window > 0 ? cfg->window : DEFAULT_WINDOW;
     struct side *me = &self->side[i];
 
+    me->relay = self;
+    me->hangup = (struct net_hangup_watch){.on_reset = on_hangup, .arg = me};
     if (buf_init(&me->in, window) != ERR_OK)
         return ERR_NOMEM;
     ev_io_init(&me->io, on_side, cfg->fds[i], EV_READ);
@@ -217,6 +237,7 @@ int net_relay_new(struct net_relay **out, struct ev_loop *loop, const struct net
     ev_init(&self->idle, on_idle);
     self->idle.data = self;
     self->pace = cfg->pace;
+    self->hangup = cfg->hangup;
     ev_init(&self->paced, on_paced);
     self->paced.data = self;
     self->idle.repeat = (double)cfg->idle_ms / 1000.0;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct ev_loop;
+struct net_hangup;
 struct net_pace;
 struct net_relay; /* opaque: relay.c */
 
@@ -35,6 +36,8 @@ struct net_relay_config {
     uint64_t idle_ms;      /* ends when no byte moved for so long; 0 = never */
     struct net_pace *pace; /* what both directions draw from; borrowed, outlives the relay; NULL =
                               no limit */
+    struct net_hangup
+        *hangup; /* finds resets of sockets that are not read; borrowed; may be NULL */
     net_relay_done_fn *on_done;
     void *arg;
 };

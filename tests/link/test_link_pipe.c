@@ -346,6 +346,52 @@ START_TEST(test_pipe_keeps_to_its_pace)
 }
 END_TEST
 
+/* _i: 0 the visitor, 1 the service; half closed, and nothing moves any more */
+START_TEST(test_pipe_reset_of_a_half_closed_idle_socket_is_found)
+{
+    int *who = _i == 0 ? &f.visitor : &f.service;
+
+    begin();
+    shutdown(*who, SHUT_WR);
+    expect(_i == 0 ? f.service : f.visitor, "");
+    ck_assert_int_eq(f.gateway.calls + f.connector.calls, 0);
+    net_sock_reset(*who);
+    *who = -1;
+    LOOP_UNTIL(f.duo.loop, f.gateway.calls == 1 && f.connector.calls == 1);
+    ck_assert_int_eq(_i == 0 ? f.gateway.rc : f.connector.rc, ERR_SYS);
+    ck_assert_int_eq(_i == 0 ? f.connector.code : f.gateway.code, TUN_CODE_CANCELLED);
+    teardown();
+}
+END_TEST
+
+/* _i: who sends until there is no credit, and is gone then */
+START_TEST(test_pipe_reset_without_credit_is_found)
+{
+    static const uint8_t data[1u << 20];
+    static uint8_t sink[1u << 20];
+    int *who = _i == 0 ? &f.visitor : &f.service;
+    ssize_t n = 0;
+
+    begin();
+    for (int idle = 0; idle < 200; idle++) {
+        while (send(*who, data, sizeof(data), 0) > 0)
+            idle = 0;
+        ev_run(f.duo.loop, EVRUN_NOWAIT);
+    }
+    ck_assert_int_eq(f.gateway.calls + f.connector.calls, 0);
+    net_sock_reset(*who);
+    *who = -1;
+    LOOP_UNTIL(f.duo.loop, (_i == 0 ? f.gateway.calls : f.connector.calls) == 1);
+    ck_assert_int_eq(_i == 0 ? f.gateway.rc : f.connector.rc, ERR_SYS);
+    LOOP_UNTIL(f.duo.loop,
+               (n = recv(_i == 0 ? f.service : f.visitor, sink, sizeof(sink), 0)) == 0 ||
+                   (n < 0 && errno != EAGAIN)); /* what was sent before comes first */
+    ck_assert_int_eq(n, -1);
+    ck_assert_int_eq(errno, ECONNRESET);
+    teardown();
+}
+END_TEST
+
 START_TEST(test_pipe_idle_limit_resets_both_sides)
 {
     memset(&f, 0, sizeof(f));
@@ -449,6 +495,8 @@ int main(void)
     tcase_add_loop_test(tc, test_pipe_bulk_with_a_slow_reader_is_whole, 0, 2);
     tcase_add_test(tc, test_pipe_stops_reading_when_the_stream_has_no_room);
     tcase_add_loop_test(tc, test_pipe_keeps_to_its_pace, 0, 2);
+    tcase_add_loop_test(tc, test_pipe_reset_of_a_half_closed_idle_socket_is_found, 0, 2);
+    tcase_add_loop_test(tc, test_pipe_reset_without_credit_is_found, 0, 2);
     tcase_add_test(tc, test_pipe_idle_limit_resets_both_sides);
     tcase_add_test(tc, test_pipe_lost_tunnel_resets_both_sides);
     tcase_add_loop_test(tc, test_pipe_free_in_each_state_is_silent, 0, 4);

@@ -10,6 +10,7 @@
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
+#include "modules/net/hangup.h"
 #include "modules/net/pace.h"
 #include "modules/net/relay.h"
 #include "modules/net/sock.h"
@@ -20,6 +21,7 @@
 /* client <-> fds[0] (relay) fds[1] <-> server */
 struct fixture {
     struct ev_loop *loop;
+    struct net_hangup *hangup;
     struct net_relay *relay;
     int client, server;
 };
@@ -56,6 +58,8 @@ static void setup(struct fixture *f, struct net_relay_config cfg)
     ck_assert_int_eq(net_sock_nonblock(f->server), ERR_OK);
     cfg.fds[0] = left[1];
     cfg.fds[1] = right[1];
+    ck_assert_int_eq(net_hangup_new(&f->hangup, f->loop), ERR_OK);
+    cfg.hangup = f->hangup;
     cfg.on_done = on_done;
     cfg.arg = f;
     ck_assert_int_eq(net_relay_new(&f->relay, f->loop, &cfg), ERR_OK);
@@ -64,6 +68,7 @@ static void setup(struct fixture *f, struct net_relay_config cfg)
 static void teardown(struct fixture *f)
 {
     net_relay_free(f->relay);
+    net_hangup_free(f->hangup);
     if (f->client >= 0)
         close(f->client);
     if (f->server >= 0)
@@ -147,6 +152,45 @@ START_TEST(test_relay_reset_is_passed_on_as_reset)
     ck_assert_int_eq(done.reason, ERR_EOF);
     ck_assert_int_eq(recv(other, &byte, 1, 0), -1);
     ck_assert_int_eq(errno, ECONNRESET);
+    teardown(&f);
+}
+END_TEST
+
+/* _i: whose reset, after its FIN was passed on and nothing moves any more */
+START_TEST(test_relay_reset_of_a_half_closed_idle_side_is_found)
+{
+    struct fixture f;
+    int *who;
+
+    setup(&f, (struct net_relay_config){0});
+    who = _i == 0 ? &f.client : &f.server;
+    shutdown(*who, SHUT_WR);
+    expect(&f, _i == 0 ? f.server : f.client, "");
+    ck_assert_int_eq(done.calls, 0);
+    net_sock_reset(*who);
+    *who = -1;
+    LOOP_UNTIL(f.loop, done.calls == 1);
+    ck_assert_int_eq(done.reason, ERR_EOF);
+    teardown(&f);
+}
+END_TEST
+
+START_TEST(test_relay_reset_behind_a_full_window_is_found)
+{
+    static const char data[65536];
+    struct fixture f;
+
+    setup(&f, (struct net_relay_config){.window = 4096});
+    for (int stuck = 0; stuck < 20; stuck++) { /* the server reads nothing */
+        while (send(f.client, data, sizeof(data), 0) > 0)
+            stuck = 0;
+        ev_run(f.loop, EVRUN_NOWAIT);
+    }
+    ck_assert_int_eq(done.calls, 0);
+    net_sock_reset(f.client);
+    f.client = -1;
+    LOOP_UNTIL(f.loop, done.calls == 1);
+    ck_assert_int_eq(done.reason, ERR_EOF);
     teardown(&f);
 }
 END_TEST
@@ -293,6 +337,8 @@ int main(void)
     tcase_add_test(tc, test_relay_client_half_close_keeps_answer);
     tcase_add_test(tc, test_relay_server_half_close_keeps_upload);
     tcase_add_loop_test(tc, test_relay_reset_is_passed_on_as_reset, 0, 2);
+    tcase_add_loop_test(tc, test_relay_reset_of_a_half_closed_idle_side_is_found, 0, 2);
+    tcase_add_test(tc, test_relay_reset_behind_a_full_window_is_found);
     tcase_add_test(tc, test_relay_sends_first_bytes_both_ways);
     tcase_add_test(tc, test_relay_stops_reading_for_a_slow_reader_and_loses_nothing);
     tcase_add_test(tc, test_relay_keeps_to_its_pace);
