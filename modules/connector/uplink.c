@@ -141,12 +141,25 @@ static bool forget_left(struct con_uplink *self, uint64_t id)
     return false;
 }
 
+/* One that was being left ended before its visitors did, unless it was our own doing. */
+static void tell_left_end(const struct con_uplink *self, const struct con_session_end *end)
+{
+    if (end->notice != NULL)
+        LOG_INFO("the gateway ended the tunnel", KV_S("gateway", self->gateway.name),
+                 KV_S("code", tun_code_name(end->notice->code)), KV_S("why", end->notice->why));
+    else if (end->rc != ERR_CANCELLED)
+        LOG_WARN("a tunnel that was being left is lost", KV_S("gateway", self->gateway.name),
+                 KV_S("why", err_text(end->rc)));
+}
+
 static void on_session_end(void *arg, const struct con_session_end *end)
 {
     struct con_uplink *self = arg;
     bool was_left = forget_left(self, end->id);
 
-    if (!was_left)
+    if (was_left)
+        tell_left_end(self, end);
+    else
         self->session = NULL;
     if (self->state == CON_UPLINK_LEAVING) {
         report_left(self->context->loop, self);

@@ -21,6 +21,10 @@
 #include "modules/gateway/way.h"
 #include "modules/net/hangup.h"
 
+#define CLOSE_LIMIT_MS 1000u /* for the connectors to take the CLOSE */
+#define CLOSE_LOOK_S 0.01    /* whether they have */
+#define STOP_WHY "the gateway stops"
+
 struct gw_worker {
     struct ev_loop *loop;
     const struct gw_config *config;
@@ -40,6 +44,7 @@ struct gw_worker {
         strangers;  /* connectors whose key no contract names: anybody can come with one */
     ev_timer drain; /* runs while draining; its end is the end of the drain */
     bool draining;
+    uint64_t close_until_ms; /* the sessions are being closed; 0 = not yet */
     void (*on_drained)(void *arg);
     void *drained_arg;
 };
@@ -138,19 +143,36 @@ static void drained(struct gw_worker *self)
         on_done(arg);
 }
 
+/* The sessions end in order; whoever still is on one is cut. */
+static void close_sessions(struct gw_worker *self)
+{
+    self->close_until_ms = clock_mono_ms() + CLOSE_LIMIT_MS;
+    gw_registry_close(self->registry, TUN_CODE_SHUTDOWN, STOP_WHY);
+}
+
 /* From the loop, never from a visitor's end: the callee may free everything. */
 static void on_drain(struct ev_loop *loop, ev_timer *w, int revents)
 {
-    (void)loop;
+    struct gw_worker *self = w->data;
+
     (void)revents;
-    drained(w->data);
+    if (self->close_until_ms == 0)
+        close_sessions(self);
+    if (link_hub_is_idle(self->hub) || clock_mono_ms() >= self->close_until_ms) {
+        drained(self); /* self may be gone */
+        return;
+    }
+    ev_timer_stop(loop, w);
+    ev_timer_set(w, CLOSE_LOOK_S, 0.0);
+    ev_timer_start(loop, w);
 }
 
 static void on_left(void *arg)
 {
     struct gw_worker *self = arg;
 
-    if (self->draining && self->front.count == 0 && self->on_drained != NULL) {
+    if (self->draining && self->close_until_ms == 0 && self->front.count == 0 &&
+        self->on_drained != NULL) {
         ev_timer_stop(self->loop, &self->drain);
         ev_timer_set(&self->drain, 0.0, 0.0);
         ev_timer_start(self->loop, &self->drain);
@@ -310,7 +332,7 @@ void gw_worker_drain(struct gw_worker *self, void (*on_done)(void *arg), void *a
     self->drained_arg = arg;
     if (!self->draining) {
         gw_doors_close(self->doors);
-        gw_registry_goaway(self->registry, TUN_CODE_SHUTDOWN, "the gateway stops");
+        gw_registry_goaway(self->registry, TUN_CODE_SHUTDOWN, STOP_WHY);
     }
     self->draining = true;
     ev_now_update(self->loop);

@@ -117,8 +117,8 @@ size_t gw_worker_count_visitors(const struct gw_worker *self);
 
 /*
  * Graceful end: close the public listeners, tell the connectors (GOAWAY), let visitors finish up to
- * drain-timeout. ON_DONE runs once from the loop, when the last visitor is gone or the time is up;
- * it may free the worker.
+ * drain-timeout. When the last visitor is gone or the time is up the sessions end in order (CLOSE).
+ * ON_DONE runs once from the loop after that; it may free the worker.
  */
 void gw_worker_drain(struct gw_worker *self, void (*on_done)(void *arg), void *arg);
 

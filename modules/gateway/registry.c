@@ -480,6 +480,14 @@ void gw_registry_goaway(struct gw_registry *self, enum tun_code code, const char
     }
 }
 
+void gw_registry_close(struct gw_registry *self, enum tun_code code, const char *why)
+{
+    struct gw_session *session;
+
+    TAILQ_FOREACH(session, &self->sessions, of_all) /* they leave the list from the loop */
+    end_session(session, code, why);
+}
+
 static void on_tell(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct gw_registry *self = w->data;

@@ -65,5 +65,8 @@ void gw_registry_each(const struct gw_registry *self,
                       void (*fn)(void *arg, const struct gw_session_info *info), void *arg);
 /* Tell every connector that this process ends (GOAWAY). */
 void gw_registry_goaway(struct gw_registry *self, enum tun_code code, const char *why);
+/* End every session in order (CLOSE with CODE and WHY, a fixed text); what is open on them is cut.
+ */
+void gw_registry_close(struct gw_registry *self, enum tun_code code, const char *why);
 
 #endif

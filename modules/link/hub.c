@@ -94,6 +94,11 @@ free_self:
     return rc;
 }
 
+bool link_hub_is_idle(const struct link_hub *self)
+{
+    return TAILQ_EMPTY(&self->dirty) && TAILQ_EMPTY(&self->farewells);
+}
+
 void link_hub_free(struct link_hub *self)
 {
     if (self == NULL)

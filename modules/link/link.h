@@ -7,6 +7,7 @@
 #ifndef MODULES_LINK_LINK_H
 #define MODULES_LINK_LINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "modules/tunnel/session.h"
@@ -24,6 +25,9 @@ struct link_hub; /* opaque: hub.c; what the links of one loop share */
 int link_hub_new(struct link_hub **out, struct ev_loop *loop); /* 0, ERR_NOMEM, ERR_SYS */
 /* Every link must be gone or _freed; farewells still under way are cut. NULL is fine. */
 void link_hub_free(struct link_hub *self);
+/* Nothing waits to be sealed, and the last bytes of every ended link are with the other side (or
+ * given up): a process that closed its links may end. */
+bool link_hub_is_idle(const struct link_hub *self);
 
 /*
  * The end of a link, from the loop, never inside a function of this header. RC: ERR_EOF the other

@@ -260,6 +260,13 @@ static void on_goaway(void *arg, const struct tun_notice *notice)
     c->goaway = true;
 }
 
+static void on_close(void *arg, const struct tun_notice *notice)
+{
+    struct rig_connector *c = arg;
+
+    c->close_code = notice->code;
+}
+
 static void on_open(void *arg, struct tun_stream *stream, const struct tun_open *open)
 {
     struct rig_connector *c = arg;
@@ -303,6 +310,7 @@ static const struct tun_session_ops connector_ops = {
     .on_reject = on_reject,
     .on_exposure = on_exposure,
     .on_goaway = on_goaway,
+    .on_close = on_close,
     .on_open = on_open,
     .on_readable = on_readable,
     .on_writable = on_readable,

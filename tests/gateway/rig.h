@@ -40,6 +40,7 @@ struct rig_connector {
     enum rig_service service;
     bool accepted, rejected, closed, failed, goaway;
     enum tun_code reject_code;
+    enum tun_code close_code;  /* of the gateway's CLOSE; TUN_CODE_NONE = there was none */
     unsigned opens;            /* visitors so far */
     struct tun_open last_open; /* what the last one was */
     char exposures[2048];      /* "workload service url;" of the last list */

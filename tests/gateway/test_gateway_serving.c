@@ -358,13 +358,30 @@ static void short_drain(struct gw_config *config)
 START_TEST(test_drain_ends_at_its_limit)
 {
     struct rig *rig = serving(short_drain, NULL);
-    int fd;
+    struct rig_connector *c = rig_connect(rig, 0);
+    char rest[64];
+    int fd = served_visitor(rig);
 
-    (void)rig_connect(rig, 0);
-    fd = served_visitor(rig);
     gw_worker_drain(rig->worker, set_true, &rig->drained);
     ck_assert(rig_until(rig, &rig->drained));
+    ck_assert(c->closed);
+    ck_assert_int_eq(c->close_code, TUN_CODE_SHUTDOWN);
+    ck_assert_int_eq(rig_read_all(rig, fd, rest, sizeof(rest)), RIG_RST);
     close(fd);
+    rig_free(rig);
+}
+END_TEST
+
+START_TEST(test_a_stop_without_visitors_ends_the_tunnels_in_order)
+{
+    struct rig *rig = serving(NULL, NULL);
+    struct rig_connector *c = rig_connect(rig, 0);
+
+    gw_worker_drain(rig->worker, set_true, &rig->drained);
+    ck_assert(rig_until(rig, &rig->drained));
+    ck_assert(c->goaway && c->closed);
+    ck_assert_int_eq(c->close_code, TUN_CODE_SHUTDOWN);
+    ck_assert_uint_eq(rig->downs, 1);
     rig_free(rig);
 }
 END_TEST
@@ -486,6 +503,7 @@ int main(void)
     tcase_add_test(tc, test_a_taken_port_is_told_and_changes_nothing);
     tcase_add_test(tc, test_drain_lets_visitors_finish_and_takes_no_new_ones);
     tcase_add_test(tc, test_drain_ends_at_its_limit);
+    tcase_add_test(tc, test_a_stop_without_visitors_ends_the_tunnels_in_order);
     tcase_add_test(tc, test_an_idle_visitor_is_ended);
     tcase_add_test(tc, test_a_direct_backend_gets_the_proxy_header_and_the_bytes);
     tcase_add_test(tc, test_a_direct_backend_that_is_down_is_502);
