@@ -134,24 +134,6 @@ START_TEST(test_reply_string_at_the_cap)
 }
 END_TEST
 
-START_TEST(test_value_fields_of_pairs)
-{
-    static const char pairs[] = "*5\r\n+op\r\n$6\r\ndeploy\r\n+body\r\n$2\r\n{}\r\n+odd\r\n";
-    struct bus_value *value = NULL;
-
-    ck_assert_int_eq(parse(&value, pairs, sizeof(pairs) - 1), ERR_OK);
-    ck_assert(bus_value_is(bus_value_field(value, "body"), "{}"));
-    ck_assert_ptr_null(bus_value_field(value, "odd"));
-    ck_assert_ptr_null(bus_value_field(value, "deploy"));
-    ck_assert_ptr_null(bus_value_field(NULL, "op"));
-    ck_assert(!bus_value_is(NULL, ""));
-    ck_assert_int_eq(bus_error_class(NULL), BUS_ERROR_NONE);
-    ck_assert_int_eq(bus_error_class(value), BUS_ERROR_NONE);
-    ck_assert_str_eq(bus_error_class_name(BUS_ERROR_RETRY), "retry");
-    bus_value_free(value);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("bus/reply");
@@ -163,7 +145,6 @@ int main(void)
     tcase_add_test(tc, test_reply_damage_is_survived);
     tcase_add_loop_test(tc, test_reply_items_at_the_cap, 0, COUNT(arrays));
     tcase_add_test(tc, test_reply_string_at_the_cap);
-    tcase_add_test(tc, test_value_fields_of_pairs);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
