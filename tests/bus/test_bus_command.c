@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands over lists: the intake against redis-server, and the client against the intake. */
+/* Commands over lists: the intake against redis-server. */
 #include "bus/command.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,151 +283,10 @@ START_TEST(test_command_wrong_type_of_list_is_survived)
 }
 END_TEST
 
-/* --- the client; it blocks, so it runs in a thread beside the intake's loop --- */
-
-struct client {
-    pthread_t thread;
-    struct bus_ask ask;
-    int rc;
-    char *result;
-    size_t len;
-    char why[BUS_WHY_MAX];
-    volatile bool done;
-};
-
-static void *client_main(void *arg)
-{
-    struct client *self = arg;
-
-    self->rc = bus_ask(&self->result, &self->len, &self->ask, self->why);
-    self->done = true;
-    return NULL;
-}
-
-static void client_start(struct client *self, const char *id, uint32_t timeout_ms)
-{
-    self->ask = (struct bus_ask){.url = &w.url,
-                                 .prefix = "",
-                                 .id = id,
-                                 .payload = "hello",
-                                 .len = 5,
-                                 .timeout_ms = timeout_ms};
-    ck_assert_int_eq(pthread_create(&self->thread, NULL, client_main, self), 0);
-}
-
-static void client_end(struct client *self)
-{
-    while (!self->done)
-        loop_run_ms(w.loop, 5);
-    pthread_join(self->thread, NULL);
-}
-
-START_TEST(test_ask_gets_its_result)
-{
-    struct client client = {0};
-
-    open_intake("", 0);
-    client_start(&client, "d1", 5000);
-    LOOP_UNTIL(w.loop, taken == 1);
-    ck_assert_str_eq(last_payload, "hello");
-    ck_assert_int_eq(bus_command_take(held[0], "d1"), ERR_OK);
-    ck_assert_int_eq(bus_command_answer(held[0], "d1", "{\"ok\":1}", 8), ERR_OK);
-    client_end(&client);
-    ck_assert_int_eq(client.rc, ERR_OK);
-    ck_assert_str_eq(client.result, "{\"ok\":1}");
-    ck_assert_uint_eq(client.len, 8);
-    free(client.result);
-}
-END_TEST
-
-START_TEST(test_ask_waits_through_a_restart)
-{
-    struct client client = {0};
-
-    open_intake("", 0);
-    client_start(&client, "d1", 8000);
-    LOOP_UNTIL(w.loop, taken == 1);
-    redis_server_restart(w.redis);
-    ck_assert_int_eq(bus_command_answer(held[0], "d1", "{}", 2), ERR_OK);
-    client_end(&client);
-    ck_assert_msg(client.rc == ERR_OK, "%s", client.why);
-    free(client.result);
-}
-END_TEST
-
-START_TEST(test_ask_says_why_it_got_nothing)
-{
-    struct client client = {0};
-
-    if (_i == 1)
-        open_intake("", 0);
-    client_start(&client, "d1", 300);
-    if (_i == 1) {
-        LOOP_UNTIL(w.loop, taken == 1);
-        ck_assert_int_eq(bus_command_take(held[0], "d1"), ERR_OK);
-    }
-    client_end(&client);
-    ck_assert_int_eq(client.rc, ERR_TIMEOUT);
-    ck_assert_ptr_nonnull(strstr(client.why, _i == 1 ? "not answered" : "nobody took"));
-    if (_i == 1)
-        bus_command_drop(held[0]);
-}
-END_TEST
-
-START_TEST(test_ask_without_a_bus)
-{
-    struct client client = {0};
-
-    redis_server_kill(w.redis);
-    client_start(&client, "d1", 3000);
-    client_end(&client);
-    ck_assert_int_eq(client.rc, ERR_EOF);
-    ck_assert_str_ne(client.why, "");
-}
-END_TEST
-
-START_TEST(test_ask_without_rights)
-{
-    struct client client = {0};
-    char why[BUS_WHY_MAX];
-
-    world_do(&w, "ACL", "SETUSER", "tenant", "on", ">pw", "resetkeys", "-@all", "+ping",
-             "(~core:default +rpush)", "(~result:* +brpoplpush)", NULL);
-    strcpy(w.url.user, "tenant");
-    strcpy(w.url.password, _i == 2 ? "wrong" : "pw");
-    client.ask.to_operator = false;
-    if (_i == 0) { /* what a tenant may do is enough */
-        open_intake("", 0);
-        bus_intake_free(intake);
-        w.url.user[0] = w.url.password[0] = '\0';
-        open_intake("", 0);
-        strcpy(w.url.user, "tenant");
-        strcpy(w.url.password, "pw");
-        client_start(&client, "d1", 5000);
-        LOOP_UNTIL(w.loop, taken == 1);
-        ck_assert_int_eq(bus_command_answer(held[0], "d1", "{}", 2), ERR_OK);
-        client_end(&client);
-        ck_assert_msg(client.rc == ERR_OK, "%s", client.why);
-        free(client.result);
-        return;
-    }
-    struct bus_ask ask = {.url = &w.url,
-                          .prefix = "",
-                          .to_operator = true,
-                          .id = "d1",
-                          .payload = "x",
-                          .len = 1,
-                          .timeout_ms = 2000};
-    ck_assert_int_eq(bus_ask(&client.result, &client.len, &ask, why),
-                     _i == 1 ? ERR_REFUSED : ERR_AUTH);
-    ck_assert_ptr_nonnull(strstr(why, _i == 1 ? "NOPERM" : "WRONGPASS"));
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("bus/command");
-    TCase *tc = tcase_create("intake"), *ask = tcase_create("ask");
+    TCase *tc = tcase_create("intake");
 
     tcase_set_timeout(tc, 30);
     tcase_add_checked_fixture(tc, set_up, tear_down);
@@ -446,13 +304,5 @@ int main(void)
     tcase_add_loop_test(tc, test_command_survives_the_intake, 0, 2);
     tcase_add_test(tc, test_command_wrong_type_of_list_is_survived);
     suite_add_tcase(suite, tc);
-    tcase_set_timeout(ask, 30);
-    tcase_add_checked_fixture(ask, set_up, tear_down);
-    tcase_add_test(ask, test_ask_gets_its_result);
-    tcase_add_test(ask, test_ask_waits_through_a_restart);
-    tcase_add_loop_test(ask, test_ask_says_why_it_got_nothing, 0, 2);
-    tcase_add_test(ask, test_ask_without_a_bus);
-    tcase_add_loop_test(ask, test_ask_without_rights, 0, 3);
-    suite_add_tcase(suite, ask);
     return run_suite(suite);
 }
