@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking items from lists of a redis-server: only when wanted, in order, none lost at the end. */
+#include "bus/pop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/base/clock.h"
+#include "bus/base/err.h"
+#include "tests/bus/world.h"
+#include "tests/support/suite.h"
+
+static struct world w;
+static struct bus_pop *pop;
+static int items, idles;
+static char last[64];
+static bool free_in_callback;
+
+static void on_item(void *arg, const char *key, const struct bus_value *item)
+{
+    (void)arg;
+    items++;
+    snprintf(last, sizeof(last), "%s=%s", key, item->text);
+    if (free_in_callback) {
+        bus_pop_free(pop);
+        pop = NULL;
+    }
+}
+
+static void on_idle(void *arg)
+{
+    (void)arg;
+    idles++;
+}
+
+static const char *const keys[] = {"first", "second"};
+
+static struct bus_pop_config config(size_t key_count)
+{
+    return (struct bus_pop_config){.loop = w.loop,
+                                   .url = &w.url,
+                                   .name = "pop",
+                                   .keys = keys,
+                                   .key_count = key_count,
+                                   .on_item = on_item,
+                                   .on_idle = on_idle};
+}
+
+static void set_up(void)
+{
+    struct bus_pop_config cfg;
+
+    world_open(&w, NULL);
+    cfg = config(2);
+    items = idles = 0;
+    free_in_callback = false;
+    ck_assert_int_eq(bus_pop_new(&pop, &cfg), ERR_OK);
+    world_do(&w, "PING", NULL);
+}
+
+static void tear_down(void)
+{
+    bus_pop_free(pop);
+    pop = NULL;
+    world_close(&w);
+}
+
+START_TEST(test_pop_takes_nothing_unasked)
+{
+    world_do(&w, "RPUSH", "first", "a", NULL);
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_eq(items, 0);
+    bus_pop_want(pop);
+    LOOP_UNTIL(w.loop, items == 1);
+    ck_assert_str_eq(last, "first=a");
+}
+END_TEST
+
+START_TEST(test_pop_said_twice_takes_one)
+{
+    world_do(&w, "RPUSH", "first", "a", "b", NULL);
+    bus_pop_want(pop);
+    bus_pop_want(pop);
+    LOOP_UNTIL(w.loop, items == 1);
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_eq(items, 1);
+    ck_assert_str_eq(world_do(&w, "LRANGE", "first", "0", "-1", NULL), "b");
+}
+END_TEST
+
+START_TEST(test_pop_prefers_the_first_key)
+{
+    world_do(&w, "RPUSH", "second", "b", NULL);
+    world_do(&w, "RPUSH", "first", "a", NULL);
+    bus_pop_want(pop);
+    LOOP_UNTIL(w.loop, items == 1);
+    ck_assert_str_eq(last, "first=a");
+    bus_pop_want(pop);
+    LOOP_UNTIL(w.loop, items == 2);
+    ck_assert_str_eq(last, "second=b");
+}
+END_TEST
+
+START_TEST(test_pop_wish_survives_a_restart)
+{
+    bus_pop_want(pop);
+    loop_run_ms(w.loop, 20);
+    redis_server_kill(w.redis);
+    LOOP_UNTIL(w.loop, !bus_link_is_up(w.link));
+    ck_assert_int_eq(items, 0);
+    redis_server_restart(w.redis);
+    world_do(&w, "RPUSH", "second", "x", NULL);
+    LOOP_UNTIL(w.loop, items == 1);
+    ck_assert_str_eq(last, "second=x");
+}
+END_TEST
+
+START_TEST(test_pop_drain_ends_a_blocked_pop_at_once)
+{
+    uint64_t start = 0;
+
+    bus_pop_want(pop);
+    LOOP_POLL(w.loop, strstr(world_do(&w, "INFO", "clients", NULL), "blocked_clients:1") != NULL);
+    ck_assert(!bus_pop_is_idle(pop));
+    start = clock_mono_ms();
+    bus_pop_drain(pop, w.link);
+    LOOP_UNTIL(w.loop, idles > 0);
+    ck_assert(bus_pop_is_idle(pop));
+    ck_assert_uint_lt(clock_mono_ms() - start, 2000);
+    world_do(&w, "RPUSH", "first", "a", NULL);
+    bus_pop_want(pop);
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_eq(items, 0);
+}
+END_TEST
+
+START_TEST(test_pop_item_that_comes_while_draining_goes_back_to_the_head)
+{
+    bus_pop_want(pop);
+    LOOP_POLL(w.loop, strstr(world_do(&w, "INFO", "clients", NULL), "blocked_clients:1") != NULL);
+    ck_assert_int_eq(bus_link_text(w.link, NULL, NULL, "RPUSH", "first", "a", "b", NULL), ERR_OK);
+    bus_pop_drain(pop, w.link); /* its CLIENT UNBLOCK comes too late */
+    LOOP_UNTIL(w.loop, idles > 0 && bus_pop_is_idle(pop));
+    ck_assert_int_eq(items, 0);
+    ck_assert_str_eq(world_do(&w, "LRANGE", "first", "0", "-1", NULL), "a b");
+}
+END_TEST
+
+START_TEST(test_pop_may_be_freed_by_its_item)
+{
+    free_in_callback = true;
+    world_do(&w, "RPUSH", "first", "a", NULL);
+    bus_pop_want(pop);
+    LOOP_UNTIL(w.loop, items == 1);
+    ck_assert_ptr_null(pop);
+    bus_pop_free(NULL);
+}
+END_TEST
+
+START_TEST(test_pop_needs_one_to_many_keys)
+{
+    struct bus_pop_config none = config(0), many = config(BUS_POP_KEYS_MAX + 1);
+    struct bus_pop *other = NULL;
+
+    ck_assert_int_eq(bus_pop_new(&other, &none), ERR_INVALID);
+    ck_assert_int_eq(bus_pop_new(&other, &many), ERR_INVALID);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bus/pop");
+    TCase *tc = tcase_create("pop");
+
+    tcase_set_timeout(tc, 30);
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, test_pop_takes_nothing_unasked);
+    tcase_add_test(tc, test_pop_said_twice_takes_one);
+    tcase_add_test(tc, test_pop_prefers_the_first_key);
+    tcase_add_test(tc, test_pop_wish_survives_a_restart);
+    tcase_add_test(tc, test_pop_drain_ends_a_blocked_pop_at_once);
+    tcase_add_test(tc, test_pop_item_that_comes_while_draining_goes_back_to_the_head);
+    tcase_add_test(tc, test_pop_may_be_freed_by_its_item);
+    tcase_add_test(tc, test_pop_needs_one_to_many_keys);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
