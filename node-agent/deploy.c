@@ -397,8 +397,7 @@ static int delete_contract(struct agent_core *core, const struct sch_statement *
     if (agent_contract_is_cancelled(core->db, st->twin_id, st->contract_id))
         return ERR_OK;
     if (!agent_contract_get(core->db, st->twin_id, st->contract_id, &contract))
-        return sch_fail(report, SCH_UNKNOWN, "contract_id",
-                        "there is no contract %llu of twin %u here",
+        return sch_fail(report, SCH_UNKNOWN, "contract_id", "%llu is no contract of twin %u here",
                         (unsigned long long)st->contract_id, (unsigned)st->twin_id);
     rc = cancel(core, st, &contract, report);
     agent_contract_deinit(&contract);

@@ -123,7 +123,7 @@ static int read_which(const json_t *arguments, struct agent_effect *which,
 
 static json_t *not_here(const struct agent_effect *which, struct sch_report *report)
 {
-    (void)sch_fail(report, SCH_UNKNOWN, "contract_id", "there is no contract %llu of twin %u here",
+    (void)sch_fail(report, SCH_UNKNOWN, "contract_id", "%llu is no contract of twin %u here",
                    (unsigned long long)which->contract, (unsigned)which->twin);
     return NULL;
 }
