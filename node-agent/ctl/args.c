@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node-agent/ctl/say.h"
+
+#define WHY_MAX 512
+
 enum ctl_exit ctl_worse(enum ctl_exit a, enum ctl_exit b)
 {
     static const int weight[] = {
@@ -30,13 +34,13 @@ static void print_usage(FILE *to, const struct ctl_command *command)
 
 enum ctl_exit ctl_usage(const struct ctl_command *command, const char *fmt, ...)
 {
+    char why[WHY_MAX];
     va_list ap;
 
-    fprintf(stderr, "netwall: %s: ", command->name);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    (void)vsnprintf(why, sizeof(why), fmt, ap); /* cut when too long */
     va_end(ap);
-    fputc('\n', stderr);
+    ctl_say("%s: %s", command->name, why);
     print_usage(stderr, command);
     return CTL_USAGE;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/name.h"
 #include "node-agent/ctl/groups.h"
@@ -57,11 +58,19 @@ static const struct ctl_command *find_command(const char *name)
 static enum ctl_exit complete(struct ctl *ctl)
 {
     const char *bus = getenv("NETWALL_BUS"), *prefix = getenv("NETWALL_BUS_PREFIX");
+    struct bus_url url;
+    char why[BUS_WHY_MAX];
 
     if (ctl->bus_count == 0)
         ctl->buses[ctl->bus_count++] = bus != NULL && bus[0] != '\0' ? bus : CTL_BUS_DEFAULT;
     if (ctl->prefix == NULL)
         ctl->prefix = prefix != NULL ? prefix : "";
+    for (size_t i = 0; i < ctl->bus_count; i++) {
+        if (bus_url_parse(&url, ctl->buses[i], why) != ERR_OK) {
+            ctl_say("--bus: %s", why);
+            return CTL_USAGE;
+        }
+    }
     if (bus_prefix_check(ctl->prefix))
         return CTL_OK;
     ctl_say("the prefix \"%s\" is longer than %d bytes or holds blanks", ctl->prefix,
@@ -69,7 +78,7 @@ static enum ctl_exit complete(struct ctl *ctl)
     return CTL_USAGE;
 }
 
-static enum ctl_exit run(struct ctl *ctl, const struct ctl_command *command, char *const *argv)
+static enum ctl_exit start(struct ctl *ctl, const struct ctl_command *command, char *const *argv)
 {
     static struct ctl_args args; /* large */
     enum ctl_exit code;
@@ -84,6 +93,16 @@ static enum ctl_exit run(struct ctl *ctl, const struct ctl_command *command, cha
     }
     code = complete(ctl);
     return code == CTL_OK ? command->run(ctl, &args) : code;
+}
+
+/* A command that was not understood has printed nothing yet: with --json its error follows. */
+static int run(struct ctl *ctl, const struct ctl_command *command, char *const *argv)
+{
+    enum ctl_exit code = start(ctl, command, argv);
+
+    if (ctl->json && code == CTL_USAGE)
+        ctl_print_said();
+    return (int)code;
 }
 
 /* Options in front of the command. Returns the place of the command in ARGV, or the end; -1 after
@@ -134,5 +153,5 @@ int main(int argc, char **argv)
         ctl_say("there is no command \"%s\"; `netwall --help` lists them", argv[at]);
         return CTL_USAGE;
     }
-    return (int)run(&ctl, command, &argv[at + 1]);
+    return run(&ctl, command, &argv[at + 1]);
 }

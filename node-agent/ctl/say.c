@@ -10,9 +10,11 @@
 
 #define LINE_MAX_LEN 2048
 
+/* The last message, which ctl_print_said repeats: a process of this command says few. */
+static char line[LINE_MAX_LEN];
+
 void ctl_say(const char *fmt, ...)
 {
-    char line[LINE_MAX_LEN];
     va_list ap;
 
     va_start(ap, fmt);
@@ -90,4 +92,12 @@ enum ctl_exit ctl_refuse(const struct ctl *ctl, const char *file, const struct s
         (void)ctl_print(error);
     json_decref(error);
     return report->code == SCH_STORAGE_ERROR ? CTL_FAILED : CTL_REFUSED;
+}
+
+void ctl_print_said(void)
+{
+    json_t *error = ctl_error(sch_code_text(SCH_MALFORMED), line, "");
+
+    (void)ctl_print(error);
+    json_decref(error);
 }

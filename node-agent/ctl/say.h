@@ -10,6 +10,9 @@
 
 /* "netwall: ..." on stderr; control characters of strangers are replaced. */
 void ctl_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The last message again, as an error object on stdout: for a command that ended before it had one.
+ */
+void ctl_print_said(void);
 /* What to do about an error code; NULL = nothing to say. */
 const char *ctl_hint(const char *code);
 /* "netwall: WHERE: code: message (path)" and the next step, from an error object. */

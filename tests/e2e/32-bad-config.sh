@@ -39,3 +39,13 @@ status=0
 netwall-connector --key "$TMP/none.key" --gateway "127.0.0.1:1#$CONNECTOR_PUB" --service web=127.0.0.1:1 >"$TMP/out" 2>&1 || status=$?
 eq "$status" 2 "$(cat "$TMP/out")"
 grep -q 'netwall keygen' "$TMP/out" || fail "the keygen command is not named: $(cat "$TMP/out")"
+
+say "with --json what the command line or a file lacks is an error object, one document"
+for args in "deploy $TMP/none.json" "deploy" "get --twin x --contract 1" "--bus nonsense node" "pubkey $TMP/none.key"; do
+    status=0
+    # words on purpose
+    # shellcheck disable=SC2086
+    netwall --json $args >"$TMP/out.json" 2>/dev/null || status=$?
+    eq "$status" 2 "exit status of $args"
+    [ -n "$(json 'd["message"]' <"$TMP/out.json")" ] || fail "no message for $args"
+done
