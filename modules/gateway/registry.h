@@ -38,8 +38,8 @@ int gw_registry_new(struct gw_registry **out, struct ev_loop *loop,
 /* Cuts every session; no callback but the streams' on_reset runs. NULL is fine. */
 void gw_registry_free(struct gw_registry *self);
 
-/* SITE's exposure (new) names these keys: on success its sessions count from here on (on_site may
- * run). Returns 0 or ERR_NOMEM; then nothing changed. */
+/* SITE's exposure (new) names these keys; its sessions count from the next gw_registry_refresh on.
+ * Returns 0 or ERR_NOMEM; then nothing changed. */
 int gw_registry_bind(struct gw_registry *self, struct gw_site *site,
                      const struct gw_exposure *exposure);
 /* Undo bind for EXPOSURE; sessions whose key nobody names any more end. */
