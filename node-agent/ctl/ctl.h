@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bus/name.h"
+
 #define CTL_BUSES_MAX 64
 #define CTL_BUS_DEFAULT "unix:///run/netwall/bus.sock"
 
@@ -23,11 +25,12 @@ enum ctl_exit {
 };
 
 struct ctl {
-    bool json;                        /* machines read stdout */
-    bool allow_group_key;             /* secret keys may be readable by their group */
-    const char *prefix;               /* of the keys on the bus; borrowed */
-    const char *buses[CTL_BUSES_MAX]; /* URLs; borrowed from argv or the environment */
-    size_t bus_count;                 /* 1..CTL_BUSES_MAX once the command runs */
+    bool json;                          /* machines read stdout */
+    bool allow_group_key;               /* secret keys may be readable by their group */
+    const char *prefix;                 /* of the keys on the bus; borrowed */
+    const char *buses[CTL_BUSES_MAX];   /* URLs; borrowed from argv or the environment */
+    struct bus_url urls[CTL_BUSES_MAX]; /* the same, parsed, once the command runs */
+    size_t bus_count;                   /* 1..CTL_BUSES_MAX once the command runs */
 };
 
 /* Of two exit codes the one that matters more to whoever asked several nodes. */

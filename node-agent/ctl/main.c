@@ -58,7 +58,6 @@ static const struct ctl_command *find_command(const char *name)
 static enum ctl_exit complete(struct ctl *ctl)
 {
     const char *bus = getenv("NETWALL_BUS"), *prefix = getenv("NETWALL_BUS_PREFIX");
-    struct bus_url url;
     char why[BUS_WHY_MAX];
 
     if (ctl->bus_count == 0)
@@ -66,7 +65,7 @@ static enum ctl_exit complete(struct ctl *ctl)
     if (ctl->prefix == NULL)
         ctl->prefix = prefix != NULL ? prefix : "";
     for (size_t i = 0; i < ctl->bus_count; i++) {
-        if (bus_url_parse(&url, ctl->buses[i], why) != ERR_OK) {
+        if (bus_url_parse(&ctl->urls[i], ctl->buses[i], why) != ERR_OK) {
             ctl_say("--bus: %s", why);
             return CTL_USAGE;
         }

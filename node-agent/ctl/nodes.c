@@ -171,19 +171,14 @@ enum ctl_exit ctl_ask_visit(struct ctl_node *node, void *arg)
     return ctl_ask(node, arg);
 }
 
-/* Visit the bus TEXT; *DATA gets what the node said. */
-static enum ctl_exit visit_one(struct ctl *ctl, const char *text, ctl_visit_fn *visit, void *arg,
-                               json_t **data)
+/* Visit the bus URL; *DATA gets what the node said. */
+static enum ctl_exit visit_one(struct ctl *ctl, const struct bus_url *url, ctl_visit_fn *visit,
+                               void *arg, json_t **data)
 {
-    struct ctl_node node = {.ctl = ctl};
-    char why[BUS_WHY_MAX], printed[BUS_WHY_MAX];
+    struct ctl_node node = {.ctl = ctl, .url = *url};
+    char printed[BUS_WHY_MAX];
     enum ctl_exit code;
 
-    if (bus_url_parse(&node.url, text, why) != ERR_OK) {
-        ctl_say("--bus: %s", why);
-        *data = ctl_error("malformed", why, "");
-        return CTL_USAGE;
-    }
     bus_url_print(printed, &node.url);
     node.text = printed;
     code = visit(&node, arg);
@@ -200,12 +195,11 @@ static void show_one(const struct ctl *ctl, size_t i, const json_t *data,
                      void (*show)(const json_t *data))
 {
     char where[BUS_WHY_MAX];
-    struct bus_url url;
 
     if (show == NULL || ctl->json)
         return;
-    if (ctl->bus_count > 1 && bus_url_parse(&url, ctl->buses[i], where) == ERR_OK) {
-        bus_url_print(where, &url); /* without the password */
+    if (ctl->bus_count > 1) {
+        bus_url_print(where, &ctl->urls[i]); /* without the password */
         printf("%s== %s\n", i > 0 ? "\n" : "", where);
     }
     show(data);
@@ -231,7 +225,7 @@ enum ctl_exit ctl_each(struct ctl *ctl, ctl_visit_fn *visit, void *arg,
 
     for (size_t i = 0; i < ctl->bus_count; i++) {
         json_t *data = NULL;
-        enum ctl_exit code = visit_one(ctl, ctl->buses[i], visit, arg, &data);
+        enum ctl_exit code = visit_one(ctl, &ctl->urls[i], visit, arg, &data);
 
         if (data == NULL)
             data = json_object();

@@ -145,17 +145,14 @@ static int read_events(struct watch *self, struct source *source, uint32_t block
     return ERR_OK;
 }
 
-static enum ctl_exit open_source(struct source *source, const struct ctl *ctl, const char *url)
+static enum ctl_exit open_source(struct source *source, const struct ctl *ctl,
+                                 const struct bus_url *url)
 {
-    char why[BUS_WHY_MAX];
     enum ctl_exit code;
     int rc;
 
     source->node.ctl = ctl;
-    if (bus_url_parse(&source->node.url, url, why) != ERR_OK) {
-        ctl_say("--bus: %s", why);
-        return CTL_USAGE;
-    }
+    source->node.url = *url;
     bus_url_print(source->text, &source->node.url);
     source->node.text = source->text;
     code = ctl_connect(&source->bus, &source->node);
@@ -220,7 +217,7 @@ static enum ctl_exit run_watch(struct ctl *ctl, const struct ctl_args *args)
     if (self.sources == NULL)
         return CTL_FAILED;
     for (size_t i = 0; i < self.count && code == CTL_OK; i++)
-        code = open_source(&self.sources[i], ctl, ctl->buses[i]);
+        code = open_source(&self.sources[i], ctl, &ctl->urls[i]);
     if (code == CTL_OK)
         code = loop(&self);
     for (size_t i = 0; i < self.count; i++)
