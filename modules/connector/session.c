@@ -78,7 +78,7 @@ static void on_goaway(void *arg, const struct tun_notice *notice)
 {
     struct con_session *self = arg;
 
-    self->events.on_goaway(self->events.arg, notice);
+    self->events.on_goaway(self->events.arg, self->id, notice);
 }
 
 static void on_exposure(void *arg, const struct tun_exposure *exposure)

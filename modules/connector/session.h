@@ -24,8 +24,9 @@ struct con_session_end {
 /* All of them come from the loop, none from inside a function of this header. */
 struct con_session_events {
     void (*on_accept)(void *arg);
-    /* It wants no new streams here; the callee calls con_session_drain and connects anew. */
-    void (*on_goaway)(void *arg, const struct tun_notice *notice);
+    /* Session ID shall be left: the callee connects anew and calls con_session_drain, unless the
+     * code is TUN_CODE_UPGRADE: then visitors come on this one too until it says so. */
+    void (*on_goaway)(void *arg, uint64_t id, const struct tun_notice *notice);
     /* The session is gone before this runs. */
     void (*on_end)(void *arg, const struct con_session_end *end);
     void *arg;

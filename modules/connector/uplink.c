@@ -180,8 +180,9 @@ static void on_session_end(void *arg, const struct con_session_end *end)
     con_round_next(&self->round);
 }
 
-/* Let the present visitors of the session finish, while we connect anew. */
-static void leave_session(struct con_uplink *self)
+/* Let the present visitors of the session finish, while we connect anew. DRAIN: no new ones come.
+ */
+static void leave_session(struct con_uplink *self, bool drain)
 {
     struct con_session *session = self->session;
 
@@ -192,22 +193,40 @@ static void leave_session(struct con_uplink *self)
         return;
     }
     self->left[self->left_count++] = (struct left){.id = self->session_id, .session = session};
-    con_session_drain(session);
+    if (drain)
+        con_session_drain(session);
 }
 
-static void on_session_goaway(void *arg, const struct tun_notice *notice)
+static struct con_session *find_left(const struct con_uplink *self, uint64_t id)
+{
+    for (size_t i = 0; i < self->left_count; i++)
+        if (self->left[i].id == id)
+            return self->left[i].session;
+    return NULL;
+}
+
+/*
+ * UPGRADE: the gateway's successor waits at the same address, and the old process still serves:
+ * both sessions take visitors until the old process says that it is done.
+ */
+static void on_session_goaway(void *arg, uint64_t id, const struct tun_notice *notice)
 {
     struct con_uplink *self = arg;
     struct con_retry retry = {.told_ms = notice->retry_ms};
-    uint32_t ms = con_uplink_wait_ms(&retry, backoff_next_ms(&self->backoff));
+    struct con_session *left = find_left(self, id);
+    bool upgrade = notice->code == TUN_CODE_UPGRADE;
+    uint32_t ms;
 
-    if (self->state != CON_UPLINK_UP)
-        return; /* one that is being left already */
+    if (left != NULL && !upgrade)
+        con_session_drain(left);
+    if (left != NULL || self->state != CON_UPLINK_UP)
+        return;
+    ms = con_uplink_wait_ms(&retry, backoff_next_ms(&self->backoff));
     LOG_INFO("the gateway wants us to connect anew", KV_S("gateway", self->gateway.name),
              KV_S("why", tun_code_name(notice->code)), KV_N("retry_ms", ms));
     if (self->left_count == LEFT_MAX)
         return; /* it will cut the session when it likes; then we come back */
-    leave_session(self);
+    leave_session(self, !upgrade);
     wait_ms(self, ms);
 }
 
@@ -274,6 +293,8 @@ void con_uplink_leave(struct con_uplink *self)
     ev_timer_start(self->context->loop, &self->timer);
     if (self->session != NULL)
         con_session_drain(self->session);
+    for (size_t i = 0; i < self->left_count; i++)
+        con_session_drain(self->left[i].session);
     report_left(self->context->loop, self);
 }
 
@@ -363,7 +384,7 @@ void con_uplink_update(struct con_uplink *self, const struct con_gateway *gatewa
     if (keeps)
         return;
     if (self->state == CON_UPLINK_UP)
-        leave_session(self);
+        leave_session(self, true);
     con_session_free(self->session); /* one that is not accepted yet */
     self->session = NULL;
     backoff_reset(&self->backoff);

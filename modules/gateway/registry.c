@@ -38,6 +38,8 @@ struct gw_registry {
     uint64_t next_serial;
     TAILQ_HEAD(, gw_key) untold;
     ev_timer tell;
+    bool moving; /* to a successor: who comes is told to go there */
+    uint32_t move_spread_ms;
 };
 
 static struct gw_key *key_get(const struct gw_registry *self, const uint8_t key[GW_KEY_LEN])
@@ -297,19 +299,21 @@ static bool is_zero(const uint8_t *data, size_t len)
     return len == 0;
 }
 
-/* The session of the same connector process; NULL when there is none (or it names no instance). */
+/* The newest session of the same connector process; NULL when there is none (or it names no
+ * instance). */
 static struct gw_session *same_instance(struct gw_key *key, const struct tun_connector_info *info)
 {
-    struct gw_session *s;
+    struct gw_session *s, *newest = NULL;
 
     if (is_zero(info->instance, sizeof(info->instance)))
         return NULL;
     TAILQ_FOREACH(s, &key->sessions, of_key)
     {
-        if (memcmp(s->instance, info->instance, sizeof(s->instance)) == 0)
-            return s;
+        if (memcmp(s->instance, info->instance, sizeof(s->instance)) == 0 &&
+            (newest == NULL || s->epoch >= newest->epoch))
+            newest = s;
     }
-    return NULL;
+    return newest;
 }
 
 static unsigned count_listed(const struct gw_key *key)
@@ -396,6 +400,22 @@ static void enlist(struct gw_registry *self, struct gw_session *session)
     refresh_sites(self, session->key);
 }
 
+/*
+ * A newer session of the same connector is here. One that came because we asked it to keeps its
+ * old streams on the old session; else the connector has given them up.
+ */
+static void replace(struct gw_session *old)
+{
+    if (!old->leaving) {
+        end_session(old, TUN_CODE_REPLACED, "replaced by a newer session");
+        return;
+    }
+    old->draining = true;
+    gw_session_goaway(
+        old, &(struct tun_notice){.code = TUN_CODE_REPLACED, .why = "a newer one is here"});
+    refresh_sites(old->registry, old->key);
+}
+
 int gw_registry_offer(struct gw_registry *self, const struct tun_handshake_result *result, int fd,
                       const struct addr *remote)
 {
@@ -432,7 +452,9 @@ int gw_registry_offer(struct gw_registry *self, const struct tun_handshake_resul
     }
     enlist(self, session);
     if (old != NULL) /* after the new one is in: its visitors find somewhere to go */
-        end_session(old, TUN_CODE_REPLACED, "replaced by a newer session");
+        replace(old);
+    if (self->moving)
+        gw_session_move(session, self->move_spread_ms);
     return ERR_OK;
 }
 
@@ -470,14 +492,22 @@ void gw_registry_goaway(struct gw_registry *self, enum tun_code code, const char
 
     (void)strncpy(notice.why, why, sizeof(notice.why) - 1);
     TAILQ_FOREACH(session, &self->sessions, of_all)
-    {
-        struct tun_session *tunnel = session->listed ? link_session(session->link) : NULL;
+    gw_session_goaway(session, &notice);
+}
 
-        if (tunnel == NULL)
-            continue;
-        tun_session_goaway(tunnel, &notice);
-        link_touch(session->link);
-    }
+void gw_registry_move(struct gw_registry *self, uint32_t spread_ms)
+{
+    struct gw_session *session;
+
+    self->moving = true;
+    self->move_spread_ms = spread_ms;
+    TAILQ_FOREACH(session, &self->sessions, of_all)
+    gw_session_move(session, self->move_spread_ms);
+}
+
+void gw_registry_stay(struct gw_registry *self)
+{
+    self->moving = false;
 }
 
 void gw_registry_close(struct gw_registry *self, enum tun_code code, const char *why)

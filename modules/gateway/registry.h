@@ -65,6 +65,14 @@ void gw_registry_each(const struct gw_registry *self,
                       void (*fn)(void *arg, const struct gw_session_info *info), void *arg);
 /* Tell every connector that this process ends (GOAWAY). */
 void gw_registry_goaway(struct gw_registry *self, enum tun_code code, const char *why);
+/*
+ * Another process takes over at our address: ask every connector, and whoever comes from now on, to
+ * begin a session there within SPREAD_MS (GOAWAY with code upgrade). Visitors go on being served on
+ * the sessions that are here.
+ */
+void gw_registry_move(struct gw_registry *self, uint32_t spread_ms);
+/* Nobody takes over after all: who comes now may stay. */
+void gw_registry_stay(struct gw_registry *self);
 /* End every session in order (CLOSE with CODE and WHY, a fixed text); what is open on them is cut.
  */
 void gw_registry_close(struct gw_registry *self, enum tun_code code, const char *why);

@@ -68,6 +68,27 @@ const uint8_t *gw_session_key(const struct gw_session *session)
     return session->key_bytes;
 }
 
+void gw_session_goaway(struct gw_session *session, const struct tun_notice *notice)
+{
+    struct tun_session *tunnel = session->listed ? link_session(session->link) : NULL;
+
+    if (tunnel == NULL)
+        return;
+    session->leaving = true;
+    tun_session_goaway(tunnel, notice);
+    link_touch(session->link);
+}
+
+void gw_session_move(struct gw_session *session, uint32_t spread_ms)
+{
+    struct tun_notice notice = {.code = TUN_CODE_UPGRADE, .why = "a new process takes over"};
+    uint32_t lot;
+
+    clock_random(&lot, sizeof(lot));
+    notice.retry_ms = 1 + lot % (spread_ms + 1);
+    gw_session_goaway(session, &notice);
+}
+
 void gw_session_info(const struct gw_session *session, struct gw_session_info *out)
 {
     struct tun_session *tunnel = session->listed ? link_session(session->link) : NULL;

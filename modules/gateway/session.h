@@ -31,7 +31,8 @@ struct gw_session {
     uint32_t twin; /* 0 = says none */
     uint8_t link_number;
     bool listed;       /* in the registry; false once it ends */
-    bool draining;     /* said GOAWAY */
+    bool draining;     /* said GOAWAY, or was replaced while it was leaving */
+    bool leaving;      /* we told it to connect anew: its streams outlive the newer session */
     unsigned active;   /* visitors on it, counted by them */
     uint64_t since_ms; /* unix time */
     struct addr remote;
@@ -52,6 +53,11 @@ const char *gw_session_end_text(int rc);
 bool gw_session_serves(const struct gw_session *session, const struct gw_exposure *exposure);
 /* The public key of SESSION. */
 const uint8_t *gw_session_key(const struct gw_session *session);
+/* Ask the connector to leave SESSION, as NOTICE says; nothing happens to one that ends. */
+void gw_session_goaway(struct gw_session *session, const struct tun_notice *notice);
+/* Ask it to begin a session with our successor at a random moment within SPREAD_MS, so that the
+ * successor sees no burst; this one serves on. */
+void gw_session_move(struct gw_session *session, uint32_t spread_ms);
 void gw_session_info(const struct gw_session *session, struct gw_session_info *out);
 
 #endif

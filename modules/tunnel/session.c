@@ -252,7 +252,7 @@ void tun_session_goaway(struct tun_session *self, const struct tun_notice *notic
 {
     if (self->state != TUN_SESSION_OPEN || self->goaway_sent)
         return;
-    self->goaway_sent = true;
+    self->goaway_sent = notice->code != TUN_CODE_UPGRADE; /* after that one all goes on here */
     put_notice(self, TUN_FRAME_GOAWAY, notice);
 }
 

@@ -100,7 +100,8 @@ int tun_session_accept(struct tun_session *self, const struct tun_accept *accept
 void tun_session_reject(struct tun_session *self, const struct tun_notice *notice);
 /* Gateway: tell the connector what its key serves; replaces the list told before. 0 or ERR_*. */
 int tun_session_exposures(struct tun_session *self, const struct tun_exposure *list, size_t count);
-/* No new streams from now on (this side opens none and takes none); NOTICE tells the other side. */
+/* No new streams from now on (this side opens none and takes none); NOTICE tells the other side.
+ * With TUN_CODE_UPGRADE only the telling: streams are opened as before, until another GOAWAY. */
 void tun_session_goaway(struct tun_session *self, const struct tun_notice *notice);
 /* End the session in order: CLOSE is queued, nothing may follow. Pull, send, free. */
 void tun_session_close(struct tun_session *self, enum tun_code code, const char *why);
@@ -131,7 +132,7 @@ uint64_t tun_session_deadline(const struct tun_session *self);
 int tun_session_tick(struct tun_session *self, uint64_t now_ms);
 
 void tun_session_stats(const struct tun_session *self, struct tun_session_stats *out);
-/* Streams can be opened: accepted, no GOAWAY either way, not ending. */
+/* Streams can be opened: accepted, no GOAWAY (but UPGRADE) either way, not ending. */
 bool tun_session_usable(const struct tun_session *self);
 enum tun_role tun_session_role(const struct tun_session *self);
 

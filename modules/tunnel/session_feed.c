@@ -330,13 +330,18 @@ static int on_pong(struct tun_session *self, const struct tun_frame *frame, stru
 static int on_goaway(struct tun_session *self, const struct tun_frame *frame, struct cur payload)
 {
     struct tun_notice notice;
+    int rc = ERR_OK;
 
     (void)frame;
     if (tun_frame_get_notice(payload, &notice) != ERR_OK)
         return broken(self);
     if (self->goaway_received)
         return charge(self, TUN_COST_IDLE);
-    self->goaway_received = true;
+    if (notice.code == TUN_CODE_UPGRADE) /* stops nothing, so it may come again */
+        rc = charge(self, TUN_COST_IDLE);
+    if (rc != ERR_OK)
+        return rc;
+    self->goaway_received = notice.code != TUN_CODE_UPGRADE;
     if (self->ops->on_goaway != NULL)
         self->ops->on_goaway(self->arg, &notice);
     return ERR_OK;

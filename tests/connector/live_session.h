@@ -22,10 +22,11 @@ static inline void live_on_accept(void *arg)
     ((struct live_session *)arg)->accepted = true;
 }
 
-static inline void live_on_goaway(void *arg, const struct tun_notice *notice)
+static inline void live_on_goaway(void *arg, uint64_t id, const struct tun_notice *notice)
 {
     struct live_session *f = arg;
 
+    (void)id;
     f->goaways++;
     f->notice = *notice;
 }

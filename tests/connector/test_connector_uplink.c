@@ -188,6 +188,13 @@ START_TEST(test_uplink_tries_every_address_in_order)
 }
 END_TEST
 
+static void say_goaway(struct peer_session *session, enum tun_code code)
+{
+    tun_session_goaway(link_session(session->link),
+                       &(struct tun_notice){.code = code, .retry_ms = 10});
+    link_touch(session->link);
+}
+
 /* GOAWAY: the new session is there before the old one ends, and the visitor stays on the old. */
 START_TEST(test_uplink_goaway_moves_on_first)
 {
@@ -201,17 +208,53 @@ START_TEST(test_uplink_goaway_moves_on_first)
     peer_visit(&f.gw, &visitor, &open);
     service = bench_serve(&f.b);
     LOOP_UNTIL(f.b.loop, visitor.ok);
-    tun_session_goaway(link_session(old->link),
-                       &(struct tun_notice){.code = TUN_CODE_UPGRADE, .retry_ms = 10});
-    link_touch(old->link);
+    say_goaway(old, TUN_CODE_UPGRADE);
     LOOP_UNTIL(f.b.loop, f.gw.handshakes == 2);
     wait_up();
     ck_assert_uint_eq(peer_gateway_session(&f.gw)->info.epoch, 2);
     ck_assert_uint_eq(con_uplink_streams(f.uplink), 1);
+    ck_assert(!old->goaway);
+    say_goaway(old, TUN_CODE_SHUTDOWN);
+    LOOP_UNTIL(f.b.loop, old->goaway);
     bench_say(service, "still here");
     LOOP_UNTIL(f.b.loop, visitor.got_len == 10);
     tun_stream_finish(visitor.stream);
     link_touch(old->link);
+    close(service);
+    LOOP_UNTIL(f.b.loop, old->closed_in_order);
+    ck_assert(con_uplink_is_up(f.uplink));
+    teardown();
+}
+END_TEST
+
+/* An upgrade that fails: visitors come on the old session throughout, and we are back by ourselves.
+ */
+START_TEST(test_uplink_serves_on_the_old_session_when_the_successor_dies)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+    struct peer_session *old, *heir;
+    struct peer_visitor visitor;
+    int service;
+
+    setup();
+    old = peer_gateway_session(&f.gw);
+    say_goaway(old, TUN_CODE_UPGRADE);
+    LOOP_UNTIL(f.b.loop, f.gw.handshakes == 2);
+    wait_up();
+    heir = peer_gateway_session(&f.gw);
+    ck_assert_ptr_ne(heir, old);
+    link_free(heir->link);
+    heir->link = NULL;
+    LOOP_UNTIL(f.b.loop, !con_uplink_is_up(f.uplink));
+    peer_visit(&f.gw, &visitor, &open); /* the old one is the only one */
+    service = bench_serve(&f.b);
+    LOOP_UNTIL(f.b.loop, visitor.ok);
+    LOOP_UNTIL(f.b.loop, f.gw.handshakes == 3);
+    wait_up();
+    ck_assert_uint_eq(peer_gateway_session(&f.gw)->info.epoch, 3);
+    ck_assert(old->link != NULL && !old->closed_in_order);
+    say_goaway(old, TUN_CODE_REPLACED);
+    peer_say(&f.gw, &visitor, NULL, true);
     close(service);
     LOOP_UNTIL(f.b.loop, old->closed_in_order);
     ck_assert(con_uplink_is_up(f.uplink));
@@ -278,6 +321,7 @@ int main(void)
     tcase_add_test(tc, test_uplink_uses_whichever_key_answers);
     tcase_add_test(tc, test_uplink_tries_every_address_in_order);
     tcase_add_test(tc, test_uplink_goaway_moves_on_first);
+    tcase_add_test(tc, test_uplink_serves_on_the_old_session_when_the_successor_dies);
     tcase_add_test(tc, test_uplink_update_with_the_same_key_keeps_the_session);
     tcase_add_loop_test(tc, test_uplink_leave_in_each_state_reports_once, 0, 5);
     suite_add_tcase(suite, tc);

@@ -121,7 +121,7 @@ static void on_goaway(void *arg, const struct tun_notice *notice)
 {
     struct seat_connector *c = arg;
 
-    (void)notice;
+    c->code = notice->code;
     c->goaway = true;
 }
 

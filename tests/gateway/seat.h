@@ -30,7 +30,7 @@ struct seat_connector {
     struct link *link;
     int rc; /* what gw_registry_offer said */
     bool accepted, rejected, goaway, closed, vanished;
-    enum tun_code code; /* of the reject or close */
+    enum tun_code code; /* of the reject, close or last goaway */
     unsigned lists;     /* EXPOSURES so far */
     unsigned lines;     /* in the last one */
     char last[TUN_URL_MAX + 1];

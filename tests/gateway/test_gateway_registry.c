@@ -211,6 +211,61 @@ START_TEST(test_registry_goaway_reaches_everyone_and_ends_no_one)
 }
 END_TEST
 
+/* While they move, the sessions here serve on, and whoever comes is asked to move as well. */
+START_TEST(test_registry_move_asks_everyone_and_stops_no_one)
+{
+    struct seat_connector a, late, stays;
+
+    seat_join(&seat, &a, 1, 1);
+    gw_registry_move(seat.registry, 0);
+    LOOP_UNTIL(seat.loop, a.goaway);
+    ck_assert_int_eq(a.code, TUN_CODE_UPGRADE);
+    ck_assert_uint_eq(site->online, 1);
+    seat_join(&seat, &late, 1, 2);
+    LOOP_UNTIL(seat.loop, late.goaway);
+    ck_assert_uint_eq(site->online, 2);
+    gw_registry_stay(seat.registry);
+    seat_join(&seat, &stays, 1, 3);
+    LOOP_UNTIL(seat.loop, stays.accepted);
+    ck_assert(!stays.goaway);
+    seat_leave(&a);
+    seat_leave(&late);
+    seat_leave(&stays);
+}
+END_TEST
+
+/* The successor failed: the connector is back, and what is open on its old session goes on. */
+START_TEST(test_registry_a_session_that_was_to_move_outlives_the_newer_one)
+{
+    struct tun_connector_info info = {.epoch = 1, .link = 1, .name = "x", .version = "y"};
+    struct seat_connector old, back, again;
+
+    memset(info.instance, 3, sizeof(info.instance));
+    seat_offer(&seat, &old, 1, &info);
+    gw_registry_move(seat.registry, 0);
+    LOOP_UNTIL(seat.loop, old.goaway);
+    gw_registry_stay(seat.registry);
+    old.goaway = false;
+    info.epoch = 3; /* 2 was the successor's */
+    seat_offer(&seat, &back, 1, &info);
+    LOOP_UNTIL(seat.loop, old.goaway && back.accepted);
+    ck_assert_int_eq(old.code, TUN_CODE_REPLACED);
+    ck_assert(!old.closed);
+    ck_assert_uint_eq(site->online, 1);
+    info.epoch = 4; /* lost and back again: that one gave its session up */
+    seat_offer(&seat, &again, 1, &info);
+    LOOP_UNTIL(seat.loop, back.closed && again.accepted);
+    ck_assert(!old.closed);
+    info.epoch = 2;
+    seat_leave(&back);
+    seat_offer(&seat, &back, 1, &info); /* measured against the newest */
+    ck_assert_int_eq(back.rc, ERR_REFUSED);
+    seat_leave(&old);
+    seat_leave(&back);
+    seat_leave(&again);
+}
+END_TEST
+
 static void count_one(void *arg, const struct gw_session_info *info)
 {
     ck_assert_str_eq(info->name, "web-1");
@@ -283,6 +338,8 @@ int main(void)
     tcase_add_test(tc, test_registry_serials_rise_and_the_first_is_the_oldest);
     tcase_add_test(tc, test_registry_sessions_of_a_key_end_when_its_last_site_goes);
     tcase_add_test(tc, test_registry_goaway_reaches_everyone_and_ends_no_one);
+    tcase_add_test(tc, test_registry_move_asks_everyone_and_stops_no_one);
+    tcase_add_test(tc, test_registry_a_session_that_was_to_move_outlives_the_newer_one);
     tcase_add_test(tc, test_registry_lists_only_those_that_serve);
     tcase_add_loop_test(tc, test_registry_can_be_freed_in_every_state, 0, 7);
     suite_add_tcase(suite, tc);

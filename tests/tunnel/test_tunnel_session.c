@@ -204,6 +204,40 @@ START_TEST(test_session_goaway_stops_new_streams_only)
 }
 END_TEST
 
+/* UPGRADE asks for another session; this one goes on until another GOAWAY. */
+START_TEST(test_session_goaway_for_an_upgrade_stops_nothing)
+{
+    struct tun_notice upgrade = {.code = TUN_CODE_UPGRADE}, end = {.code = TUN_CODE_SHUTDOWN};
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    for (int i = 0; i < 2; i++) { /* the first successor may have failed */
+        tun_session_goaway(p.session, &upgrade);
+        (void)raw_peer_expect(&p, TUN_FRAME_GOAWAY);
+        ck_assert(tun_session_usable(p.session));
+    }
+    (void)raw_peer_open(&p);
+    tun_session_goaway(p.session, &end);
+    (void)raw_peer_expect(&p, TUN_FRAME_GOAWAY);
+    ck_assert(!tun_session_usable(p.session));
+    end_peer();
+
+    raw_peer_init(&p, TUN_CONNECTOR, true);
+    for (unsigned i = 1; i <= 2; i++) {
+        tun_frame_put_notice(&p.o, TUN_FRAME_GOAWAY, 0, &upgrade);
+        ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+        ck_assert_uint_eq(p.heard.goaways, i);
+    }
+    raw_peer_put_open(&p, 1);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_uint_eq(p.heard.opens, 1);
+    tun_frame_put_notice(&p.o, TUN_FRAME_GOAWAY, 0, &end);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_uint_eq(p.heard.goaways, 3);
+    ck_assert(!tun_session_usable(p.session));
+    end_peer();
+}
+END_TEST
+
 START_TEST(test_session_close_is_an_orderly_end)
 {
     struct tun_notice notice = {.code = TUN_CODE_REVOKED, .why = "bye"};
@@ -244,6 +278,7 @@ int main(void)
     tcase_add_test(tc, test_session_record_byte_by_byte);
     tcase_add_test(tc, test_session_record_lengths_16_and_over_max_are_fatal);
     tcase_add_test(tc, test_session_goaway_stops_new_streams_only);
+    tcase_add_test(tc, test_session_goaway_for_an_upgrade_stops_nothing);
     tcase_add_test(tc, test_session_close_is_an_orderly_end);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
