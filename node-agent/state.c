@@ -79,7 +79,8 @@ static size_t usage_count(void *arg)
 
 static void copy_from_module(json_t *node, const json_t *info)
 {
-    static const char *const keys[] = {"domain", "public_addresses", "tunnel", "tcp_ports"};
+    static const char *const keys[] = {"domain", "public_addresses", "tunnel", "tcp_ports",
+                                       "gateway_keys"};
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         json_t *value = json_object_get(info, keys[i]);

@@ -26,6 +26,7 @@ struct slot {
     struct gw_admission *owner;
     struct link_handshake handshake;
     struct gw_source *source;
+    struct gw_keyring *keys; /* that the handshake began with */
     struct addr remote;
     int fd; /* only to look at */
     uint64_t since_ms;
@@ -75,6 +76,8 @@ static void slot_release(struct slot *slot)
     slot->wants_work = false;
     slot->source->pending--;
     slot->source = NULL;
+    gw_keyring_unref(slot->keys);
+    slot->keys = NULL;
     TAILQ_REMOVE(&self->used_slots, slot, of_state);
     TAILQ_INSERT_HEAD(&self->free_slots, slot, of_state);
     self->used--;
@@ -155,9 +158,10 @@ static void start(struct gw_admission *self, struct gw_source *source, const str
 {
     struct slot *slot = TAILQ_FIRST(&self->free_slots);
     struct tun_gateway_info info = self->cfg.info;
+    struct gw_keyring *keys = self->cfg.keys;
     struct tun_handshake_config tunnel = {.role = TUN_GATEWAY,
-                                          .own = self->cfg.own,
-                                          .next = self->cfg.next,
+                                          .own = &keys->own,
+                                          .next = keys->has_next ? &keys->next : NULL,
                                           .gateway = &self->cfg.info};
     struct link_handshake_config cfg = {
         .fd = w->fd,
@@ -180,6 +184,7 @@ static void start(struct gw_admission *self, struct gw_source *source, const str
         close(w->fd);
         return;
     }
+    slot->keys = gw_keyring_ref(keys);
     source->pending++;
     TAILQ_REMOVE(&self->free_slots, slot, of_state);
     TAILQ_INSERT_TAIL(&self->used_slots, slot, of_state);
@@ -357,6 +362,7 @@ int gw_admission_new(struct gw_admission **out, const struct gw_admission_config
     if (self == NULL)
         return ERR_NOMEM;
     self->cfg = *cfg;
+    gw_keyring_ref(self->cfg.keys);
     self->total = cfg->limits->pending_handshakes;
     self->budget = GW_ADMISSION_OPS_PER_TURN;
     TAILQ_INIT(&self->free_slots);
@@ -392,10 +398,17 @@ void gw_admission_free(struct gw_admission *self)
     for (size_t i = 0; i < self->waiting_count; i++)
         close(self->waiting[i].fd);
     gw_penalties_free(self->penalties);
+    gw_keyring_unref(self->cfg.keys);
     free(self->unknown);
     free(self->waiting);
     free(self->slots);
     free(self);
+}
+
+void gw_admission_set_keys(struct gw_admission *self, struct gw_keyring *keys)
+{
+    gw_keyring_unref(self->cfg.keys);
+    self->cfg.keys = gw_keyring_ref(keys);
 }
 
 void gw_admission_session(struct gw_admission *self, const struct addr *remote, bool up)

@@ -13,6 +13,7 @@
 
 #include "bus/base/addr.h"
 #include "modules/gateway/config.h"
+#include "modules/gateway/keyring.h"
 #include "modules/gateway/refuse.h"
 #include "modules/tunnel/handshake.h"
 
@@ -24,10 +25,10 @@ struct gw_admission; /* opaque: admission.c */
 
 struct gw_admission_config {
     struct ev_loop *loop;
-    const struct gw_limits *limits;        /* borrowed */
-    const struct tun_identity *own, *next; /* borrowed; next may be NULL */
-    struct tun_gateway_info info;          /* copied; time_ms is filled in for each handshake */
-    struct gw_refused *refused;            /* counters; borrowed */
+    const struct gw_limits *limits; /* borrowed */
+    struct gw_keyring *keys;        /* ours; a reference is taken */
+    struct tun_gateway_info info;   /* copied; time_ms is filled in for each handshake */
+    struct gw_refused *refused;     /* counters; borrowed */
     /* A connector proved its key: FD is the callee's. Returns 0, or ERR_NOENT when no live contract
      * names the key (and the fd was closed), or another error. */
     int (*on_proven)(void *arg, const struct tun_handshake_result *result, int fd,
@@ -41,6 +42,8 @@ int gw_admission_new(struct gw_admission **out, const struct gw_admission_config
 /* Closes everything that is pending. NULL is fine. */
 void gw_admission_free(struct gw_admission *self);
 
+/* Answer to KEYS (a reference is taken) from now on; handshakes under way end as they began. */
+void gw_admission_set_keys(struct gw_admission *self, struct gw_keyring *keys);
 /* Someone came to a tunnel listener. FIRST: bytes already read (at most a Hello). FD is taken. */
 void gw_admission_accept(struct gw_admission *self, int fd, const struct addr *remote,
                          const void *first, size_t first_len);

@@ -16,6 +16,7 @@
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/manager.h"
 #include "modules/gateway/provision.h"
+#include "modules/gateway/rekey.h"
 #include "modules/gateway/reload.h"
 #include "modules/gateway/saver.h"
 #include "modules/gateway/snapshot.h"
@@ -27,7 +28,8 @@
 
 struct gw_control {
     struct ev_loop *loop;
-    struct gw_config config; /* the worker and others borrow it */
+    struct gw_config config;  /* the worker and others borrow it */
+    struct gw_key_texts keys; /* what facts points to */
     struct gw_facts facts;
     const char *module;
     struct gw_store *store;
@@ -329,8 +331,7 @@ static int start_worker(struct gw_control *self, const struct gw_identity *ident
 {
     struct gw_worker_config worker = {
         .config = &self->config,
-        .key = identity->key,
-        .next_key = identity->next,
+        .keys = {identity->key, identity->next, identity->next_is_past},
         .events = {on_session, on_online, on_last_error, self},
     };
 
@@ -423,11 +424,9 @@ int gw_control_new(struct gw_control **out, const struct gw_control_config *cfg,
     self->loop = cfg->loop;
     self->config = *cfg->config;
     self->module = cfg->module;
+    gw_rekey_texts(&self->keys, cfg->identity);
     self->facts = (struct gw_facts){
-        .config = &self->config,
-        .public_key = cfg->identity->public_hex,
-        .next_key = cfg->identity->next != NULL ? cfg->identity->next_hex : NULL,
-    };
+        .config = &self->config, .public_key = self->keys.own, .next_key = self->keys.next};
     ev_timer_init(&self->bye, on_bye, 0.0, 0.0);
     self->bye.data = self;
     rc = start(self, cfg, why);
@@ -484,7 +483,14 @@ void gw_control_reload(struct gw_control *self, const struct gw_config *next)
     struct gw_entry *entry;
     size_t at = 0;
 
-    if (!gw_reload_take(&self->config, next))
+    bool look = gw_reload_take(&self->config, next);
+
+    if (gw_rekey(self->worker, &self->keys, &self->config)) {
+        look = true; /* results tell the keys */
+        if (self->courier != NULL)
+            gw_courier_info(self->courier);
+    }
+    if (!look)
         return;
     while ((entry = gw_store_next(self->store, &at)) != NULL)
         gw_provision_refresh(self->provisioner, entry);

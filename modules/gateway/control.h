@@ -21,7 +21,7 @@ struct gw_control; /* opaque: control.c */
 struct gw_control_config {
     struct ev_loop *loop;
     const struct gw_config *config;     /* copied */
-    const struct gw_identity *identity; /* borrowed */
+    const struct gw_identity *identity; /* read during _new */
     const struct bus_url *bus;          /* NULL = no bus at all; copied */
     const char *prefix;                 /* of bus keys; borrowed */
     const char *module;                 /* our name on the bus; borrowed */

@@ -118,6 +118,29 @@ static void add_refused(void *arg, const char *reason, uint64_t count)
     (void)json_object_set_new(arg, reason, json_integer((json_int_t)count));
 }
 
+static void count_key(void *arg, const struct gw_session_info *session)
+{
+    char key[2 * GW_KEY_LEN + 1];
+    json_int_t before;
+
+    hex_encode(key, session->gateway_key, GW_KEY_LEN);
+    before = json_integer_value(json_object_get(arg, key));
+    (void)json_object_set_new(arg, key, json_integer(before + 1));
+}
+
+/* Sessions by which of our keys they were made with; those we answer to stand there with 0, too. */
+static json_t *count_keys(const struct gw_courier *self)
+{
+    const struct gw_facts *facts = self->cfg.facts;
+    json_t *counts = json_object();
+
+    (void)json_object_set_new(counts, facts->public_key, json_integer(0));
+    if (facts->next_key != NULL && facts->next_key[0] != '\0')
+        (void)json_object_set_new(counts, facts->next_key, json_integer(0));
+    gw_worker_each_session(self->cfg.worker, count_key, counts);
+    return counts;
+}
+
 static void report_info(struct gw_courier *self)
 {
     struct gw_report_info info = {
@@ -128,10 +151,16 @@ static void report_info(struct gw_courier *self)
         .exposures = gw_worker_count_exposures(self->cfg.worker),
         .sessions = gw_worker_count_sessions(self->cfg.worker),
         .refused = json_object(),
+        .gateway_keys = count_keys(self),
     };
 
     gw_worker_each_refused(self->cfg.worker, add_refused, info.refused);
     put_report(self, "info", "", gw_report_info(&info));
+}
+
+void gw_courier_info(struct gw_courier *self)
+{
+    report_info(self);
 }
 
 static void on_info(struct ev_loop *loop, ev_timer *w, int revents)

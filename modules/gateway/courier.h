@@ -48,6 +48,8 @@ void gw_courier_online(struct gw_courier *self, const char *id, unsigned online)
 void gw_courier_error(struct gw_courier *self, const char *id, const struct gw_last_error *error);
 void gw_courier_session(struct gw_courier *self, const struct gw_session_info *info, bool up,
                         const char *why);
+/* Who we are changed: tell it now, not at the next turn. */
+void gw_courier_info(struct gw_courier *self);
 /* The agent should write its desired state again, because WHY. */
 void gw_courier_resync(struct gw_courier *self, const char *why);
 

@@ -15,7 +15,7 @@ json_t *gw_facts_tunnel(const struct gw_facts *self)
     json_t *tunnel = json_pack("{s:s, s:s}", "endpoint", self->config->tunnel_endpoint,
                                "public_key", self->public_key);
 
-    if (tunnel != NULL && self->next_key != NULL)
+    if (tunnel != NULL && self->next_key != NULL && self->next_key[0] != '\0')
         (void)json_object_set_new(tunnel, "next_public_key", json_string(self->next_key));
     return tunnel;
 }

@@ -15,7 +15,7 @@
 struct gw_facts {
     const struct gw_config *config; /* borrowed */
     const char *public_key;         /* the gateway's, hex; borrowed */
-    const char *next_key;           /* announced during a rotation, or NULL; borrowed */
+    const char *next_key;           /* accepted beside it during a rotation, or ""; borrowed */
 };
 
 /* Data of WANTED; SERVED says whether it is in place now (else it has no urls and addresses). A new

@@ -38,8 +38,7 @@ struct gw_worker {
     struct gw_registry *registry;
     struct gw_admission *admission;
     struct gw_doors *doors;
-    struct tun_identity own, next;
-    bool has_next;
+    struct gw_keyring *keys;
     struct log_pace
         strangers;  /* connectors whose key no contract names: anybody can come with one */
     ev_timer drain; /* runs while draining; its end is the end of the drain */
@@ -215,7 +214,7 @@ static int make_registry(struct gw_worker *self)
     struct gw_registry_config cfg = {
         .hub = self->hub,
         .limits = &self->config->limits,
-        .next_key = self->has_next ? &self->next.public_key : NULL,
+        .keys = self->keys,
         .stream_ops = &gw_way_stream_ops,
         .refused = &self->refused,
         .on_session = on_session,
@@ -231,8 +230,7 @@ static int make_admission(struct gw_worker *self)
     struct gw_admission_config cfg = {
         .loop = self->loop,
         .limits = &self->config->limits,
-        .own = &self->own,
-        .next = self->has_next ? &self->next : NULL,
+        .keys = self->keys,
         .info = {.max_record = TUN_RECORD_MAX,
                  .max_streams = (uint32_t)self->config->limits.streams_per_session},
         .refused = &self->refused,
@@ -291,11 +289,9 @@ int gw_worker_new(struct gw_worker **out, struct ev_loop *loop, const struct gw_
     LIST_INIT(&self->front.conns);
     ev_init(&self->drain, on_drain);
     self->drain.data = self;
-    tun_identity_init(&self->own, cfg->key);
-    self->has_next = cfg->next_key != NULL;
-    if (self->has_next)
-        tun_identity_init(&self->next, cfg->next_key);
-    rc = make_parts(self);
+    rc = gw_keyring_new(&self->keys, &cfg->keys);
+    if (rc == ERR_OK)
+        rc = make_parts(self);
     if (rc != ERR_OK) {
         saved = errno;
         gw_worker_free(self);
@@ -321,7 +317,22 @@ void gw_worker_free(struct gw_worker *self)
     net_hangup_free(self->hangup);
     gw_sources_free(self->sources);
     gw_routes_free(self->routes);
+    gw_keyring_unref(self->keys);
     free(self);
+}
+
+int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *keys)
+{
+    struct gw_keyring *fresh;
+    int rc = gw_keyring_new(&fresh, keys);
+
+    if (rc != ERR_OK)
+        return rc;
+    gw_keyring_unref(self->keys);
+    self->keys = fresh;
+    gw_admission_set_keys(self->admission, fresh);
+    gw_registry_set_keys(self->registry, fresh);
+    return ERR_OK;
 }
 
 void gw_worker_drain(struct gw_worker *self, void (*on_done)(void *arg), void *arg)

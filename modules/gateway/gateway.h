@@ -14,14 +14,15 @@
 #include "bus/base/addr.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/exposure.h"
+#include "modules/gateway/keyring.h"
 
 struct ev_loop;
-struct tun_secret_key;
 struct gw_worker; /* opaque: gateway.c */
 
 /* A connector session, as `netwall tunnels` shows it. Borrowed for the length of the call. */
 struct gw_session_info {
     uint8_t key[GW_KEY_LEN];
+    uint8_t gateway_key[GW_KEY_LEN]; /* which of the gateway's keys it was made with */
     uint8_t instance[16];
     uint64_t epoch;
     uint32_t twin;    /* 0 = the connector names none */
@@ -68,10 +69,9 @@ struct gw_events {
 };
 
 struct gw_worker_config {
-    const struct gw_config *config;        /* borrowed; must outlive the worker */
-    const struct tun_secret_key *key;      /* the gateway's static key; borrowed likewise */
-    const struct tun_secret_key *next_key; /* accepted beside it during a rotation, or NULL */
-    struct gw_events events;               /* copied */
+    const struct gw_config *config; /* borrowed; must outlive the worker */
+    struct gw_keyring_config keys;  /* the gateway's static keys; copied */
+    struct gw_events events;        /* copied */
 };
 
 /*
@@ -82,6 +82,11 @@ struct gw_worker_config {
 int gw_worker_new(struct gw_worker **out, struct ev_loop *loop, const struct gw_worker_config *cfg);
 /* End everything at once; visitors are reset. NULL is fine. No event runs. */
 void gw_worker_free(struct gw_worker *self);
+/*
+ * Answer to other keys (copied) from now on. Sessions and handshakes under way go on with the key
+ * they were made with; connectors hear which key to add. Returns 0, or ERR_NOMEM: nothing changed.
+ */
+int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *keys);
 
 /*
  * Serve EXPOSURE (a reference is taken): new, or in place of the one with the same id. Visitors who

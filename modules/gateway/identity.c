@@ -3,6 +3,7 @@
 #include "modules/gateway/identity.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,7 +13,10 @@
 #include "bus/base/log.h"
 
 #define SLOTS 2
+#define PAST_MAX 64 /* keys remembered; older ones are forgotten */
+#define PAST_LINE (TUN_KEY_TEXT_LEN + 1)
 #define MARKER_CAP (GW_PATH_MAX + sizeof(GW_IDENTITY_MARKER) + 1)
+#define PAST_CAP (GW_PATH_MAX + sizeof(GW_IDENTITY_PAST) + 1)
 
 _Static_assert(KEYFILE_LEN == TUN_KEY_LEN, "a key file holds one tunnel key");
 
@@ -85,6 +89,34 @@ static int keep(struct gw_identity *self, const struct tun_secret_key **out,
     return tun_vault_add(self->vault, out, secret);
 }
 
+/*
+ * Whether `next` was `key` before, and note that `key` is now. The config looks the same in both
+ * halves of a rotation but for this: first the next key comes, after the swap the old one goes. A
+ * list that cannot be kept only costs connectors the hint which of the two to take.
+ */
+static void recall(struct gw_identity *self, const struct gw_config *config)
+{
+    char path[PAST_CAP], *text = NULL;
+    char out[(PAST_MAX + 1) * PAST_LINE + 1];
+    size_t len = 0, skip;
+    int rc = ERR_OK, n;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", config->state_dir, GW_IDENTITY_PAST);
+    if (file_read(&text, &len, path, (size_t)PAST_MAX * PAST_LINE) != ERR_OK)
+        len = 0;
+    self->next_is_past =
+        len > 0 && self->next_hex[0] != '\0' && strstr(text, self->next_hex) != NULL;
+    if (len == 0 || strstr(text, self->public_hex) == NULL) {
+        skip = len == (size_t)PAST_MAX * PAST_LINE ? PAST_LINE : 0;
+        n = snprintf(out, sizeof(out), "%s%s\n", len > 0 ? text + skip : "", self->public_hex);
+        rc = file_write(path, out, (size_t)n);
+    }
+    if (rc != ERR_OK)
+        LOG_WARN("cannot remember the gateway's public key", KV_S("file", path),
+                 KV_S("err", err_text(rc)));
+    free(text);
+}
+
 int gw_identity_load(struct gw_identity *out, const struct gw_config *config,
                      char why[GW_IDENTITY_WHY_MAX])
 {
@@ -104,6 +136,10 @@ int gw_identity_load(struct gw_identity *out, const struct gw_config *config,
         rc = read_key(&secret, config->next_key_path, why);
         if (rc == ERR_OK)
             rc = keep(out, &out->next, out->next_hex, &secret);
+        if (rc == ERR_OK && strcmp(out->next_hex, out->public_hex) == 0) {
+            (void)snprintf(why, GW_IDENTITY_WHY_MAX, "key and next-key hold the same key");
+            rc = ERR_INVALID;
+        }
     }
     if (rc != ERR_OK) {
         gw_identity_deinit(out);
@@ -112,6 +148,7 @@ int gw_identity_load(struct gw_identity *out, const struct gw_config *config,
     if (tun_vault_lock_error(out->vault) != ERR_OK)
         LOG_WARN("cannot lock the keys into memory (RLIMIT_MEMLOCK)",
                  KV_S("err", err_text(tun_vault_lock_error(out->vault))));
+    recall(out, config);
     return ERR_OK;
 }
 

@@ -55,7 +55,7 @@ struct gateway {
     struct gw_config config;
     struct bus_url bus;
     bool has_bus;
-    struct gw_identity identity;
+    char public_key[TUN_KEY_TEXT_LEN + 1]; /* at the start */
     struct gw_control *control;
     int lock_fd;
     unsigned stops; /* SIGTERM and SIGINT so far */
@@ -301,10 +301,11 @@ static int start(struct gateway *self)
 {
     const char *module = getenv("NETWALL_MODULE");
     bool has_agent = module != NULL && module[0] != '\0';
+    struct gw_identity identity;
     struct gw_control_config control = {
         .loop = self->loop,
         .config = &self->config,
-        .identity = &self->identity,
+        .identity = &identity,
         .bus = self->has_bus ? &self->bus : NULL,
         .prefix = self->config.bus_prefix,
         .module = has_agent ? module : MODULE_DEFAULT,
@@ -319,12 +320,14 @@ static int start(struct gateway *self)
         LOG_ERROR("NETWALL_MODULE is no module name");
         return ERR_INVALID;
     }
-    rc = gw_identity_load(&self->identity, &self->config, reason);
+    rc = gw_identity_load(&identity, &self->config, reason);
     if (rc != ERR_OK) {
         LOG_ERROR("no key", KV_S("why", reason));
         return rc;
     }
+    memcpy(self->public_key, identity.public_hex, sizeof(self->public_key));
     rc = gw_control_new(&self->control, &control, why);
+    gw_identity_deinit(&identity); /* the worker has its own copy */
     if (rc != ERR_OK)
         LOG_ERROR("cannot start", KV_S("why", why));
     return rc;
@@ -340,9 +343,8 @@ static int run(struct gateway *self)
     if (lock_state(self) != ERR_OK || start(self) != ERR_OK)
         return DAEMON_EXIT_FAILURE;
     watch_all(self);
-    LOG_INFO("gateway is up", KV_S("version", NW_VERSION),
-             KV_S("public_key", self->identity.public_hex), KV_S("domain", self->config.domain),
-             KV_S("endpoint", self->config.tunnel_endpoint));
+    LOG_INFO("gateway is up", KV_S("version", NW_VERSION), KV_S("public_key", self->public_key),
+             KV_S("domain", self->config.domain), KV_S("endpoint", self->config.tunnel_endpoint));
     daemon_notify("READY=1");
     ev_run(self->loop, 0);
     LOG_INFO("gateway ends");
@@ -352,7 +354,6 @@ static int run(struct gateway *self)
 static void clean_up(struct gateway *self)
 {
     gw_control_free(self->control);
-    gw_identity_deinit(&self->identity);
     if (self->loop != NULL)
         ev_loop_destroy(self->loop);
     if (self->lock_fd >= 0)

@@ -379,13 +379,14 @@ static int start_link(struct gw_registry *self, struct gw_session *session,
 
 static int say_accept(struct gw_registry *self, struct gw_session *session)
 {
-    struct tun_accept accept = {0};
+    const struct gw_keyring *keys = self->cfg.keys;
+    const struct tun_public_key *next =
+        keys != NULL ? gw_keyring_announce(keys, &session->gateway_key) : NULL;
+    struct tun_accept accept = {.has_next_key = next != NULL};
 
     clock_random(accept.session, sizeof(accept.session));
-    if (self->cfg.next_key != NULL) {
-        accept.has_next_key = true;
-        accept.next_key = *self->cfg.next_key;
-    }
+    if (next != NULL)
+        accept.next_key = *next;
     return tun_session_accept(link_session(session->link), &accept);
 }
 
@@ -485,6 +486,12 @@ void gw_registry_each(const struct gw_registry *self,
     }
 }
 
+void gw_registry_set_keys(struct gw_registry *self, struct gw_keyring *keys)
+{
+    gw_keyring_unref(self->cfg.keys);
+    self->cfg.keys = gw_keyring_ref(keys);
+}
+
 void gw_registry_goaway(struct gw_registry *self, enum tun_code code, const char *why)
 {
     struct tun_notice notice = {.code = code};
@@ -548,6 +555,8 @@ int gw_registry_new(struct gw_registry **out, struct ev_loop *loop,
     }
     self->loop = loop;
     self->cfg = *cfg;
+    if (self->cfg.keys != NULL)
+        gw_keyring_ref(self->cfg.keys);
     self->ops = *cfg->stream_ops;
     self->ops.on_goaway = on_goaway;
     self->ops.on_close = on_close;
@@ -579,5 +588,6 @@ void gw_registry_free(struct gw_registry *self)
     while ((key = map_next(self->keys, &at, NULL, NULL)) != NULL)
         key_free(self, key);
     map_free(self->keys);
+    gw_keyring_unref(self->cfg.keys);
     free(self);
 }

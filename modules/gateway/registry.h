@@ -14,6 +14,7 @@
 #include "bus/base/addr.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/gateway.h"
+#include "modules/gateway/keyring.h"
 #include "modules/gateway/refuse.h"
 #include "modules/gateway/session.h"
 #include "modules/gateway/site.h"
@@ -21,9 +22,9 @@
 struct gw_registry; /* opaque: registry.c */
 
 struct gw_registry_config {
-    struct link_hub *hub;                     /* borrowed */
-    const struct gw_limits *limits;           /* borrowed */
-    const struct tun_public_key *next_key;    /* announced in ACCEPT; borrowed, or NULL */
+    struct link_hub *hub;           /* borrowed */
+    const struct gw_limits *limits; /* borrowed */
+    struct gw_keyring *keys; /* ours, for what ACCEPT announces; a reference is taken; or NULL */
     const struct tun_session_ops *stream_ops; /* the ops of streams; copied */
     struct gw_refused *refused;               /* counters; borrowed */
     /* A session came (UP) or ended. */
@@ -57,6 +58,9 @@ bool gw_registry_is_named(const struct gw_registry *self, const uint8_t key[GW_K
  */
 int gw_registry_offer(struct gw_registry *self, const struct tun_handshake_result *result, int fd,
                       const struct addr *remote);
+
+/* Our keys are others now (a reference is taken). */
+void gw_registry_set_keys(struct gw_registry *self, struct gw_keyring *keys);
 
 /* First session of KEY, oldest first; then the next one with TAILQ_NEXT(s, of_key). */
 struct gw_session *gw_registry_first(const struct gw_registry *self, const uint8_t key[GW_KEY_LEN]);

@@ -48,8 +48,6 @@ static void refuse_fixed(const struct gw_config *running, const struct gw_config
     refuse(running->tunnel_on_https != next->tunnel_on_https, "[listen] tunnel-on-https");
     refuse(running->tcp_from != next->tcp_from || running->tcp_to != next->tcp_to,
            "[listen] tcp-ports");
-    refuse(strcmp(running->key_path, next->key_path) != 0, "[tunnel] key");
-    refuse(strcmp(running->next_key_path, next->next_key_path) != 0, "[tunnel] next-key");
 }
 
 /* Times and counts are looked up when they are needed; sizes of buffers are not. */
@@ -85,6 +83,8 @@ bool gw_reload_take(struct gw_config *running, const struct gw_config *next)
     running->direct = next->direct;
     running->public_addresses = next->public_addresses;
     memcpy(running->tunnel_endpoint, next->tunnel_endpoint, sizeof(running->tunnel_endpoint));
+    memcpy(running->key_path, next->key_path, sizeof(running->key_path));
+    memcpy(running->next_key_path, next->next_key_path, sizeof(running->next_key_path));
     take_limits(&running->limits, &next->limits);
     return look;
 }

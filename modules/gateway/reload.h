@@ -9,8 +9,8 @@
 
 /*
  * Copy from NEXT into RUNNING what can change (verify-fqdn, direct-backends, public-address,
- * tunnel-endpoint, times and counts of [limits]); log each setting that differs and cannot. Returns
- * whether exposures must be looked at again.
+ * tunnel-endpoint, paths of keys, times and counts of [limits]); log each setting that differs and
+ * cannot. Returns whether exposures must be looked at again.
  */
 bool gw_reload_take(struct gw_config *running, const struct gw_config *next);
 

@@ -103,11 +103,11 @@ char *gw_report_info(const struct gw_report_info *info)
                                (json_int_t)info->sessions);
 
     return to_text(json_pack(
-        "{s:s, s:s, s:i, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "kind", "info", "module",
-        info->module, "pid", (int)getpid(), "instance", info->instance, "version", NW_VERSION,
-        "workload_types", types, "domain", config->domain, "public_addresses",
+        "{s:s, s:s, s:i, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", "info",
+        "module", info->module, "pid", (int)getpid(), "instance", info->instance, "version",
+        NW_VERSION, "workload_types", types, "domain", config->domain, "public_addresses",
         gw_facts_addresses(info->facts), "tunnel", gw_facts_tunnel(info->facts), "tcp_ports", ports,
-        "counts", counts, "refused", info->refused));
+        "counts", counts, "refused", info->refused, "gateway_keys", info->gateway_keys));
 }
 
 json_t *gw_report_session(const struct gw_session_info *session)
@@ -115,13 +115,15 @@ json_t *gw_report_session(const struct gw_session_info *session)
     char remote[ADDR_TEXT_MAX];
 
     addr_print(remote, &session->remote);
-    return json_pack("{s:o, s:o, s:o, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s, s:I, s:o}", "key",
-                     hex_json(session->key, sizeof(session->key)), "name", foreign(session->name),
-                     "instance", hex_json(session->instance, sizeof(session->instance)), "remote",
-                     remote, "since", (json_int_t)(session->since_ms / 1000), "links",
-                     (int)session->links, "rtt_us", (json_int_t)session->rtt_us, "streams",
-                     (json_int_t)session->streams, "rx_bytes", (json_int_t)session->rx_bytes,
-                     "tx_bytes", (json_int_t)session->tx_bytes, "state", session->state, "twin",
+    return json_pack("{s:o, s:o, s:o, s:o, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s, s:I, s:o}",
+                     "key", hex_json(session->key, sizeof(session->key)), "gateway_key",
+                     hex_json(session->gateway_key, sizeof(session->gateway_key)), "name",
+                     foreign(session->name), "instance",
+                     hex_json(session->instance, sizeof(session->instance)), "remote", remote,
+                     "since", (json_int_t)(session->since_ms / 1000), "links", (int)session->links,
+                     "rtt_us", (json_int_t)session->rtt_us, "streams", (json_int_t)session->streams,
+                     "rx_bytes", (json_int_t)session->rx_bytes, "tx_bytes",
+                     (json_int_t)session->tx_bytes, "state", session->state, "twin",
                      (json_int_t)session->twin, "software", foreign(session->software));
 }
 

@@ -37,7 +37,8 @@ struct gw_report_info {
     size_t free_ports;
     size_t exposures;
     size_t sessions;
-    json_t *refused; /* reason -> count; taken over */
+    json_t *refused;      /* reason -> count; taken over */
+    json_t *gateway_keys; /* our public key -> sessions made with it; taken over */
 };
 /* {"kind":"info",...}: who we are and how we are. */
 char *gw_report_info(const struct gw_report_info *info);

@@ -17,6 +17,7 @@ struct gw_session *gw_session_new(const struct tun_handshake_result *result)
         return NULL;
     memcpy(self->key_bytes, result->peer.bytes, GW_KEY_LEN);
     memcpy(self->instance, info->instance, sizeof(self->instance));
+    self->gateway_key = result->own;
     self->epoch = info->epoch;
     self->link_number = info->link;
     self->twin = info->twin <= UINT32_MAX ? (uint32_t)info->twin : UINT32_MAX; /* serves none */
@@ -111,5 +112,6 @@ void gw_session_info(const struct gw_session *session, struct gw_session_info *o
         .state = session->draining ? "draining" : "up",
     };
     memcpy(out->key, session->key_bytes, GW_KEY_LEN);
+    memcpy(out->gateway_key, session->gateway_key.bytes, GW_KEY_LEN);
     memcpy(out->instance, session->instance, sizeof(out->instance));
 }

@@ -26,6 +26,7 @@ struct gw_session {
     struct gw_registry *registry;
     struct gw_key *key; /* the registry's entry of its key */
     uint8_t key_bytes[GW_KEY_LEN];
+    struct tun_public_key gateway_key; /* ours that it was made with */
     uint8_t instance[16];
     uint64_t epoch;
     uint32_t twin; /* 0 = says none */

@@ -52,6 +52,7 @@ static void show_node(const json_t *data)
     put_pair("public key", ctl_text(tunnel, "public_key"));
     if (ctl_text(tunnel, "next_public_key")[0] != '\0')
         put_pair("next public key", ctl_text(tunnel, "next_public_key"));
+    put_counts("tunnels by key", json_object_get(data, "gateway_keys"));
     printf("%-16s  %lld-%lld, %lld free\n", "TCP ports", (long long)ctl_int(ports, "from"),
            (long long)ctl_int(ports, "to"), (long long)ctl_int(ports, "free"));
     put_counts("counts", json_object_get(data, "counts"));

@@ -132,7 +132,7 @@ struct rig *rig_new_with(void (*change)(struct gw_config *config))
     make_secret(&self->secret, 60);
     tun_key_public(&self->public_key, &self->secret);
     cfg.config = &self->config;
-    cfg.key = &self->secret;
+    cfg.keys.key = &self->secret;
     cfg.events = (struct gw_events){.on_session = on_session,
                                     .on_online = on_online,
                                     .on_last_error = on_last_error,

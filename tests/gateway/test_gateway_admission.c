@@ -22,6 +22,7 @@ static struct gw_limits limits;
 static struct gw_refused refused;
 static struct test_keys keys;
 static struct gw_admission *admission;
+static struct gw_keyring *ring;
 static int strangers[STRANGERS]; /* their ends */
 static unsigned proven, pauses;
 static bool paused;
@@ -65,11 +66,14 @@ static void setup(void)
     answer = ERR_OK;
     test_keys_init(&keys);
     cfg.loop = loop = ev_loop_new(EVFLAG_AUTO);
-    cfg.own = &keys.gateway;
+    ck_assert_int_eq(gw_keyring_new(&ring, &(struct gw_keyring_config){.key = keys.gateway.secret}),
+                     ERR_OK);
+    cfg.keys = ring;
     cfg.info = keys.gateway_info;
     for (int i = 0; i < STRANGERS; i++)
         strangers[i] = -1;
     ck_assert_int_eq(gw_admission_new(&admission, &cfg), ERR_OK);
+    gw_keyring_unref(ring);
 }
 
 static void teardown(void)

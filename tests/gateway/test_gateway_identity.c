@@ -117,6 +117,50 @@ START_TEST(test_identity_next_key_must_be_there)
 }
 END_TEST
 
+/* Both halves of a rotation look alike in the config; the folder remembers which one it is. */
+START_TEST(test_identity_knows_a_next_key_that_was_the_key_before)
+{
+    char *first = temp_dir_path(dir, "gateway.key"), *other = temp_dir_path(dir, "next.key");
+    uint8_t secret[KEYFILE_LEN];
+
+    memset(secret, 9, sizeof(secret));
+    ck_assert_int_eq(keyfile_write(other, KEYFILE_X25519, secret), ERR_OK);
+    (void)snprintf(config.next_key_path, sizeof(config.next_key_path), "%s", other);
+    ck_assert_int_eq(gw_identity_load(&identity, &config, why), ERR_OK);
+    ck_assert(!identity.next_is_past);
+    gw_identity_deinit(&identity);
+    (void)snprintf(config.key_path, sizeof(config.key_path), "%s", other);
+    (void)snprintf(config.next_key_path, sizeof(config.next_key_path), "%s", first);
+    for (int i = 0; i < 2; i++) { /* and again after a restart */
+        ck_assert_int_eq(gw_identity_load(&identity, &config, why), ERR_OK);
+        ck_assert(identity.next_is_past);
+        gw_identity_deinit(&identity);
+    }
+    ck_assert(has(GW_IDENTITY_PAST));
+    free(first);
+    free(other);
+}
+END_TEST
+
+START_TEST(test_identity_remembers_so_many_past_keys_and_no_more)
+{
+    for (int i = 1; i < 70; i++) {
+        uint8_t secret[KEYFILE_LEN];
+
+        memset(secret, i, sizeof(secret));
+        ck_assert(i == 1 || remove(config.key_path) == 0);
+        ck_assert_int_eq(keyfile_write(config.key_path, KEYFILE_X25519, secret), ERR_OK);
+        ck_assert_int_eq(gw_identity_load(&identity, &config, why), ERR_OK);
+        gw_identity_deinit(&identity);
+    }
+    char *path = temp_dir_path(dir, GW_IDENTITY_PAST);
+    struct stat st;
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(st.st_size, 64 * 65);
+    free(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway/identity");
@@ -128,6 +172,8 @@ int main(void)
     tcase_add_test(tc, test_identity_key_of_the_farmer_gets_its_marker);
     tcase_add_test(tc, test_identity_bad_key_files_are_refused_and_kept);
     tcase_add_test(tc, test_identity_next_key_must_be_there);
+    tcase_add_test(tc, test_identity_knows_a_next_key_that_was_the_key_before);
+    tcase_add_test(tc, test_identity_remembers_so_many_past_keys_and_no_more);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -78,6 +78,7 @@ START_TEST(test_report_info_names_who_we_are)
 
     made_config(&config, "[gateway]\ndomain = gw1.example.com\npublic-address = 192.0.2.1\n");
     info.refused = json_pack("{s:i}", "unknown_name", 4);
+    info.gateway_keys = json_pack("{s:i}", MADE_KEY, 2);
     info.exposures = 5;
     info.free_ports = 6;
     json = parse(gw_report_info(&info));
@@ -89,6 +90,7 @@ START_TEST(test_report_info_names_who_we_are)
     ck_assert_int_eq(number_of(json_object_get(json, "tcp_ports"), "free"), 6);
     ck_assert_int_eq(number_of(json_object_get(json, "counts"), "exposures"), 5);
     ck_assert_int_eq(number_of(json_object_get(json, "refused"), "unknown_name"), 4);
+    ck_assert_int_eq(number_of(json_object_get(json, "gateway_keys"), MADE_KEY), 2);
     json_decref(json);
 }
 END_TEST
@@ -96,7 +98,7 @@ END_TEST
 START_TEST(test_report_session_and_its_events)
 {
     struct gw_session_info session = {
-        .name = "web\x07-1", .software = "netwall 0.1", .state = "up"};
+        .gateway_key = {0xab}, .name = "web\x07-1", .software = "netwall 0.1", .state = "up"};
     json_t *json;
 
     ck_assert_int_eq(addr_parse(&session.remote, "192.0.2.7:999"), ERR_OK);
@@ -104,6 +106,7 @@ START_TEST(test_report_session_and_its_events)
     ck_assert_str_eq(text_of(json, "event"), "tunnel.up");
     ck_assert_str_eq(text_of(json, "name"), "web?-1");
     ck_assert_str_eq(text_of(json, "remote"), "192.0.2.7:999");
+    ck_assert_int_eq(strncmp(text_of(json, "gateway_key"), "ab00", 4), 0);
     ck_assert_int_eq(number_of(json, "at"), 7);
     json_decref(json);
     json = parse(gw_report_tunnel_event(&session, false, "timed out", 7000));

@@ -16,6 +16,7 @@ static struct tun_handshake_result proven(uint64_t twin)
 
     memset(result.peer.bytes, 5, sizeof(result.peer.bytes));
     memset(result.connector.instance, 6, sizeof(result.connector.instance));
+    memset(result.own.bytes, 8, sizeof(result.own.bytes));
     result.connector.epoch = 9;
     result.connector.link = 2;
     result.connector.twin = twin;
@@ -34,6 +35,7 @@ START_TEST(test_session_keeps_what_the_handshake_proved_and_said)
     ck_assert_mem_eq(gw_session_key(session), result.peer.bytes, GW_KEY_LEN);
     gw_session_info(session, &info);
     ck_assert_mem_eq(info.key, result.peer.bytes, GW_KEY_LEN);
+    ck_assert_mem_eq(info.gateway_key, result.own.bytes, GW_KEY_LEN);
     ck_assert_mem_eq(info.instance, result.connector.instance, sizeof(info.instance));
     ck_assert_uint_eq(info.epoch, 9);
     ck_assert_uint_eq(info.twin, 7);
