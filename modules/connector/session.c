@@ -55,15 +55,18 @@ static void on_open(void *arg, struct tun_stream *stream, const struct tun_open 
 static void on_accept(void *arg, const struct tun_accept *accept)
 {
     struct con_session *self = arg;
-    char key[TUN_KEY_TEXT_LEN + 1];
 
     self->accepted = true;
-    if (accept->has_next_key) {
-        tun_key_print(key, &accept->next_key);
-        LOG_INFO("the gateway will change its key: add this public-key beside the present one",
-                 KV_S("gateway", self->gateway), KV_S("public_key", key));
-    }
     self->events.on_accept(self->events.arg);
+    if (accept->has_next_key)
+        self->events.on_next_key(self->events.arg, &accept->next_key);
+}
+
+static void on_next_key(void *arg, const struct tun_public_key *key)
+{
+    struct con_session *self = arg;
+
+    self->events.on_next_key(self->events.arg, key);
 }
 
 static void keep_notice(void *arg, const struct tun_notice *notice)
@@ -94,6 +97,7 @@ static const struct tun_session_ops ops = {
     .on_close = keep_notice,
     .on_goaway = on_goaway,
     .on_exposure = on_exposure,
+    .on_next_key = on_next_key,
     .on_open = on_open,
     .on_data = con_forward_on_data,
     .on_readable = con_forward_on_readable,

@@ -24,6 +24,8 @@ struct con_session_end {
 /* All of them come from the loop, none from inside a function of this header. */
 struct con_session_events {
     void (*on_accept)(void *arg);
+    /* The gateway changes its static key: KEY is the one to have. */
+    void (*on_next_key)(void *arg, const struct tun_public_key *key);
     /* Session ID shall be left: the callee connects anew and calls con_session_drain, unless the
      * code is TUN_CODE_UPGRADE: then visitors come on this one too until it says so. */
     void (*on_goaway)(void *arg, uint64_t id, const struct tun_notice *notice);

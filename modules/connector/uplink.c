@@ -13,6 +13,7 @@
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
+#include "modules/connector/rotation.h"
 #include "modules/connector/round.h"
 #include "modules/connector/session.h"
 
@@ -33,7 +34,9 @@ struct con_uplink {
     void (*on_left)(void *arg);
     void *arg;
     enum con_uplink_state state;
-    ev_timer timer; /* WAIT: the next attempt; LEAVING: the limit, or the report */
+    ev_timer timer; /* WAIT: the next attempt; UP: coming anew for another key of the gateway;
+                       LEAVING: the limit, or the report */
+    struct con_rotation rotation;
     struct con_round round;
     struct con_session *session;
     struct tun_connector_info info;
@@ -230,6 +233,42 @@ static void on_session_goaway(void *arg, uint64_t id, const struct tun_notice *n
     wait_ms(self, ms);
 }
 
+/* The gateway has a better key, and our config has it, too: come anew with that one, soon. */
+static void follow_rotation(struct con_uplink *self)
+{
+    double after_s = con_rotation_delay_ms() / 1000.0;
+
+    if (self->state != CON_UPLINK_UP || ev_is_active(&self->timer) ||
+        con_rotation_wants(&self->rotation, &self->gateway, con_round_key(&self->round)) == NULL)
+        return;
+    ev_now_update(self->context->loop);
+    ev_timer_set(&self->timer, after_s, 0.0);
+    ev_timer_start(self->context->loop, &self->timer);
+}
+
+static void on_session_next_key(void *arg, const struct tun_public_key *key)
+{
+    struct con_uplink *self = arg;
+
+    con_rotation_learn(&self->rotation, &self->gateway, key);
+    follow_rotation(self);
+}
+
+/* The streams of the present session finish there. */
+static void come_anew(struct con_uplink *self)
+{
+    const struct tun_public_key *key =
+        con_rotation_wants(&self->rotation, &self->gateway, con_round_key(&self->round));
+
+    if (key == NULL || self->left_count == LEFT_MAX)
+        return;
+    LOG_INFO("connecting anew with the gateway's other key", KV_S("gateway", self->gateway.name));
+    self->rotation.followed = true;
+    con_round_prefer(&self->round, key);
+    leave_session(self, true);
+    wait_ms(self, 0);
+}
+
 /* ---- attempts ------------------------------------------------------------------------------ */
 
 static void on_connected(void *arg, const struct link_handshake_end *end)
@@ -241,6 +280,7 @@ static void on_connected(void *arg, const struct link_handshake_end *end)
                                      .fd = end->fd,
                                      .result = end->result,
                                      .events = {.on_accept = on_session_accept,
+                                                .on_next_key = on_session_next_key,
                                                 .on_goaway = on_session_goaway,
                                                 .on_end = on_session_end,
                                                 .arg = self}};
@@ -307,6 +347,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
     if (self->state == CON_UPLINK_WAIT) {
         enter(self, CON_UPLINK_TRY);
         con_round_begin(&self->round);
+        return;
+    }
+    if (self->state == CON_UPLINK_UP) {
+        come_anew(self);
         return;
     }
     cut_sessions(self); /* LEAVING: its limit, or there are none any more */
@@ -381,8 +425,11 @@ void con_uplink_update(struct con_uplink *self, const struct con_gateway *gatewa
     con_round_cancel(&self->round);
     self->gateway = *gateway;
     con_round_prefer(&self->round, &key);
-    if (keeps)
+    self->rotation.followed = false;
+    if (keeps) {
+        follow_rotation(self);
         return;
+    }
     if (self->state == CON_UPLINK_UP)
         leave_session(self, true);
     con_session_free(self->session); /* one that is not accepted yet */

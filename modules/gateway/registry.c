@@ -402,12 +402,12 @@ static void enlist(struct gw_registry *self, struct gw_session *session)
 }
 
 /*
- * A newer session of the same connector is here. One that came because we asked it to keeps its
- * old streams on the old session; else the connector has given them up.
+ * A newer session of the same connector is here. One that came because we asked it to, or that said
+ * goodbye to the old one first, keeps its streams there; else it has given them up.
  */
 static void replace(struct gw_session *old)
 {
-    if (!old->leaving) {
+    if (!old->leaving && !old->draining) {
         end_session(old, TUN_CODE_REPLACED, "replaced by a newer session");
         return;
     }
@@ -488,8 +488,12 @@ void gw_registry_each(const struct gw_registry *self,
 
 void gw_registry_set_keys(struct gw_registry *self, struct gw_keyring *keys)
 {
+    struct gw_session *session;
+
     gw_keyring_unref(self->cfg.keys);
     self->cfg.keys = gw_keyring_ref(keys);
+    TAILQ_FOREACH(session, &self->sessions, of_all)
+    gw_session_announce(session, keys);
 }
 
 void gw_registry_goaway(struct gw_registry *self, enum tun_code code, const char *why)

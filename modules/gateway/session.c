@@ -80,6 +80,17 @@ void gw_session_goaway(struct gw_session *session, const struct tun_notice *noti
     link_touch(session->link);
 }
 
+void gw_session_announce(struct gw_session *session, const struct gw_keyring *keys)
+{
+    const struct tun_public_key *key = gw_keyring_announce(keys, &session->gateway_key);
+    struct tun_session *tunnel = session->listed ? link_session(session->link) : NULL;
+
+    if (key == NULL || tunnel == NULL)
+        return;
+    (void)tun_session_next_key(tunnel, key); /* no room: it hears it when it comes again */
+    link_touch(session->link);
+}
+
 void gw_session_move(struct gw_session *session, uint32_t spread_ms)
 {
     struct tun_notice notice = {.code = TUN_CODE_UPGRADE, .why = "a new process takes over"};

@@ -14,6 +14,7 @@
 #include "bus/base/addr.h"
 #include "modules/gateway/exposure.h"
 #include "modules/gateway/gateway.h"
+#include "modules/gateway/keyring.h"
 #include "modules/link/link.h"
 
 struct gw_registry; /* opaque: registry.c */
@@ -56,6 +57,9 @@ bool gw_session_serves(const struct gw_session *session, const struct gw_exposur
 const uint8_t *gw_session_key(const struct gw_session *session);
 /* Ask the connector to leave SESSION, as NOTICE says; nothing happens to one that ends. */
 void gw_session_goaway(struct gw_session *session, const struct tun_notice *notice);
+/* Tell a live connector which of our keys to have, unless it came with that one. Who comes hears it
+ * in ACCEPT. */
+void gw_session_announce(struct gw_session *session, const struct gw_keyring *keys);
 /* Ask it to begin a session with our successor at a random moment within SPREAD_MS, so that the
  * successor sees no burst; this one serves on. */
 void gw_session_move(struct gw_session *session, uint32_t spread_ms);

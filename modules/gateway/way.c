@@ -148,7 +148,10 @@ static void on_open_err(void *user, const struct tun_notice *notice)
     self->stream = NULL;
     (void)snprintf(what, sizeof(what), "%s%s%s", tun_code_name(notice->code),
                    notice->why[0] != '\0' ? ": " : "", notice->why);
-    fail(self, GW_REASON_BACKEND_REFUSED, what);
+    /* SHUTDOWN: it said goodbye while the OPEN was on its way; the service was not even asked. */
+    fail(self,
+         notice->code == TUN_CODE_SHUTDOWN ? GW_REASON_NO_CONNECTOR : GW_REASON_BACKEND_REFUSED,
+         what);
 }
 
 static size_t on_data(void *user, struct tun_stream *stream, const uint8_t *data, size_t len)

@@ -311,6 +311,20 @@ int tun_frame_get_ping(struct cur payload, uint64_t *opaque)
     return cur_done(&payload) ? ERR_OK : ERR_PROTO;
 }
 
+void tun_frame_put_next_key(struct out *o, const struct tun_public_key *key)
+{
+    size_t at = begin(o, TUN_FRAME_NEXT_KEY, 0);
+
+    out_bytes(o, key->bytes, sizeof(key->bytes));
+    end(o, at);
+}
+
+int tun_frame_get_next_key(struct cur payload, struct tun_public_key *out)
+{
+    cur_copy(&payload, out->bytes, sizeof(out->bytes));
+    return cur_done(&payload) ? ERR_OK : ERR_PROTO;
+}
+
 void tun_frame_put_exposure(struct out *o, const struct tun_exposure *exposure)
 {
     size_t url_len = strnlen(exposure->url, sizeof(exposure->url));

@@ -41,6 +41,7 @@ enum tun_frame_type {
     TUN_FRAME_CLOSE = 0x33,
     TUN_FRAME_RESUME = 0x34,
     TUN_FRAME_SKIPPABLE = 0x80, /* from here on unknown types are skipped */
+    TUN_FRAME_NEXT_KEY = 0x90,
 };
 
 /* Why something ends or is refused; the same numbers in every frame that carries one. */
@@ -152,6 +153,7 @@ void tun_frame_put_notice(struct out *o, enum tun_frame_type type, uint32_t stre
 void tun_frame_put_fin(struct out *o, uint32_t stream, uint64_t offset);
 void tun_frame_put_rst(struct out *o, uint32_t stream, const struct tun_rst *rst);
 void tun_frame_put_window(struct out *o, uint32_t stream, const struct tun_window *window);
+void tun_frame_put_next_key(struct out *o, const struct tun_public_key *key);
 void tun_frame_put_ping(struct out *o, enum tun_frame_type type, uint64_t opaque);
 /* One entry of an EXPOSURES payload (without a header). */
 void tun_frame_put_exposure(struct out *o, const struct tun_exposure *exposure);
@@ -168,6 +170,7 @@ int tun_frame_get_notice(struct cur payload, struct tun_notice *out);
 int tun_frame_get_fin(struct cur payload, uint64_t *offset);
 int tun_frame_get_rst(struct cur payload, struct tun_rst *out);
 int tun_frame_get_window(struct cur payload, struct tun_window *out);
+int tun_frame_get_next_key(struct cur payload, struct tun_public_key *out);
 int tun_frame_get_ping(struct cur payload, uint64_t *opaque);
 /* The next entry of an EXPOSURES payload; call until cur_left() is 0. */
 int tun_frame_get_exposure(struct cur *payload, struct tun_exposure *out);

@@ -248,6 +248,19 @@ int tun_session_exposures(struct tun_session *self, const struct tun_exposure *l
     return rc;
 }
 
+int tun_session_next_key(struct tun_session *self, const struct tun_public_key *key)
+{
+    struct out o;
+
+    if (self->role != TUN_GATEWAY || self->state != TUN_SESSION_OPEN)
+        return ERR_INVALID;
+    if (!tun_session_control(self, &o))
+        return ERR_NOMEM;
+    tun_frame_put_next_key(&o, key);
+    tun_session_put(self, &o);
+    return ERR_OK;
+}
+
 void tun_session_goaway(struct tun_session *self, const struct tun_notice *notice)
 {
     if (self->state != TUN_SESSION_OPEN || self->goaway_sent)

@@ -43,6 +43,9 @@ struct tun_session_ops {
     /* Connector: one entry of the list of what this key serves; NULL = end of the list, which
      * replaces the one before. */
     void (*on_exposure)(void *arg, const struct tun_exposure *exposure);
+    /* Connector: the gateway changes its static key; this is the one to have (ACCEPT tells one,
+     * too). */
+    void (*on_next_key)(void *arg, const struct tun_public_key *key);
     /* The other side wants no new streams on this session; it goes on with the old ones. */
     void (*on_goaway)(void *arg, const struct tun_notice *notice);
     /* The other side ended the session in order (feed then returns ERR_EOF). */
@@ -100,6 +103,8 @@ int tun_session_accept(struct tun_session *self, const struct tun_accept *accept
 void tun_session_reject(struct tun_session *self, const struct tun_notice *notice);
 /* Gateway: tell the connector what its key serves; replaces the list told before. 0 or ERR_*. */
 int tun_session_exposures(struct tun_session *self, const struct tun_exposure *list, size_t count);
+/* Gateway: our static key is being changed, KEY is the one to have from now on. 0 or ERR_*. */
+int tun_session_next_key(struct tun_session *self, const struct tun_public_key *key);
 /* No new streams from now on (this side opens none and takes none); NOTICE tells the other side.
  * With TUN_CODE_UPGRADE only the telling: streams are opened as before, until another GOAWAY. */
 void tun_session_goaway(struct tun_session *self, const struct tun_notice *notice);

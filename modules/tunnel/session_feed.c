@@ -360,6 +360,21 @@ static int on_close(struct tun_session *self, const struct tun_frame *frame, str
     return ERR_EOF;
 }
 
+/* From 0x80 on: what is not known here is skipped, and costs a little. */
+static int on_skippable(struct tun_session *self, const struct tun_frame *frame, struct cur payload)
+{
+    struct tun_public_key key;
+    int rc = charge(self, TUN_COST_UNKNOWN);
+
+    if (rc != ERR_OK || frame->type != TUN_FRAME_NEXT_KEY || self->role != TUN_CONNECTOR)
+        return rc;
+    if (frame->stream != 0 || frame->flags != 0 || tun_frame_get_next_key(payload, &key) != ERR_OK)
+        return broken(self);
+    if (self->ops->on_next_key != NULL)
+        self->ops->on_next_key(self->arg, &key);
+    return ERR_OK;
+}
+
 static frame_fn *const handlers[TUN_FRAME_SKIPPABLE] = {
     [TUN_FRAME_ACCEPT] = on_accept,
     [TUN_FRAME_REJECT] = on_reject,
@@ -402,7 +417,7 @@ int tun_session_frames(struct tun_session *self, const uint8_t *data, size_t len
         if (too_early(self, frame.type))
             return broken(self);
         if (frame.type >= TUN_FRAME_SKIPPABLE)
-            rc = charge(self, TUN_COST_UNKNOWN);
+            rc = on_skippable(self, &frame, payload);
         else if (handlers[frame.type] == NULL)
             rc = broken(self);
         else

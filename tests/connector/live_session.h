@@ -12,7 +12,8 @@ struct live_session {
     struct link_handshake handshake;
     struct con_session *session; /* NULL before and after */
     bool accepted;
-    int goaways, ended;
+    int goaways, ended, next_keys;
+    struct tun_public_key next_key;
     struct con_session_end end; /* its notice points to `notice` */
     struct tun_notice notice;
 };
@@ -20,6 +21,14 @@ struct live_session {
 static inline void live_on_accept(void *arg)
 {
     ((struct live_session *)arg)->accepted = true;
+}
+
+static inline void live_on_next_key(void *arg, const struct tun_public_key *key)
+{
+    struct live_session *f = arg;
+
+    f->next_keys++;
+    f->next_key = *key;
 }
 
 static inline void live_on_goaway(void *arg, uint64_t id, const struct tun_notice *notice)
@@ -51,6 +60,7 @@ static inline void live_on_handshake(void *arg, const struct link_handshake_end 
                                      .fd = end->fd,
                                      .result = end->result,
                                      .events = {.on_accept = live_on_accept,
+                                                .on_next_key = live_on_next_key,
                                                 .on_goaway = live_on_goaway,
                                                 .on_end = live_on_end,
                                                 .arg = f}};

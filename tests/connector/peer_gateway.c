@@ -104,6 +104,7 @@ static void on_handshake(void *arg, const struct link_handshake_end *end)
         return;
     self->handshakes++;
     session->info = end->result->connector;
+    session->own = end->result->own;
     if (self->manner == PEER_KNOWS_NOT) {
         close(end->fd);
         return;
@@ -131,7 +132,7 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 {
     struct peer_gateway *self = arg;
     struct tun_handshake_config tunnel = {
-        .role = TUN_GATEWAY, .own = &self->identity, .gateway = &self->info};
+        .role = TUN_GATEWAY, .own = &self->identity, .next = self->next, .gateway = &self->info};
     struct link_handshake_config cfg = {.fd = fd, .tunnel = &tunnel, .on_done = on_handshake};
     struct peer_session *session;
 

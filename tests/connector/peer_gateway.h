@@ -29,6 +29,7 @@ struct peer_session {
     struct link_handshake handshake;
     struct link *link; /* NULL before the handshake is done and after the end */
     struct tun_connector_info info;
+    struct tun_public_key own; /* which key of the gateway the connector came with */
     bool used;
     bool closed_in_order; /* the connector said CLOSE */
     bool goaway;          /* it said GOAWAY */
@@ -51,6 +52,7 @@ struct peer_gateway {
     struct net_listener *listener;
     struct tun_secret_key secret;
     struct tun_identity identity;
+    const struct tun_identity *next; /* accepted beside it, or NULL */
     struct tun_gateway_info info;
     enum peer_manner manner;
     struct tun_notice notice; /* of PEER_REJECTS */

@@ -88,6 +88,22 @@ START_TEST(test_session_goaway_is_passed_on)
 }
 END_TEST
 
+START_TEST(test_session_passes_on_the_next_key_of_the_gateway)
+{
+    const struct tun_public_key key = {{9}};
+    struct link *link;
+
+    live_session_start(&f);
+    ck_assert_int_eq(f.next_keys, 0);
+    link = peer_gateway_session(&f.gw)->link;
+    ck_assert_int_eq(tun_session_next_key(link_session(link), &key), ERR_OK);
+    link_touch(link);
+    LOOP_UNTIL(f.b.loop, f.next_keys == 1);
+    ck_assert(tun_key_equal(&f.next_key, &key));
+    live_session_stop(&f);
+}
+END_TEST
+
 /* _i: 0 idle, 1 a visitor while its service is dialled, 2 a visitor being served, 3 draining */
 START_TEST(test_session_free_in_each_state)
 {
@@ -130,6 +146,7 @@ int main(void)
     tcase_add_test(tc, test_session_drain_without_visitors_ends_at_once);
     tcase_add_test(tc, test_session_drain_waits_for_its_visitors);
     tcase_add_test(tc, test_session_goaway_is_passed_on);
+    tcase_add_test(tc, test_session_passes_on_the_next_key_of_the_gateway);
     tcase_add_loop_test(tc, test_session_free_in_each_state, 0, 4);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -227,6 +227,55 @@ START_TEST(test_uplink_goaway_moves_on_first)
 }
 END_TEST
 
+static void say_next_key(struct peer_session *session, const struct tun_public_key *key)
+{
+    ck_assert_int_eq(tun_session_next_key(link_session(session->link), key), ERR_OK);
+    link_touch(session->link);
+}
+
+/* The gateway's key is being changed: we learn the new one, our config gets it, and we come anew
+ * with it; the visitor finishes on the old session. */
+START_TEST(test_uplink_comes_anew_once_it_has_the_next_key)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+    const struct tun_secret_key secret = {{0x99}};
+    struct tun_identity next;
+    struct con_gateway gateway;
+    struct peer_visitor visitor;
+    struct peer_session *old;
+    int service;
+
+    tun_identity_init(&next, &secret);
+    setup();
+    f.gw.next = &next;
+    old = peer_gateway_session(&f.gw);
+    peer_visit(&f.gw, &visitor, &open);
+    service = bench_serve(&f.b);
+    LOOP_UNTIL(f.b.loop, visitor.ok);
+    say_next_key(old, &next.public_key);
+    for (int i = 0; i < 50; i++)
+        ev_run(f.b.loop, EVRUN_NOWAIT);
+    ck_assert_uint_eq(f.gw.handshakes, 1); /* the config lacks it: nothing to come with */
+
+    gateway = f.b.config->gateways[0];
+    gateway.keys[gateway.key_count++] = next.public_key;
+    con_uplink_update(f.uplink, &gateway);
+    LOOP_UNTIL(f.b.loop, f.gw.handshakes == 2);
+    wait_up();
+    ck_assert(tun_key_equal(&peer_gateway_session(&f.gw)->own, &next.public_key));
+    ck_assert_uint_eq(f.gw.connections, 2); /* and not by way of the old key */
+    ck_assert(old->goaway);
+    bench_say(service, "still here");
+    LOOP_UNTIL(f.b.loop, visitor.got_len == 10);
+    say_next_key(peer_gateway_session(&f.gw), &f.gw.identity.public_key);
+    for (int i = 0; i < 50; i++)
+        ev_run(f.b.loop, EVRUN_NOWAIT);
+    ck_assert(con_uplink_is_up(f.uplink));
+    close(service);
+    teardown();
+}
+END_TEST
+
 /* An upgrade that fails: visitors come on the old session throughout, and we are back by ourselves.
  */
 START_TEST(test_uplink_serves_on_the_old_session_when_the_successor_dies)
@@ -321,6 +370,7 @@ int main(void)
     tcase_add_test(tc, test_uplink_uses_whichever_key_answers);
     tcase_add_test(tc, test_uplink_tries_every_address_in_order);
     tcase_add_test(tc, test_uplink_goaway_moves_on_first);
+    tcase_add_test(tc, test_uplink_comes_anew_once_it_has_the_next_key);
     tcase_add_test(tc, test_uplink_serves_on_the_old_session_when_the_successor_dies);
     tcase_add_test(tc, test_uplink_update_with_the_same_key_keeps_the_session);
     tcase_add_loop_test(tc, test_uplink_leave_in_each_state_reports_once, 0, 5);

@@ -151,7 +151,16 @@ static void on_reset(void *user, enum tun_code code)
     c->reset = true;
 }
 
+static void on_next_key(void *arg, const struct tun_public_key *key)
+{
+    struct seat_connector *c = arg;
+
+    c->next_keys++;
+    c->next_key = *key;
+}
+
 static const struct tun_session_ops ops = {
+    .on_next_key = on_next_key,
     .on_accept = on_accept,
     .on_reject = on_reject,
     .on_exposure = on_exposure,

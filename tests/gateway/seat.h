@@ -38,6 +38,8 @@ struct seat_connector {
     struct tun_stream *streams[8]; /* opened by the gateway and not answered by us */
     unsigned opens;
     bool reset; /* a stream was */
+    unsigned next_keys;
+    struct tun_public_key next_key; /* the last one */
 };
 
 void seat_init(struct seat *self);

@@ -322,6 +322,49 @@ START_TEST(test_registry_can_be_freed_in_every_state)
 }
 END_TEST
 
+/* The connector left it by GOAWAY before it came again: what is open there finishes. */
+START_TEST(test_registry_a_session_that_said_goodbye_outlives_the_newer_one)
+{
+    struct tun_connector_info info = {.epoch = 1, .link = 1, .name = "x", .version = "y"};
+    struct seat_connector old, newer;
+
+    memset(info.instance, 3, sizeof(info.instance));
+    seat_offer(&seat, &old, 1, &info);
+    LOOP_UNTIL(seat.loop, old.accepted);
+    tun_session_goaway(link_session(old.link), &(struct tun_notice){.code = TUN_CODE_SHUTDOWN});
+    link_touch(old.link);
+    LOOP_UNTIL(seat.loop, site->online == 0);
+    info.epoch = 2;
+    seat_offer(&seat, &newer, 1, &info);
+    LOOP_UNTIL(seat.loop, newer.accepted);
+    for (int i = 0; i < 50; i++)
+        ev_run(seat.loop, EVRUN_NOWAIT);
+    ck_assert(!old.closed && !old.vanished);
+    ck_assert_uint_eq(site->online, 1);
+    seat_leave(&old);
+    seat_leave(&newer);
+}
+END_TEST
+
+START_TEST(test_registry_tells_live_connectors_which_key_to_have)
+{
+    const struct tun_secret_key present = {{1}}, next = {{2}};
+    struct tun_public_key want;
+    struct seat_connector c;
+    struct gw_keyring *ring;
+
+    seat_join(&seat, &c, 1, 1);
+    ck_assert_int_eq(
+        gw_keyring_new(&ring, &(struct gw_keyring_config){.key = &present, .next = &next}), ERR_OK);
+    gw_registry_set_keys(seat.registry, ring);
+    gw_keyring_unref(ring);
+    LOOP_UNTIL(seat.loop, c.next_keys == 1);
+    tun_key_public(&want, &next);
+    ck_assert(tun_key_equal(&c.next_key, &want));
+    seat_leave(&c);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_registry");
@@ -340,6 +383,8 @@ int main(void)
     tcase_add_test(tc, test_registry_goaway_reaches_everyone_and_ends_no_one);
     tcase_add_test(tc, test_registry_move_asks_everyone_and_stops_no_one);
     tcase_add_test(tc, test_registry_a_session_that_was_to_move_outlives_the_newer_one);
+    tcase_add_test(tc, test_registry_a_session_that_said_goodbye_outlives_the_newer_one);
+    tcase_add_test(tc, test_registry_tells_live_connectors_which_key_to_have);
     tcase_add_test(tc, test_registry_lists_only_those_that_serve);
     tcase_add_loop_test(tc, test_registry_can_be_freed_in_every_state, 0, 7);
     suite_add_tcase(suite, tc);

@@ -31,6 +31,14 @@ static void on_reject(void *arg, const struct tun_notice *notice)
     note(self, &self->heard.rejects, notice);
 }
 
+static void on_next_key(void *arg, const struct tun_public_key *key)
+{
+    struct raw_peer *self = arg;
+
+    self->heard.next_keys++;
+    self->heard.next_key = *key;
+}
+
 static void on_goaway(void *arg, const struct tun_notice *notice)
 {
     struct raw_peer *self = arg;
@@ -121,6 +129,7 @@ static const struct tun_session_ops ops = {
     .on_accept = on_accept,
     .on_reject = on_reject,
     .on_exposure = on_exposure,
+    .on_next_key = on_next_key,
     .on_goaway = on_goaway,
     .on_close = on_close,
     .on_open = on_open,

@@ -12,7 +12,8 @@
 
 /* What the session told its owner. */
 struct heard {
-    unsigned accepts, rejects, exposures, lists, goaways, closes;
+    unsigned accepts, rejects, exposures, lists, goaways, closes, next_keys;
+    struct tun_public_key next_key;
     unsigned opens, open_oks, open_errs, readables, writables, resets;
     enum tun_code code;        /* of the last notice or reset */
     struct tun_stream *stream; /* of the last on_open or on_open_ok */

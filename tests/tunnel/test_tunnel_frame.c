@@ -112,6 +112,18 @@ static int get_ping(struct cur payload)
     return tun_frame_get_ping(payload, &value);
 }
 
+static void put_next_key(void)
+{
+    tun_frame_put_next_key(&o, &(struct tun_public_key){{5}});
+}
+
+static int get_next_key(struct cur payload)
+{
+    struct tun_public_key key;
+
+    return tun_frame_get_next_key(payload, &key);
+}
+
 static const struct {
     const char *name;
     uint8_t type;
@@ -122,7 +134,7 @@ static const struct {
     {"ACCEPT", 0x01, put_accept, get_accept}, {"OPEN", 0x10, put_open, get_open},
     {"CLOSE", 0x33, put_notice, get_notice},  {"FIN", 0x21, put_fin, get_fin},
     {"RST", 0x22, put_rst, get_rst},          {"WINDOW", 0x23, put_window, get_window},
-    {"PING", 0x30, put_ping, get_ping},
+    {"PING", 0x30, put_ping, get_ping},       {"NEXT_KEY", 0x90, put_next_key, get_next_key},
 };
 
 /* The bytes that PROTOCOL.md section 11.4 shows. */

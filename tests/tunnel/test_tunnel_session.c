@@ -105,6 +105,41 @@ START_TEST(test_session_nothing_before_accept)
 }
 END_TEST
 
+/* 0x90 is one of those that may be skipped: a gateway that gets one does. */
+START_TEST(test_session_next_key_reaches_the_connector)
+{
+    const struct tun_public_key key = {{5}};
+
+    raw_peer_init(&p, TUN_CONNECTOR, true);
+    ck_assert_int_eq(tun_session_next_key(p.session, &key), ERR_INVALID);
+    for (int i = 0; i < 2; i++)
+        tun_frame_put_next_key(&p.o, &key);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_uint_eq(p.heard.next_keys, 2);
+    ck_assert_uint_eq(p.heard.next_key.bytes[0], 5);
+    end_peer();
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    ck_assert_int_eq(tun_session_next_key(p.session, &key), ERR_OK);
+    (void)raw_peer_expect(&p, TUN_FRAME_NEXT_KEY);
+    tun_frame_put_next_key(&p.o, &key);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    end_peer();
+}
+END_TEST
+
+/* _i: 0 short, 1 on a stream */
+START_TEST(test_session_next_key_that_is_damaged_is_fatal)
+{
+    raw_peer_init(&p, TUN_CONNECTOR, true);
+    tun_frame_put_header(
+        &p.o,
+        &(struct tun_frame){.type = 0x90, .len = _i == 0 ? 31 : 32, .stream = _i == 0 ? 0 : 1});
+    out_zero(&p.o, _i == 0 ? 31 : 32);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_PROTO);
+    end_peer();
+}
+END_TEST
+
 START_TEST(test_session_skips_unknown_types_from_0x80)
 {
     raw_peer_init(&p, TUN_GATEWAY, true);
@@ -274,6 +309,8 @@ int main(void)
     tcase_add_test(tc, test_session_exposures_span_frames);
     tcase_add_test(tc, test_session_nothing_before_accept);
     tcase_add_test(tc, test_session_skips_unknown_types_from_0x80);
+    tcase_add_test(tc, test_session_next_key_reaches_the_connector);
+    tcase_add_loop_test(tc, test_session_next_key_that_is_damaged_is_fatal, 0, 2);
     tcase_add_test(tc, test_session_first_record_damaged);
     tcase_add_test(tc, test_session_record_byte_by_byte);
     tcase_add_test(tc, test_session_record_lengths_16_and_over_max_are_fatal);
