@@ -1,414 +1,272 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pending handshakes; see admission.h. */
+/* The rules of admission; see admission.h. */
 #include "modules/gateway/admission.h"
 
 #include <ev.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/queue.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "modules/gateway/penalty.h"
-#include "modules/link/handshake.h"
+#include "modules/gateway/pool.h"
+#include "modules/gateway/unnamed.h"
+#include "modules/gateway/yard.h"
 #include "modules/net/sock.h"
 
-#define SILENT_MS 2u          /* who said nothing for so long may be pushed out by others */
-#define WAITING_TURN_S 0.005  /* how often the waiting ones are looked at */
-#define UNKNOWN_KEYS_MAX 1024 /* remembered tries of keys that nobody names */
-#define UNKNOWN_KEY_WAIT_MS 5000u
-
-/* A place in the pool. */
-struct slot {
-    struct gw_admission *owner;
-    struct link_handshake handshake;
-    struct gw_source *source;
-    struct gw_keyring *keys; /* that the handshake began with */
-    struct addr remote;
-    int fd; /* only to look at */
-    uint64_t since_ms;
-    bool wants_work;            /* on `work` */
-    TAILQ_ENTRY(slot) of_state; /* free or used */
-    TAILQ_ENTRY(slot) of_work;
-};
-TAILQ_HEAD(slot_list, slot);
-
-/* Accepted, but the source has its share: as if it were still in the kernel's backlog. */
-struct waiting {
-    int fd;
-    struct addr remote;
-    size_t first_len;
-    uint8_t first[TUN_HELLO_LEN];
-};
-
-/* A correct handshake by a key that no contract names. */
-struct unknown_key {
-    uint8_t key[TUN_KEY_LEN];
-    uint64_t at_ms;
-    struct addr remote;
-};
+#define LOOK_S                                                                                     \
+    0.01 /* how often those that wait are looked at; besides whenever a place is free              \
+          */
+#define PLACES_MIN 16
 
 struct gw_admission {
     struct gw_admission_config cfg;
     struct gw_penalties *penalties;
-    struct slot *slots;
-    struct slot_list free_slots, used_slots, work; /* used and work: oldest first */
-    size_t used, total;
-    unsigned budget; /* operations left in this turn */
-    struct waiting *waiting;
-    size_t waiting_count;
-    bool paused;
-    struct unknown_key *unknown;
-    ev_prepare turn;
-    ev_idle more; /* keeps the loop from sleeping while work is left */
-    ev_timer look;
+    struct gw_yard *yard;
+    struct gw_pool *pool;
+    struct gw_unnamed *unnamed;
+    struct log_pace turned_away;
+    ev_timer look; /* runs while a complete Hello waits */
 };
 
-static void slot_release(struct slot *slot)
-{
-    struct gw_admission *self = slot->owner;
+enum verdict { BEGIN, WAIT, DROP };
 
-    if (slot->wants_work)
-        TAILQ_REMOVE(&self->work, slot, of_work);
-    slot->wants_work = false;
-    slot->source->pending--;
-    slot->source = NULL;
-    gw_keyring_unref(slot->keys);
-    slot->keys = NULL;
-    TAILQ_REMOVE(&self->used_slots, slot, of_state);
-    TAILQ_INSERT_HEAD(&self->free_slots, slot, of_state);
-    self->used--;
+/* --- turning away --- */
+
+static void count(struct gw_admission *self, enum gw_reason reason)
+{
+    self->cfg.refused->count[reason]++;
 }
 
-static struct unknown_key *unknown_slot(struct gw_admission *self, const uint8_t *key)
+/* Close for REASON; a reset, as it leaves nothing behind on this side. */
+static void drop(struct gw_admission *self, enum gw_reason reason, const struct gw_arrival *who)
 {
-    return &self->unknown[(key[0] | key[1] << 8) % UNKNOWN_KEYS_MAX];
+    uint32_t times = log_pace(&self->turned_away, clock_mono_ms());
+
+    count(self, reason);
+    net_sock_reset(who->fd);
+    if (times > 0) {
+        char from[ADDR_TEXT_MAX];
+
+        addr_print(from, &who->remote);
+        LOG_WARN("turned away before a handshake", KV_S("remote", from),
+                 KV_S("why", gw_reason_name(reason)), KV_N("times", times));
+    }
 }
 
-/* A sound handshake, but no contract names the key: it may come back, though not at once. */
-static void note_unknown(struct gw_admission *self, const uint8_t *key, const struct addr *remote)
+static void on_yard_end(void *arg, struct gw_source *source, enum gw_yard_end end, bool heard)
 {
-    struct unknown_key *entry = unknown_slot(self, key);
-    struct gw_source *source = gw_penalties_get(self->penalties, remote);
-    uint64_t now = clock_mono_ms();
-    bool again = memcmp(entry->key, key, TUN_KEY_LEN) == 0 && entry->at_ms != 0 &&
-                 now - entry->at_ms < UNKNOWN_KEY_WAIT_MS;
+    static const enum gw_reason reasons[] = {
+        [GW_YARD_CROWDED] = GW_REASON_TUNNEL_DROPPED,
+        [GW_YARD_TIMEOUT] = GW_REASON_TUNNEL_TIMEOUT,
+        [GW_YARD_LATE] = GW_REASON_TUNNEL_DROPPED,
+        [GW_YARD_WRONG] = GW_REASON_TUNNEL_HANDSHAKE,
+        [GW_YARD_GONE] = GW_REASON_NONE,
+    };
+    struct gw_admission *self = arg;
+    bool own_fault = end == GW_YARD_WRONG || end == GW_YARD_TIMEOUT;
 
-    if (again && source != NULL)
-        gw_source_failed(source, now);
-    memcpy(entry->key, key, TUN_KEY_LEN);
-    entry->at_ms = now;
-    entry->remote = *remote;
-}
-
-static void note_failure(struct gw_admission *self, struct gw_source *source,
-                         const struct link_handshake_end *end)
-{
-    bool timed_out = end->rc == ERR_TIMEOUT, wrong = end->rc == ERR_PROTO || end->rc == ERR_AUTH;
-
-    if (timed_out)
-        self->cfg.refused->count[GW_REASON_TUNNEL_TIMEOUT]++;
-    if (wrong)
-        self->cfg.refused->count[GW_REASON_TUNNEL_HANDSHAKE]++;
-    if (wrong || (timed_out && end->heard))
+    if (reasons[end] != GW_REASON_NONE)
+        count(self, reasons[end]);
+    if (own_fault && heard) /* a connection without a byte is no failure */
         gw_source_failed(source, clock_mono_ms());
 }
 
-static void on_done(void *arg, const struct link_handshake_end *end)
-{
-    struct slot *slot = arg;
-    struct gw_admission *self = slot->owner;
-    struct gw_source *source = slot->source;
-    struct addr remote = slot->remote;
-    uint8_t key[TUN_KEY_LEN];
+/* --- who may begin --- */
 
-    if (end->rc != ERR_OK) {
-        note_failure(self, source, end);
-        slot_release(slot);
-        return;
-    }
-    slot_release(slot);
-    memcpy(key, end->result->peer.bytes, sizeof(key));
-    if (self->cfg.on_proven(self->cfg.arg, end->result, end->fd, &remote) == ERR_NOENT)
-        note_unknown(self, key, &remote);
+/* From the longest patience to the shortest as PRESSURE goes from 0 to FULL. */
+static uint64_t patience_ms(size_t pressure, size_t full)
+{
+    uint64_t range = GW_ADMISSION_PATIENCE_MS - GW_ADMISSION_PATIENCE_MIN_MS;
+
+    return GW_ADMISSION_PATIENCE_MS - range * (pressure < full ? pressure : full) / full;
 }
 
-static bool may_work(void *arg, unsigned operations)
+/* A place within its share for one more of SOURCE? */
+static bool has_share(struct gw_admission *self, const struct gw_source *source)
 {
-    struct slot *slot = arg;
-    struct gw_admission *self = slot->owner;
-
-    if (self->budget >= operations) {
-        self->budget -= operations;
-        return true;
-    }
-    if (!slot->wants_work) {
-        slot->wants_work = true;
-        TAILQ_INSERT_TAIL(&self->work, slot, of_work);
-    }
-    ev_idle_start(self->cfg.loop, &self->more);
-    return false;
+    return source->pending < self->cfg.limits->pending_per_source ||
+           gw_pool_displace_own(self->pool, source,
+                                patience_ms(gw_yard_ready(source), GW_ADMISSION_CROWD));
 }
 
-/* Begin in a free slot. FD is taken. */
-static void start(struct gw_admission *self, struct gw_source *source, const struct waiting *w)
+/* A place in the pool for a source that proved itself: strangers yield half of it. */
+static enum verdict judge_trusted(struct gw_admission *self)
 {
-    struct slot *slot = TAILQ_FIRST(&self->free_slots);
-    struct tun_gateway_info info = self->cfg.info;
-    struct gw_keyring *keys = self->cfg.keys;
-    struct tun_handshake_config tunnel = {.role = TUN_GATEWAY,
-                                          .own = &keys->own,
-                                          .next = keys->has_next ? &keys->next : NULL,
-                                          .gateway = &self->cfg.info};
-    struct link_handshake_config cfg = {
-        .fd = w->fd,
-        .tunnel = &tunnel,
-        .first = w->first_len > 0 ? w->first : NULL,
-        .first_len = w->first_len,
-        .timeout_ms = self->cfg.limits->handshake_timeout_ms,
-        .may_work = may_work,
-        .on_done = on_done,
-        .arg = slot,
-    };
-
-    info.time_ms = clock_unix_ms();
-    self->cfg.info = info; /* borrowed until message 2 is made: near enough for a clock hint */
-    slot->source = source;
-    slot->remote = w->remote;
-    slot->fd = w->fd;
-    slot->since_ms = clock_mono_ms();
-    if (link_handshake_start(&slot->handshake, self->cfg.loop, &cfg) != ERR_OK) {
-        close(w->fd);
-        return;
-    }
-    slot->keys = gw_keyring_ref(keys);
-    source->pending++;
-    TAILQ_REMOVE(&self->free_slots, slot, of_state);
-    TAILQ_INSERT_TAIL(&self->used_slots, slot, of_state);
-    self->used++;
+    if (gw_pool_used(self->pool) < gw_pool_places(self->pool))
+        return BEGIN;
+    return gw_pool_evict_stranger(self->pool) ? BEGIN : WAIT;
 }
 
-/* Whether nothing was said on the slot's connection: nothing is lost when it goes. */
-static bool is_silent(const struct slot *slot, uint64_t now_ms)
+/* For a stranger: from half full on somebody who stalls goes, or else the newcomer, by lot. */
+static enum verdict judge_stranger(struct gw_admission *self)
 {
-    int waiting = 0;
+    size_t places = gw_pool_places(self->pool), half = places / 2;
+    size_t used = gw_pool_used(self->pool);
+    uint32_t lot;
 
-    if (now_ms - slot->since_ms < SILENT_MS || link_handshake_heard(&slot->handshake))
-        return false;
-    return ioctl(slot->fd, FIONREAD, &waiting) == 0 && waiting == 0;
+    if (used < half || gw_pool_displace_stranger(self->pool, patience_ms(used - half, half)))
+        return BEGIN;
+    clock_random(&lot, sizeof(lot));
+    return lot % (places - half) < used - half ? DROP : BEGIN;
 }
 
-/* Push the oldest silent connection of SOURCE out. */
-static bool push_out(struct gw_admission *self, const struct gw_source *source)
+/* Whether one more complete Hello of SOURCE may begin. BEGIN: there is a place for it now. */
+static enum verdict judge(struct gw_admission *self, struct gw_source *source)
 {
     uint64_t now = clock_mono_ms();
-    struct slot *slot;
 
-    TAILQ_FOREACH(slot, &self->used_slots, of_state)
-    {
-        if (slot->source != source || !is_silent(slot, now))
-            continue;
-        link_handshake_cancel(&slot->handshake);
-        slot_release(slot);
-        self->cfg.refused->count[GW_REASON_TUNNEL_DROPPED]++;
-        return true;
-    }
-    return false;
+    if (gw_source_penalised(source, now))
+        return DROP;
+    if (!gw_source_may_start(source, now) || !has_share(self, source))
+        return WAIT;
+    if (gw_source_penalised(source, now)) /* what was displaced was one failure too many */
+        return DROP;
+    return gw_source_trusted(source, now) ? judge_trusted(self) : judge_stranger(self);
 }
 
-/* Random early drop from half full; sources that proved themselves keep the other half. */
-static bool early_drop(const struct gw_admission *self, const struct gw_source *source)
+static void carry_out(struct gw_admission *self, struct gw_source *source, enum verdict verdict,
+                      const struct gw_arrival *arrival)
 {
-    size_t half = self->total / 2;
-    uint32_t r;
+    uint64_t now = clock_mono_ms();
 
-    if (self->used < half || gw_source_trusted(source, clock_mono_ms()))
-        return false;
-    clock_random(&r, sizeof(r));
-    return r % (self->total - half) < self->used - half;
-}
-
-/* Start W when its source and the pool have room; false when it must wait. */
-static bool try_start(struct gw_admission *self, struct gw_source *source, const struct waiting *w)
-{
-    if (source->pending >= self->cfg.limits->pending_per_source && !push_out(self, source))
-        return false;
-    if (TAILQ_EMPTY(&self->free_slots) && !push_out(self, source))
-        return false;
-    start(self, source, w);
-    return true;
-}
-
-static void set_paused(struct gw_admission *self, bool paused)
-{
-    if (self->paused == paused)
-        return;
-    self->paused = paused;
-    self->cfg.on_pause(self->cfg.arg, paused);
-}
-
-static void drop(struct gw_admission *self, enum gw_reason reason, int fd)
-{
-    self->cfg.refused->count[reason]++;
-    close(fd);
-}
-
-static void queue(struct gw_admission *self, const struct waiting *w)
-{
-    if (self->waiting_count == GW_ADMISSION_WAITING_MAX) {
-        drop(self, GW_REASON_TUNNEL_DROPPED, w->fd);
+    if (verdict == BEGIN) {
+        gw_source_started(source, now);
+        gw_pool_start(self->pool, source, arrival);
         return;
     }
-    self->waiting[self->waiting_count++] = *w;
-    if (self->waiting_count == GW_ADMISSION_WAITING_MAX)
-        set_paused(self, true);
+    drop(self,
+         gw_source_penalised(source, now) ? GW_REASON_TUNNEL_PENALTY : GW_REASON_TUNNEL_DROPPED,
+         arrival);
+}
+
+static void look_again(struct gw_admission *self)
+{
     if (!ev_is_active(&self->look))
         ev_timer_again(self->cfg.loop, &self->look);
 }
 
-void gw_admission_accept(struct gw_admission *self, int fd, const struct addr *remote,
-                         const void *first, size_t first_len)
+/* Those of SOURCE that wait begin, as long as there is room for them. */
+static void serve(void *arg, struct gw_source *source)
 {
-    struct gw_source *source = gw_penalties_get(self->penalties, remote);
-    struct waiting w = {.fd = fd, .remote = *remote, .first_len = first_len};
+    struct gw_admission *self = arg;
+    struct gw_arrival arrival;
+    enum verdict verdict;
 
-    net_sock_nodelay(fd);
-    if (source == NULL || first_len > sizeof(w.first) || early_drop(self, source)) {
-        drop(self, GW_REASON_TUNNEL_DROPPED, fd);
-        return;
+    while (gw_yard_ready(source) > 0) {
+        verdict = judge(self, source);
+        if (verdict == WAIT) {
+            look_again(self);
+            return;
+        }
+        if (gw_yard_take(self->yard, source, &arrival))
+            carry_out(self, source, verdict, &arrival);
     }
-    if (gw_source_penalised(source, clock_mono_ms())) {
-        drop(self, GW_REASON_TUNNEL_PENALTY, fd);
-        return;
-    }
-    if (first_len > 0)
-        memcpy(w.first, first, first_len);
-    if (!try_start(self, source, &w))
-        queue(self, &w);
 }
 
-/* Those that wait, oldest first: who has room now may begin. */
 static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct gw_admission *self = w->data;
-    size_t kept = 0;
 
     (void)revents;
-    for (size_t i = 0; i < self->waiting_count; i++) {
-        struct waiting *entry = &self->waiting[i];
-        struct gw_source *source = gw_penalties_get(self->penalties, &entry->remote);
-
-        if (source == NULL || gw_source_penalised(source, clock_mono_ms()))
-            drop(self, GW_REASON_TUNNEL_PENALTY, entry->fd);
-        else if (!try_start(self, source, entry))
-            self->waiting[kept++] = *entry;
-    }
-    self->waiting_count = kept;
-    if (kept == 0)
-        ev_timer_stop(loop, w);
-    if (kept < GW_ADMISSION_WAITING_MAX / 2)
-        set_paused(self, false);
+    ev_timer_stop(loop, w);
+    gw_yard_each_ready(self->yard, serve, self);
 }
 
-/* Once per loop turn, when everything else was done: the put-off public-key work. */
-static void on_turn(struct ev_loop *loop, ev_prepare *w, int revents)
+/* A complete, correct Hello. */
+static void on_hello(struct gw_admission *self, struct gw_source *source,
+                     const struct gw_arrival *arrival)
 {
-    struct gw_admission *self = w->data;
-    struct slot *slot;
+    enum verdict verdict = judge(self, source);
 
-    (void)revents;
-    self->budget = GW_ADMISSION_OPS_PER_TURN;
-    while (self->budget > 0 && (slot = TAILQ_FIRST(&self->work)) != NULL) {
-        unsigned before = self->budget;
-
-        TAILQ_REMOVE(&self->work, slot, of_work);
-        slot->wants_work = false;
-        link_handshake_go(&slot->handshake);
-        if (self->budget == before) /* it asked for more than is left: next turn */
-            break;
-    }
-    if (TAILQ_EMPTY(&self->work))
-        ev_idle_stop(loop, &self->more);
-}
-
-static void on_more(struct ev_loop *loop, ev_idle *w, int revents)
-{
-    (void)loop;
-    (void)w;
-    (void)revents;
-}
-
-static int allocate(struct gw_admission *self)
-{
-    self->slots = calloc(self->total, sizeof(self->slots[0]));
-    self->waiting = calloc(GW_ADMISSION_WAITING_MAX, sizeof(self->waiting[0]));
-    self->unknown = calloc(UNKNOWN_KEYS_MAX, sizeof(self->unknown[0]));
-    if (self->slots == NULL || self->waiting == NULL || self->unknown == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < self->total; i++) {
-        self->slots[i].owner = self;
-        TAILQ_INSERT_TAIL(&self->free_slots, &self->slots[i], of_state);
-    }
-    return gw_penalties_new(&self->penalties);
-}
-
-int gw_admission_new(struct gw_admission **out, const struct gw_admission_config *cfg)
-{
-    struct gw_admission *self = calloc(1, sizeof(*self));
-
-    if (self == NULL)
-        return ERR_NOMEM;
-    self->cfg = *cfg;
-    gw_keyring_ref(self->cfg.keys);
-    self->total = cfg->limits->pending_handshakes;
-    self->budget = GW_ADMISSION_OPS_PER_TURN;
-    TAILQ_INIT(&self->free_slots);
-    TAILQ_INIT(&self->used_slots);
-    TAILQ_INIT(&self->work);
-    ev_prepare_init(&self->turn, on_turn);
-    ev_idle_init(&self->more, on_more);
-    ev_init(&self->look, on_look);
-    self->look.repeat = WAITING_TURN_S;
-    self->turn.data = self->more.data = self->look.data = self;
-    if (allocate(self) != ERR_OK) {
-        gw_admission_free(self);
-        return ERR_NOMEM;
-    }
-    ev_prepare_start(cfg->loop, &self->turn);
-    *out = self;
-    return ERR_OK;
-}
-
-void gw_admission_free(struct gw_admission *self)
-{
-    struct slot *slot;
-
-    if (self == NULL)
+    if (verdict != WAIT) {
+        carry_out(self, source, verdict, arrival);
         return;
-    ev_prepare_stop(self->cfg.loop, &self->turn);
-    ev_idle_stop(self->cfg.loop, &self->more);
-    ev_timer_stop(self->cfg.loop, &self->look);
-    while ((slot = TAILQ_FIRST(&self->used_slots)) != NULL) {
-        link_handshake_cancel(&slot->handshake);
-        slot_release(slot);
     }
-    for (size_t i = 0; i < self->waiting_count; i++)
-        close(self->waiting[i].fd);
-    gw_penalties_free(self->penalties);
-    gw_keyring_unref(self->cfg.keys);
-    free(self->unknown);
-    free(self->waiting);
-    free(self->slots);
-    free(self);
+    gw_yard_add(self->yard, source, arrival, true);
+    look_again(self);
+}
+
+void gw_admission_accept(struct gw_admission *self, const struct gw_arrival *came)
+{
+    struct gw_arrival arrival = *came;
+    struct gw_source *source = gw_penalties_get(self->penalties, &arrival.remote);
+    int rc;
+
+    if (source == NULL || gw_source_penalised(source, clock_mono_ms())) {
+        drop(self, source == NULL ? GW_REASON_TUNNEL_DROPPED : GW_REASON_TUNNEL_PENALTY, &arrival);
+        return;
+    }
+    net_sock_nodelay(arrival.fd);
+    rc = gw_yard_read(self->yard, &arrival);
+    if (rc == ERR_OK) {
+        on_hello(self, source, &arrival);
+    } else if (rc == ERR_AGAIN) {
+        gw_yard_add(self->yard, source, &arrival, false);
+    } else {
+        close(arrival.fd);
+        on_yard_end(self, source, rc == ERR_EOF ? GW_YARD_GONE : GW_YARD_WRONG,
+                    arrival.first_len > 0);
+    }
+}
+
+/* --- what came of it --- */
+
+static void on_proven(struct gw_admission *self, const struct gw_pool_end *end)
+{
+    const struct link_handshake_end *handshake = end->handshake;
+    uint64_t now = clock_mono_ms();
+    uint8_t key[TUN_KEY_LEN];
+    int rc;
+
+    memcpy(key, handshake->result->peer.bytes, sizeof(key));
+    rc = self->cfg.on_proven(self->cfg.arg, handshake->result, handshake->fd, end->remote);
+    if (rc == ERR_OK || rc == ERR_REFUSED)
+        gw_source_succeeded(end->source, now);
+    if (rc != ERR_NOENT)
+        return;
+    if (gw_unnamed_note(self->unnamed, key, end->remote, now))
+        gw_source_failed(end->source, now); /* not hostile, but it did not wait */
+    else
+        gw_source_unnamed(end->source, now);
+}
+
+/* What a handshake that came to nothing says about its source. Whoever got an answer from us and
+ * then went away or fell silent is counted as well: it has cost as much as any other. */
+static void on_failure(struct gw_admission *self, const struct gw_pool_end *end)
+{
+    int rc = end->handshake->rc;
+    bool wrong = rc == ERR_PROTO || rc == ERR_AUTH;
+
+    if (wrong)
+        count(self, GW_REASON_TUNNEL_HANDSHAKE);
+    else if (rc == ERR_TIMEOUT)
+        count(self, GW_REASON_TUNNEL_TIMEOUT);
+    else if (rc == ERR_CANCELLED)
+        count(self, GW_REASON_TUNNEL_DROPPED);
+    if (wrong || (end->answered && (rc == ERR_TIMEOUT || rc == ERR_EOF)))
+        gw_source_failed(end->source, clock_mono_ms());
+}
+
+static void on_pool_end(void *arg, const struct gw_pool_end *end)
+{
+    struct gw_admission *self = arg;
+
+    if (end->handshake->rc == ERR_OK)
+        on_proven(self, end);
+    else
+        on_failure(self, end);
+    if (ev_is_active(&self->look)) /* there is a place: who waits need not wait for the timer */
+        ev_feed_event(self->cfg.loop, &self->look, EV_TIMER);
 }
 
 void gw_admission_set_keys(struct gw_admission *self, struct gw_keyring *keys)
 {
-    gw_keyring_unref(self->cfg.keys);
-    self->cfg.keys = gw_keyring_ref(keys);
+    gw_yard_set_keys(self->yard, keys);
+    gw_pool_set_keys(self->pool, keys);
 }
 
 void gw_admission_session(struct gw_admission *self, const struct addr *remote, bool up)
@@ -417,29 +275,122 @@ void gw_admission_session(struct gw_admission *self, const struct addr *remote, 
 
     if (source == NULL)
         return;
-    if (up)
+    if (up) {
         source->sessions++;
-    else if (source->sessions > 0)
+        gw_penalties_hold(self->penalties, source);
+    } else if (source->sessions > 0) {
         source->sessions--;
+        gw_penalties_release(self->penalties, source);
+    }
     gw_source_succeeded(source, clock_mono_ms());
 }
 
 void gw_admission_key_named(struct gw_admission *self, const uint8_t key[TUN_KEY_LEN])
 {
-    struct unknown_key *entry = unknown_slot(self, key);
     struct gw_source *source;
+    struct addr remote;
 
-    if (entry->at_ms == 0 || memcmp(entry->key, key, TUN_KEY_LEN) != 0)
+    if (!gw_unnamed_forget(self->unnamed, key, &remote))
         return;
-    entry->at_ms = 0;
-    source = gw_penalties_get(self->penalties, &entry->remote);
-    if (source != NULL) { /* not a success: only what its tries have cost is given back */
-        source->failures = 0;
-        source->until_ms = 0;
+    source = gw_penalties_get(self->penalties, &remote);
+    if (source != NULL)
+        gw_source_pardon(source);
+}
+
+/* --- life --- */
+
+/* WANTED, or a quarter of the descriptors if that is less. */
+static size_t share_of_files(size_t wanted)
+{
+    struct rlimit files;
+    size_t quarter;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur / 4 >= wanted)
+        return wanted;
+    quarter = (size_t)files.rlim_cur / 4;
+    return quarter > PLACES_MIN ? quarter : PLACES_MIN;
+}
+
+static int make_yard(struct gw_admission *self)
+{
+    struct gw_yard_config cfg = {
+        .loop = self->cfg.loop,
+        .places = share_of_files(GW_YARD_MAX),
+        .timeout_ms = self->cfg.limits->handshake_timeout_ms,
+        .keys = self->cfg.keys,
+        .penalties = self->penalties,
+        .on_ready = serve,
+        .on_end = on_yard_end,
+        .arg = self,
+    };
+
+    return gw_yard_new(&self->yard, &cfg);
+}
+
+static int make_pool(struct gw_admission *self)
+{
+    size_t wanted = self->cfg.limits->pending_handshakes;
+    struct gw_pool_config cfg = {
+        .loop = self->cfg.loop,
+        .places = share_of_files(wanted),
+        .timeout_ms = self->cfg.limits->handshake_timeout_ms,
+        .keys = self->cfg.keys,
+        .info = self->cfg.info,
+        .penalties = self->penalties,
+        .on_end = on_pool_end,
+        .arg = self,
+    };
+
+    if (cfg.places < wanted)
+        LOG_WARN("few descriptors (RLIMIT_NOFILE): not all of pending-handshakes can be had",
+                 KV_N("handshakes", cfg.places));
+    return gw_pool_new(&self->pool, &cfg);
+}
+
+int gw_admission_new(struct gw_admission **out, const struct gw_admission_config *cfg)
+{
+    struct gw_admission *self = calloc(1, sizeof(*self));
+    int rc;
+
+    if (self == NULL)
+        return ERR_NOMEM;
+    self->cfg = *cfg;
+    ev_init(&self->look, on_look);
+    self->look.repeat = LOOK_S;
+    self->look.data = self;
+    rc = gw_penalties_new(&self->penalties);
+    if (rc == ERR_OK)
+        rc = gw_unnamed_new(&self->unnamed);
+    if (rc == ERR_OK)
+        rc = make_yard(self);
+    if (rc == ERR_OK)
+        rc = make_pool(self);
+    if (rc != ERR_OK) {
+        gw_admission_free(self);
+        return rc;
     }
+    *out = self;
+    return ERR_OK;
+}
+
+void gw_admission_free(struct gw_admission *self)
+{
+    if (self == NULL)
+        return;
+    ev_timer_stop(self->cfg.loop, &self->look);
+    gw_pool_free(self->pool);
+    gw_yard_free(self->yard);
+    gw_unnamed_free(self->unnamed);
+    gw_penalties_free(self->penalties);
+    free(self);
 }
 
 size_t gw_admission_pending(const struct gw_admission *self)
 {
-    return self->used;
+    return gw_pool_used(self->pool);
+}
+
+size_t gw_admission_waiting(const struct gw_admission *self)
+{
+    return gw_yard_count(self->yard);
 }

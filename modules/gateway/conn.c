@@ -26,8 +26,9 @@ struct gw_conn {
     uint64_t id;
     enum gw_port_kind port;
     enum gw_conn_state state;
-    int fd;       /* -1 once the carrying has it */
-    bool counted; /* in front->sources */
+    int fd;            /* -1 once the carrying has it */
+    bool counted;      /* in front->sources */
+    uint64_t since_ms; /* clock_mono_ms() of the accept */
     struct addr peer, local;
     ev_io io;
     ev_timer deadline;
@@ -384,16 +385,17 @@ static void route(struct gw_conn *self, struct gw_site *site)
 static void hand_over(struct gw_conn *self)
 {
     struct gw_front *front = self->front;
-    struct gw_peek peek = self->peek;
-    struct addr peer = self->peer;
-    int fd = self->fd;
+    struct gw_arrival arrival = {.fd = self->fd,
+                                 .remote = self->peer,
+                                 .since_ms = self->since_ms,
+                                 .first_len = self->peek.len};
 
+    if (self->peek.len <= sizeof(arrival.first))
+        memcpy(arrival.first, self->peek.data, self->peek.len);
     self->fd = -1;
-    self->peek.data = NULL;
     enter(self, GW_CONN_CLOSED);
     release(self);
-    front->on_tunnel(front->arg, fd, &peer, peek.data, peek.len);
-    gw_peek_deinit(&peek);
+    front->on_tunnel(front->arg, &arrival);
 }
 
 static void on_peek(struct gw_conn *self)
@@ -456,6 +458,7 @@ static struct gw_conn *conn_new(struct gw_front *front, enum gw_port_kind port, 
     self->id = ++front->next_id;
     self->port = port;
     self->fd = fd;
+    self->since_ms = clock_mono_ms();
     self->peer = *peer;
     (void)net_sock_local(&self->local, fd);
     net_sock_nodelay(fd);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "modules/gateway/arrival.h"
 #include "modules/gateway/peek.h"
 #include "modules/gateway/pick.h"
 #include "modules/gateway/route.h"
@@ -45,8 +46,8 @@ struct gw_front {
     uint64_t next_id;
     bool tunnel_on_https;
     uint16_t https_port; /* for redirects; 0 = 443 */
-    /* A connector came to the TLS port: FD is the callee's, FIRST the bytes already read. */
-    void (*on_tunnel)(void *arg, int fd, const struct addr *peer, const void *first, size_t len);
+    /* A connector came to the TLS port: the arrival's fd is the callee's. */
+    void (*on_tunnel)(void *arg, const struct gw_arrival *arrival);
     /* A backend of SITE failed; CONNECTOR is its key, NULL for a direct one; WHAT may be the
      * connector's words. */
     void (*on_backend_error)(void *arg, struct gw_site *site, const uint8_t *connector,

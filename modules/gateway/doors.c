@@ -3,9 +3,11 @@
 #include "modules/gateway/doors.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/base/map.h"
@@ -50,8 +52,9 @@ static void on_tcp(void *arg, int fd, const struct addr *peer)
 static void on_tunnel(void *arg, int fd, const struct addr *peer)
 {
     struct gw_doors *self = arg;
+    struct gw_arrival arrival = {.fd = fd, .remote = *peer, .since_ms = clock_mono_ms()};
 
-    self->cfg.on_tunnel(self->cfg.arg, fd, peer, NULL, 0);
+    self->cfg.on_tunnel(self->cfg.arg, &arrival);
 }
 
 static void on_exhausted(void *arg, bool exhausted)
@@ -220,16 +223,6 @@ void gw_doors_unbind(struct gw_doors *self, uint16_t port)
         return;
     door_close(door);
     free(door);
-}
-
-void gw_doors_pause_tunnel(struct gw_doors *self, bool pause)
-{
-    for (size_t i = 0; i < self->tunnel.count; i++) {
-        if (pause)
-            net_listener_pause(self->tunnel.at[i]);
-        else
-            net_listener_resume(self->tunnel.at[i]);
-    }
 }
 
 int gw_doors_bound(const struct gw_doors *self, const char *what, size_t n, struct addr *out)

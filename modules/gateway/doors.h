@@ -6,10 +6,10 @@
 #ifndef MODULES_GATEWAY_DOORS_H
 #define MODULES_GATEWAY_DOORS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "modules/gateway/arrival.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/peek.h"
 
@@ -20,7 +20,7 @@ struct gw_doors_config {
     struct ev_loop *loop;
     const struct gw_config *config; /* borrowed */
     void (*on_visitor)(void *arg, enum gw_port_kind port, int fd, const struct addr *peer);
-    void (*on_tunnel)(void *arg, int fd, const struct addr *peer, const void *first, size_t len);
+    void (*on_tunnel)(void *arg, const struct gw_arrival *arrival);
     void *arg;
 };
 
@@ -31,8 +31,6 @@ void gw_doors_free(struct gw_doors *self); /* NULL is fine */
  * tcp-address), ERR_NOMEM, or ERR_SYS with errno; then nothing is bound. */
 int gw_doors_bind(struct gw_doors *self, uint16_t port);
 void gw_doors_unbind(struct gw_doors *self, uint16_t port);
-/* Leave new tunnel connections in the kernel's backlog, or take them again. */
-void gw_doors_pause_tunnel(struct gw_doors *self, bool pause);
 /* Close all of them for good. */
 void gw_doors_close(struct gw_doors *self);
 /* See gw_worker_bound. */

@@ -57,20 +57,11 @@ static void on_visitor(void *arg, enum gw_port_kind port, int fd, const struct a
     gw_conn_accept(&self->front, port, fd, peer);
 }
 
-static void on_tunnel(void *arg, int fd, const struct addr *peer, const void *first, size_t len)
+static void on_tunnel(void *arg, const struct gw_arrival *arrival)
 {
     struct gw_worker *self = arg;
 
-    gw_admission_accept(self->admission, fd, peer, first, len);
-}
-
-static void on_tunnel_pause(void *arg, bool pause)
-{
-    struct gw_worker *self = arg;
-
-    LOG_WARN(pause ? "too many tunnel connections wait, accepting pauses"
-                   : "accepting tunnel connections again");
-    gw_doors_pause_tunnel(self->doors, pause);
+    gw_admission_accept(self->admission, arrival);
 }
 
 static int on_proven(void *arg, const struct tun_handshake_result *result, int fd,
@@ -235,7 +226,6 @@ static int make_admission(struct gw_worker *self)
                  .max_streams = (uint32_t)self->config->limits.streams_per_session},
         .refused = &self->refused,
         .on_proven = on_proven,
-        .on_pause = on_tunnel_pause,
         .arg = self,
     };
 

@@ -186,19 +186,26 @@ static bool mac1_fits(const struct tun_identity *identity, const uint8_t *hello)
     return sodium_memcmp(want, hello + PREAMBLE_LEN + MSG1_LEN, MAC1_LEN) == 0;
 }
 
+int tun_hello_check(const struct tun_identity *own, const struct tun_identity *next,
+                    const uint8_t *data, size_t len)
+{
+    if (len > TUN_HELLO_LEN || !preamble_fits(data, len))
+        return ERR_PROTO;
+    if (len < TUN_HELLO_LEN)
+        return ERR_AGAIN;
+    if (mac1_fits(own, data) || (next != NULL && mac1_fits(next, data)))
+        return ERR_OK;
+    return ERR_AUTH;
+}
+
 /* A part of the awaited message is there: is it still plausible, and is it whole? */
 static int judge_hello(struct tun_handshake *self)
 {
-    if (!preamble_fits(self->small, self->in_len))
-        return ERR_PROTO;
-    if (self->in_len < TUN_HELLO_LEN)
-        return ERR_OK;
-    if (mac1_fits(self->cfg.own, self->small))
-        self->used = self->cfg.own;
-    else if (self->cfg.next != NULL && mac1_fits(self->cfg.next, self->small))
-        self->used = self->cfg.next;
-    else
-        return ERR_AUTH;
+    int rc = tun_hello_check(self->cfg.own, self->cfg.next, self->small, self->in_len);
+
+    if (rc != ERR_OK)
+        return rc == ERR_AGAIN ? ERR_OK : rc;
+    self->used = mac1_fits(self->cfg.own, self->small) ? self->cfg.own : self->cfg.next;
     self->state = TUN_HANDSHAKE_WORK;
     return ERR_OK;
 }

@@ -108,6 +108,14 @@ struct tun_handshake_result {
 void tun_identity_init(struct tun_identity *out, const struct tun_secret_key *secret);
 
 /*
+ * Whether LEN bytes are a Hello for OWN or NEXT (may be NULL), before any memory or public-key work
+ * is spent on them: 0 it is complete and its mac1 is right, ERR_AGAIN it is the beginning of one,
+ * ERR_PROTO or ERR_AUTH it is none. More than a Hello is none.
+ */
+int tun_hello_check(const struct tun_identity *own, const struct tun_identity *next,
+                    const uint8_t *data, size_t len);
+
+/*
  * Begin. A connector has its Hello in _out at once (three key operations). Returns 0, ERR_INVALID
  * (suite not available here, config incomplete, info out of range) or ERR_AUTH (the pinned key is
  * no valid point).

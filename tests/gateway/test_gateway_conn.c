@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/tunnel/handshake.h"
 #include "tests/gateway/seat.h"
@@ -26,15 +27,17 @@ static struct gw_site *site;
 static struct seat_connector connector;
 static struct addr peer;
 static unsigned left, errors, tunnels;
+static uint64_t arrival_since_ms; /* of the last tunnel */
 
-static void on_tunnel(void *arg, int fd, const struct addr *from, const void *first, size_t len)
+static void on_tunnel(void *arg, const struct gw_arrival *arrival)
 {
     (void)arg;
-    (void)from;
-    ck_assert_uint_eq(len, 1);
-    ck_assert_uint_eq(*(const uint8_t *)first, TUN_MAGIC_FIRST);
+    ck_assert_mem_eq(&arrival->remote, &peer, sizeof(peer));
+    ck_assert_uint_eq(arrival->first_len, 1);
+    ck_assert_uint_eq(arrival->first[0], TUN_MAGIC_FIRST);
+    arrival_since_ms = arrival->since_ms;
     tunnels++;
-    close(fd);
+    close(arrival->fd);
 }
 
 static void on_backend_error(void *arg, struct gw_site *at, const uint8_t *key, const char *what)
@@ -276,9 +279,13 @@ END_TEST
 START_TEST(test_conn_that_is_a_tunnel_is_no_visitor)
 {
     const char hello[] = {(char)TUN_MAGIC_FIRST, 0};
+    uint64_t before = clock_mono_ms(), after;
     int fd = come(GW_PORT_TLS, hello);
 
+    after = clock_mono_ms();
     LOOP_UNTIL(seat.loop, tunnels == 1);
+    ck_assert_uint_ge(arrival_since_ms, before); /* its handshake's time runs from the accept */
+    ck_assert_uint_le(arrival_since_ms, after);
     ck_assert_uint_eq(front.count, 0);
     ck_assert_int_eq(gw_sources_take(sources, &peer, 1), ERR_OK);
     close(fd);

@@ -8,6 +8,7 @@
 #include <ev.h>
 #include <unistd.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "tests/net/loop_until.h"
 #include "tests/net/tcp_pair.h"
@@ -29,13 +30,14 @@ static void on_visitor(void *arg, enum gw_port_kind port, int fd, const struct a
     close(fd);
 }
 
-static void on_tunnel(void *arg, int fd, const struct addr *peer, const void *first, size_t len)
+static void on_tunnel(void *arg, const struct gw_arrival *arrival)
 {
     struct fixture *f = arg;
 
-    ck_assert(addr_is_ip(peer) && first == NULL && len == 0);
+    ck_assert(addr_is_ip(&arrival->remote) && arrival->first_len == 0);
+    ck_assert_uint_le(clock_mono_ms() - arrival->since_ms, 1000);
     f->tunnels++;
-    close(fd);
+    close(arrival->fd);
 }
 
 static void add(struct gw_addrs *list, const char *ip)
@@ -196,26 +198,6 @@ START_TEST(test_doors_an_address_that_is_taken_fails_the_start)
 }
 END_TEST
 
-START_TEST(test_doors_a_paused_tunnel_waits_in_the_backlog)
-{
-    struct fixture f;
-    int tunnel, http;
-
-    setup(&f);
-    gw_doors_pause_tunnel(f.doors, true);
-    gw_doors_pause_tunnel(f.doors, true);
-    tunnel = knock(bound(&f, "tunnel"));
-    http = knock(bound(&f, "http"));
-    LOOP_UNTIL(f.loop, f.visitors[GW_PORT_HTTP] == 1);
-    ck_assert_uint_eq(f.tunnels, 0);
-    gw_doors_pause_tunnel(f.doors, false);
-    LOOP_UNTIL(f.loop, f.tunnels == 1);
-    close(tunnel);
-    close(http);
-    teardown(&f);
-}
-END_TEST
-
 START_TEST(test_doors_once_closed_stay_closed)
 {
     struct fixture f;
@@ -232,7 +214,6 @@ START_TEST(test_doors_once_closed_stay_closed)
     ck_assert_int_eq(knock(tcp), -1);
     ck_assert_int_eq(gw_doors_bind(f.doors, tcp), ERR_CANCELLED);
     gw_doors_unbind(f.doors, tcp);
-    gw_doors_pause_tunnel(f.doors, true);
     ck_assert_int_eq(gw_doors_bound(f.doors, "http", 0, &addr), ERR_NOENT);
     close(keep);
     teardown(&f);
@@ -264,7 +245,6 @@ int main(void)
     tcase_add_test(tc, test_doors_a_port_taken_on_one_address_is_bound_on_none);
     tcase_add_test(tc, test_doors_without_a_tcp_address_bind_no_port);
     tcase_add_test(tc, test_doors_an_address_that_is_taken_fails_the_start);
-    tcase_add_test(tc, test_doors_a_paused_tunnel_waits_in_the_backlog);
     tcase_add_test(tc, test_doors_once_closed_stay_closed);
     tcase_add_test(tc, test_doors_tell_where_they_are_and_no_further);
     suite_add_tcase(suite, tc);

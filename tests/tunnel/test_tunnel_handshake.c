@@ -298,6 +298,31 @@ START_TEST(test_handshake_stranger_is_known_by_his_first_bytes)
     ck_assert_msg(tun_handshake_feed(&p.g, bytes + len - 1, 1, &used) == ERR_PROTO, "%s",
                   strangers[_i].name);
     ck_assert_int_eq(tun_handshake_state(&p.g), TUN_HANDSHAKE_FAILED);
+    ck_assert_int_eq(tun_hello_check(p.g.cfg.own, NULL, bytes, len), ERR_PROTO);
+}
+END_TEST
+
+/* What can be said of a Hello before a handshake is begun: every prefix, every damaged byte. */
+START_TEST(test_handshake_a_hello_is_judged_without_state)
+{
+    uint8_t hello[TUN_HELLO_LEN + 1] = {0};
+    struct pair p;
+    size_t len;
+
+    pair_init(&p, TUN_SUITE_CHACHA);
+    const struct tun_identity gateway = *p.g.cfg.own, connector = *p.c.cfg.own;
+    memcpy(hello, tun_handshake_out(&p.c, &len), TUN_HELLO_LEN);
+    for (len = 0; len < TUN_HELLO_LEN; len++)
+        ck_assert_int_eq(tun_hello_check(&gateway, NULL, hello, len), ERR_AGAIN);
+    ck_assert_int_eq(tun_hello_check(&gateway, NULL, hello, TUN_HELLO_LEN), ERR_OK);
+    ck_assert_int_eq(tun_hello_check(&connector, &gateway, hello, TUN_HELLO_LEN), ERR_OK);
+    ck_assert_int_eq(tun_hello_check(&connector, NULL, hello, TUN_HELLO_LEN), ERR_AUTH);
+    ck_assert_int_eq(tun_hello_check(&gateway, NULL, hello, TUN_HELLO_LEN + 1), ERR_PROTO);
+    for (len = 0; len < TUN_HELLO_LEN; len++) {
+        hello[len] ^= 0x40;
+        ck_assert_int_ne(tun_hello_check(&gateway, NULL, hello, TUN_HELLO_LEN), ERR_OK);
+        hello[len] ^= 0x40;
+    }
 }
 END_TEST
 
@@ -406,6 +431,7 @@ int main(void)
     tcase_add_test(tc, test_handshake_prefix_waits_in_silence);
     tcase_add_loop_test(tc, test_handshake_stranger_is_known_by_his_first_bytes, 0,
                         COUNT(strangers));
+    tcase_add_test(tc, test_handshake_a_hello_is_judged_without_state);
     tcase_add_test(tc, test_handshake_refuses_bad_length_of_message3);
     tcase_add_test(tc, test_handshake_replayed_messages_do_not_finish);
     tcase_add_test(tc, test_handshake_wrong_gateway_key_is_silence);
