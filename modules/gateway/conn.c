@@ -537,6 +537,21 @@ static void conn_end(struct gw_conn *self, enum gw_reason reason)
         refuse(self, reason);
 }
 
+void gw_conn_reroute(struct gw_site *site)
+{
+    struct gw_conn *self, *next;
+
+    for (self = LIST_FIRST(&site->conns); self != NULL; self = next) {
+        next = LIST_NEXT(self, of_site);
+        if (self->way == NULL || gw_way_readmit(self->way) || self->state != GW_CONN_OPEN)
+            continue;
+        gw_way_free(self->way);
+        self->way = NULL;
+        self->tries.count = 0; /* backends have other places now */
+        open_next(self);
+    }
+}
+
 void gw_conn_readmit(struct gw_site *site)
 {
     struct gw_conn *self, *next;

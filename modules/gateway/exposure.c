@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct gw_exposure *gw_exposure_new(void)
 {
@@ -29,6 +30,19 @@ void gw_exposure_unref(struct gw_exposure *self)
     free(self->deny);
     free(self->urls);
     free(self);
+}
+
+bool gw_backend_equal(const struct gw_backend *a, const struct gw_backend *b)
+{
+    char text_a[ADDR_TEXT_MAX], text_b[ADDR_TEXT_MAX];
+
+    if (a->tunnel != b->tunnel)
+        return false;
+    if (a->tunnel)
+        return memcmp(a->key, b->key, GW_KEY_LEN) == 0 && strcmp(a->service, b->service) == 0;
+    addr_print(text_a, &a->addr);
+    addr_print(text_b, &b->addr);
+    return strcmp(text_a, text_b) == 0;
 }
 
 static bool covers(const struct cidr *ranges, size_t count, const struct addr *peer)

@@ -75,6 +75,8 @@ struct gw_exposure *gw_exposure_ref(struct gw_exposure *self);
 /* Drops one reference, the last one frees; NULL is fine. */
 void gw_exposure_unref(struct gw_exposure *self);
 
+/* The same way to the same service. */
+bool gw_backend_equal(const struct gw_backend *a, const struct gw_backend *b);
 /* Whether the visitor at PEER may come in by allow and deny. */
 bool gw_exposure_allows(const struct gw_exposure *self, const struct addr *peer);
 

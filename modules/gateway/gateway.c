@@ -18,6 +18,7 @@
 #include "modules/gateway/conn.h"
 #include "modules/gateway/doors.h"
 #include "modules/gateway/registry.h"
+#include "modules/gateway/retire.h"
 #include "modules/gateway/way.h"
 #include "modules/net/hangup.h"
 
@@ -38,6 +39,7 @@ struct gw_worker {
     struct gw_registry *registry;
     struct gw_admission *admission;
     struct gw_doors *doors;
+    struct gw_retire *retire;
     struct gw_keyring *keys;
     struct log_pace
         strangers;  /* connectors whose key no contract names: anybody can come with one */
@@ -246,6 +248,22 @@ static int make_doors(struct gw_worker *self)
     return gw_doors_new(&self->doors, &cfg);
 }
 
+static void forget_exposure(struct gw_worker *self, struct gw_site *site, struct gw_exposure *old)
+{
+    gw_registry_unbind(self->registry, site, old);
+    gw_exposure_unref(old);
+}
+
+/* Backends that an update took away: who is still on them ends, and sessions that nobody names. */
+static void on_retired(void *arg, struct gw_site *site, struct gw_exposure *old)
+{
+    struct gw_worker *self = arg;
+
+    memset(site->direct_active, 0, sizeof(site->direct_active)); /* readmit counts anew */
+    gw_conn_readmit(site);
+    forget_exposure(self, site, old);
+}
+
 static int make_parts(struct gw_worker *self)
 {
     int rc = gw_routes_new(&self->routes);
@@ -256,6 +274,8 @@ static int make_parts(struct gw_worker *self)
         rc = net_hangup_new(&self->hangup, self->loop);
     if (rc == ERR_OK)
         rc = link_hub_new(&self->hub, self->loop);
+    if (rc == ERR_OK)
+        rc = gw_retire_new(&self->retire, self->loop, on_retired, self);
     if (rc == ERR_OK)
         rc = make_registry(self);
     if (rc == ERR_OK)
@@ -301,6 +321,7 @@ void gw_worker_free(struct gw_worker *self)
     gw_doors_free(self->doors);
     self->front.on_left = NULL;
     gw_conn_free_all(&self->front);
+    gw_retire_free(self->retire);
     gw_admission_free(self->admission);
     gw_registry_free(self->registry);
     link_hub_free(self->hub);
@@ -358,19 +379,21 @@ static void settle_exposure(struct gw_worker *self, struct gw_site *site, struct
 {
     gw_site_forget_faults(site);
     memset(site->direct_active, 0, sizeof(site->direct_active)); /* readmit counts anew */
+    gw_registry_refresh(self->registry, site); /* who goes another way must know who is online */
     if (site->exposure->paused)
         gw_conn_end_all(site, GW_REASON_PAUSED);
     else if (old != NULL && old->port != site->exposure->port)
         gw_conn_end_all(site, GW_REASON_UNKNOWN_NAME);
     else
-        gw_conn_readmit(site);
-    if (old != NULL) {
-        gw_registry_unbind(self->registry, site, old);
-        if (old->port != 0 && old->port != site->exposure->port)
-            gw_doors_unbind(self->doors, old->port);
-        gw_exposure_unref(old);
-    }
-    gw_registry_refresh(self->registry, site);
+        gw_conn_reroute(site);
+    if (old != NULL && old->port != 0 && old->port != site->exposure->port)
+        gw_doors_unbind(self->doors, old->port);
+    if (site->exposure->paused)
+        gw_retire_flush(self->retire, site);
+    if (old != NULL && !site->exposure->paused && gw_retire_lacks(site->exposure, old))
+        gw_retire_put(self->retire, site, old);
+    else if (old != NULL)
+        forget_exposure(self, site, old);
     welcome_keys(self, site->exposure);
     gw_conn_wake(site);
 }
@@ -439,6 +462,7 @@ int gw_worker_remove_exposure(struct gw_worker *self, const char *id)
     if (site == NULL || site->exposure == NULL)
         return ERR_NOENT;
     gw_conn_end_all(site, GW_REASON_UNKNOWN_NAME);
+    gw_retire_flush(self->retire, site);
     old = gw_routes_remove(self->routes, id);
     gw_registry_unbind(self->registry, site, old);
     if (old->kind == GW_KIND_TCP)

@@ -90,8 +90,9 @@ int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *k
 
 /*
  * Serve EXPOSURE (a reference is taken): new, or in place of the one with the same id. Visitors who
- * are connected stay, unless the new one is paused, on another port, or lacks the backend they use;
- * connectors that no exposure names any longer are closed. A TCP port is bound here. Returns 0;
+ * are connected stay, unless the new one is paused, on another port, or lacks the backend they use
+ * (that ends GW_RETIRE_MS later, so that short requests finish); connectors that no exposure names
+ * any longer are closed, with the same delay. A TCP port is bound here. Returns 0;
  * ERR_SYS with errno (EADDRINUSE, ...) when the port cannot be bound; ERR_EXISTS when the host or
  * port belongs to another id; ERR_LIMIT at [limits] exposures; ERR_INVALID; ERR_NOMEM. On error
  * nothing changed.

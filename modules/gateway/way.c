@@ -29,6 +29,7 @@ struct gw_way {
     struct net_relay *relay;
     ev_timer limit; /* of opening */
     bool counted;   /* in site->active */
+    bool left;      /* its backend was taken out of the exposure: direct_active lacks it */
 };
 
 static void count_in(struct gw_way *self)
@@ -45,7 +46,7 @@ static void count_out(struct gw_way *self)
 
     if (self->session != NULL)
         self->session->active--;
-    else if (self->cfg.pick.session == NULL && *direct > 0)
+    else if (self->cfg.pick.session == NULL && !self->left && *direct > 0)
         (*direct)--;
     self->session = NULL;
 }
@@ -393,28 +394,17 @@ int gw_way_carry(struct gw_way *self, int fd, uint64_t idle_ms)
     return ERR_OK;
 }
 
-static bool same_backend(const struct gw_backend *a, const struct gw_backend *b)
-{
-    char text_a[ADDR_TEXT_MAX], text_b[ADDR_TEXT_MAX];
-
-    if (a->tunnel != b->tunnel)
-        return false;
-    if (a->tunnel)
-        return memcmp(a->key, b->key, GW_KEY_LEN) == 0 && strcmp(a->service, b->service) == 0;
-    addr_print(text_a, &a->addr);
-    addr_print(text_b, &b->addr);
-    return strcmp(text_a, text_b) == 0;
-}
-
 bool gw_way_readmit(struct gw_way *self)
 {
     const struct gw_exposure *e = self->cfg.site->exposure;
 
+    self->left = true;
     if (self->session != NULL && self->session->twin != 0 && self->session->twin != e->twin)
         return false;
     for (unsigned i = 0; i < e->backend_count; i++) {
-        if (!same_backend(&e->backends[i], &self->backend))
+        if (!gw_backend_equal(&e->backends[i], &self->backend))
             continue;
+        self->left = false;
         self->cfg.pick.target.backend = i;
         if (!self->backend.tunnel) /* the worker starts the counts of a new exposure at zero */
             self->cfg.site->direct_active[i]++;
