@@ -259,13 +259,16 @@ unname:
     return ERR_NOMEM;
 }
 
-/* Nobody names KEY: its sessions end. */
-static void end_sessions(struct gw_key *key)
+/* Sessions of KEY whose twin names it no longer end; all of them when nobody does. */
+static void end_unwanted(struct gw_key *key)
 {
-    struct gw_session *session;
+    struct gw_session *session, *next;
 
-    while ((session = TAILQ_FIRST(&key->sessions)) != NULL)
-        end_session(session, TUN_CODE_REVOKED, "no live contract names this key");
+    for (session = TAILQ_FIRST(&key->sessions); session != NULL; session = next) {
+        next = TAILQ_NEXT(session, of_key);
+        if (!gw_session_is_wanted(session, key->sites, key->site_count))
+            end_session(session, TUN_CODE_REVOKED, "no live contract names this key");
+    }
 }
 
 void gw_registry_unbind(struct gw_registry *self, struct gw_site *site,
@@ -279,8 +282,7 @@ void gw_registry_unbind(struct gw_registry *self, struct gw_site *site,
         key = key_get(self, exposure->backends[i].key);
         key_unname(key, site);
         mark_untold(self, key);
-        if (key->site_count == 0)
-            end_sessions(key);
+        end_unwanted(key);
         key_release(self, key);
     }
 }

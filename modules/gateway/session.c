@@ -64,6 +64,17 @@ bool gw_session_serves(const struct gw_session *session, const struct gw_exposur
            (session->twin == 0 || session->twin == exposure->twin);
 }
 
+bool gw_session_is_wanted(const struct gw_session *session, struct gw_site *const *sites,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (session->twin == 0 ||
+            (sites[i]->exposure != NULL && sites[i]->exposure->twin == session->twin))
+            return true;
+    }
+    return false;
+}
+
 const uint8_t *gw_session_key(const struct gw_session *session)
 {
     return session->key_bytes;

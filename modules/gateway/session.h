@@ -15,6 +15,7 @@
 #include "modules/gateway/exposure.h"
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/keyring.h"
+#include "modules/gateway/site.h"
 #include "modules/link/link.h"
 
 struct gw_registry; /* opaque: registry.c */
@@ -53,6 +54,9 @@ void gw_session_free(struct gw_session *self);
 const char *gw_session_end_text(int rc);
 /* Whether streams of EXPOSURE can be opened on SESSION now. */
 bool gw_session_serves(const struct gw_session *session, const struct gw_exposure *exposure);
+/* Whether one of SITES, which name its key, is of the twin it serves. */
+bool gw_session_is_wanted(const struct gw_session *session, struct gw_site *const *sites,
+                          size_t count);
 /* The public key of SESSION. */
 const uint8_t *gw_session_key(const struct gw_session *session);
 /* Ask the connector to leave SESSION, as NOTICE says; nothing happens to one that ends. */

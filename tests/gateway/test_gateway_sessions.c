@@ -207,6 +207,28 @@ START_TEST(test_a_connector_serves_only_the_twin_it_names)
 }
 END_TEST
 
+/* Two tenants name one key; when the contract of one ends, so does its session and nothing else. */
+START_TEST(test_a_session_ends_with_the_last_contract_of_its_twin)
+{
+    struct rig *rig = serving(NULL);
+    struct gw_exposure *other = rig_exposure("8-1-shop", "shop.gw.example", 0);
+    struct rig_connector *seven = rig_dial(rig, 0, 0), *eight = rig_dial(rig, 1, 0);
+
+    other->twin = 8;
+    ck_assert_int_eq(rig_serve(rig, other), ERR_OK);
+    seven->info.twin = 7;
+    eight->info.twin = 8;
+    ck_assert(rig_until(rig, &seven->accepted) && rig_until(rig, &eight->accepted));
+    ck_assert_int_eq(gw_worker_remove_exposure(rig->worker, "7-1-blog"), ERR_OK);
+    ck_assert(rig_until(rig, &seven->closed));
+    ck_assert_int_eq(seven->close_code, TUN_CODE_REVOKED);
+    rig_run(rig, 50);
+    ck_assert(!eight->closed);
+    ck_assert_uint_eq(gw_worker_online(rig->worker, "8-1-shop"), 1);
+    rig_free(rig);
+}
+END_TEST
+
 static void two_sessions(struct gw_config *config)
 {
     config->limits.sessions_per_key = 2;
@@ -407,6 +429,7 @@ int main(void)
     tcase_add_test(tc, test_two_instances_of_a_key_share_the_load);
     tcase_add_test(tc, test_newest_gives_all_visitors_to_the_latest);
     tcase_add_test(tc, test_a_connector_serves_only_the_twin_it_names);
+    tcase_add_test(tc, test_a_session_ends_with_the_last_contract_of_its_twin);
     tcase_add_test(tc, test_sessions_per_key_refuses_the_newest);
     tcase_add_test(tc, test_a_draining_connector_gets_no_new_visitors);
     tcase_add_test(tc, test_sessions_are_listed);
