@@ -537,28 +537,26 @@ static void conn_end(struct gw_conn *self, enum gw_reason reason)
         refuse(self, reason);
 }
 
-void gw_conn_reroute(struct gw_site *site)
+/* Its backend left before it was served. SELF may be gone. */
+static void go_another_way(struct gw_conn *self)
 {
-    struct gw_conn *self, *next;
-
-    for (self = LIST_FIRST(&site->conns); self != NULL; self = next) {
-        next = LIST_NEXT(self, of_site);
-        if (self->way == NULL || gw_way_readmit(self->way) || self->state != GW_CONN_OPEN)
-            continue;
-        gw_way_free(self->way);
-        self->way = NULL;
-        self->tries.count = 0; /* backends have other places now */
-        open_next(self);
-    }
+    gw_way_free(self->way);
+    self->way = NULL;
+    self->tries.count = 0; /* backends have other places now */
+    open_next(self);
 }
 
-void gw_conn_readmit(struct gw_site *site)
+void gw_conn_readmit(struct gw_site *site, bool served_too)
 {
     struct gw_conn *self, *next;
 
     for (self = LIST_FIRST(&site->conns); self != NULL; self = next) {
         next = LIST_NEXT(self, of_site);
-        if (self->way != NULL && !gw_way_readmit(self->way))
+        if (self->way == NULL || gw_way_readmit(self->way))
+            continue;
+        if (self->state == GW_CONN_OPEN)
+            go_another_way(self);
+        else if (served_too)
             conn_end(self, GW_REASON_NO_CONNECTOR);
     }
 }

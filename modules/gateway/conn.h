@@ -62,11 +62,9 @@ void gw_conn_accept(struct gw_front *front, enum gw_port_kind kind, int fd,
                     const struct addr *peer);
 /* Sessions or routes of SITE changed: visitors that wait for a connector try again. */
 void gw_conn_wake(struct gw_site *site);
-/* SITE's exposure was replaced: who is not served yet and was on his way to a backend that left
- * goes another way. Who is being served stays, for now. */
-void gw_conn_reroute(struct gw_site *site);
-/* Whoever is on a backend that SITE's exposure does not name is ended. */
-void gw_conn_readmit(struct gw_site *site);
+/* SITE's exposure was replaced. Who was on his way to a backend that left goes another way; who is
+ * being served by one stays for now, or is ended (SERVED_TOO). */
+void gw_conn_readmit(struct gw_site *site, bool served_too);
 /* End every visitor of SITE: those not yet served with REASON, the others by a reset. */
 void gw_conn_end_all(struct gw_site *site, enum gw_reason reason);
 /* Cut every visitor of the worker at once, without callbacks. */

@@ -260,7 +260,7 @@ static void on_retired(void *arg, struct gw_site *site, struct gw_exposure *old)
     struct gw_worker *self = arg;
 
     memset(site->direct_active, 0, sizeof(site->direct_active)); /* readmit counts anew */
-    gw_conn_readmit(site);
+    gw_conn_readmit(site, true);
     forget_exposure(self, site, old);
 }
 
@@ -385,7 +385,7 @@ static void settle_exposure(struct gw_worker *self, struct gw_site *site, struct
     else if (old != NULL && old->port != site->exposure->port)
         gw_conn_end_all(site, GW_REASON_UNKNOWN_NAME);
     else
-        gw_conn_reroute(site);
+        gw_conn_readmit(site, false);
     if (old != NULL && old->port != 0 && old->port != site->exposure->port)
         gw_doors_unbind(self->doors, old->port);
     if (site->exposure->paused)

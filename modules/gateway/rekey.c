@@ -62,6 +62,8 @@ static void count_session(void *arg, const struct gw_session_info *session)
     char key[TUN_KEY_TEXT_LEN + 1];
     struct left *left;
 
+    if (strcmp(session->state, "up") != 0)
+        return; /* its connector has left it and will not come back for it */
     hex_encode(key, session->gateway_key, GW_KEY_LEN);
     if (strcmp(key, census->texts->own) == 0 || strcmp(key, census->texts->next) == 0)
         return;

@@ -214,10 +214,12 @@ START_TEST(test_conn_readmit_ends_only_who_lost_the_backend)
 {
     int fd = in_state(GW_CONN_RELAY);
 
-    gw_conn_readmit(site);
+    gw_conn_readmit(site, true);
     ck_assert_uint_eq(front.count, 1);
     site->exposure->backends[0].service[0] = 'x';
-    gw_conn_readmit(site);
+    gw_conn_readmit(site, false);
+    ck_assert_uint_eq(front.count, 1);
+    gw_conn_readmit(site, true);
     ck_assert_uint_eq(front.count, 0);
     LOOP_UNTIL(seat.loop, is_reset(fd));
     site->exposure->backends[0].service[0] = 'w';
