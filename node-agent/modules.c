@@ -10,6 +10,9 @@
 #include "bus/base/host.h"
 #include "node-agent/config.h"
 
+#define PAST_KEYS "past_keys" /* in a module's info; ours, not the module's */
+#define PAST_KEYS_MAX 16
+
 struct module {
     char name[AGENT_NAME_MAX];
     json_t *info; /* newest report, or `kept` after a start */
@@ -120,8 +123,8 @@ static bool types_ok(const json_t *info)
 /* The part of INFO that outlives the process. A new text, or NULL. */
 static char *text_to_keep(const json_t *info)
 {
-    static const char *const keys[] = {"version", "workload_types", "domain", "public_addresses",
-                                       "tunnel"};
+    static const char *const keys[] = {"version",          "workload_types", "domain",
+                                       "public_addresses", "tunnel",         PAST_KEYS};
     json_t *kept = json_object();
     char *text;
 
@@ -143,6 +146,41 @@ static void keep(struct agent_modules *self, struct module *m, char *text)
     m->kept = text;
 }
 
+static bool holds(const json_t *list, const char *text)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(list, i, item)
+    {
+        if (strcmp(json_string_value(item), text) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The keys that the module had before, newest last: a contract that names the node by one of them
+ * still names this node. Only we ever had them, and a tenant who did not hear of the change must be
+ * able to change and to end its contract; an update would else mean that it leaves.
+ */
+static void add_past_keys(json_t *info, const json_t *before)
+{
+    const char *was = text_of(json_object_get(before, "tunnel"), "public_key");
+    const json_t *old = json_object_get(before, PAST_KEYS);
+    json_t *list = old != NULL ? json_deep_copy(old) : json_array();
+
+    if (was[0] != '\0' &&
+        strcmp(was, text_of(json_object_get(info, "tunnel"), "public_key")) != 0 &&
+        !holds(list, was))
+        (void)json_array_append_new(list, json_string(was));
+    if (json_array_size(list) > PAST_KEYS_MAX)
+        (void)json_array_remove(list, 0);
+    if (json_array_size(list) > 0)
+        (void)json_object_set(info, PAST_KEYS, list);
+    json_decref(list);
+}
+
 int agent_modules_take(struct agent_modules *self, const char *name, const json_t *info,
                        struct agent_modules_change *change)
 {
@@ -156,7 +194,9 @@ int agent_modules_take(struct agent_modules *self, const char *name, const json_
     if (m == NULL && (m = add(self, name)) == NULL)
         return ERR_LIMIT;
     copy = json_deep_copy(info);
-    text = text_to_keep(info);
+    if (copy != NULL)
+        add_past_keys(copy, m->info);
+    text = text_to_keep(copy);
     if (copy == NULL || text == NULL) {
         json_decref(copy);
         free(text);
@@ -227,7 +267,7 @@ const char *agent_modules_key(const struct agent_modules *self, size_t i)
     static const char *const fields[] = {"public_key", "next_public_key"};
 
     for (size_t m = 0; m < self->count; m++) {
-        const json_t *tunnel = json_object_get(self->at[m].info, "tunnel");
+        const json_t *tunnel = json_object_get(self->at[m].info, "tunnel"), *past;
 
         for (size_t f = 0; f < 2; f++) {
             const char *key = text_of(tunnel, fields[f]);
@@ -235,6 +275,10 @@ const char *agent_modules_key(const struct agent_modules *self, size_t i)
             if (key[0] != '\0' && i-- == 0)
                 return key;
         }
+        past = json_object_get(self->at[m].info, PAST_KEYS);
+        if (i < json_array_size(past))
+            return json_string_value(json_array_get(past, i));
+        i -= json_array_size(past);
     }
     return NULL;
 }

@@ -42,7 +42,8 @@ const json_t *agent_modules_info(const struct agent_modules *self, const char *n
 const char *agent_modules_of_type(const struct agent_modules *self, const char *type);
 /* HOST is a module's own domain or below one. */
 bool agent_modules_own_host(const struct agent_modules *self, const char *host);
-/* I-th public key by which contracts may name this node (current and next ones); NULL = no more. */
+/* I-th public key by which contracts may name this node (current, next and past ones); NULL = no
+ * more. */
 const char *agent_modules_key(const struct agent_modules *self, size_t i);
 
 #endif

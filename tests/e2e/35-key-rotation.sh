@@ -70,7 +70,11 @@ backends() { # backends KEY...: the JSON of the contract's one workload
     printf '[{"name":"site","type":"gateway-name-proxy","data":{"name":"site","backends":[%s]}}]' "${list:1}"
 }
 deploy gw1 9001 0 "$(backends "$CONNECTOR_PUB")" >/dev/null
-deploy gw1 9002 0 "$(name_workload late "tunnel:$STRAGGLER/web")" >/dev/null
+by_key() { # by_key VERSION: the straggler's contract, which names the node by its old key throughout
+    contract 9002 "$1" "key:$OLD" "$(name_workload late "tunnel:$STRAGGLER/web")" >"$TMP/late.json"
+    nw gw1 deploy "$TMP/late.json" >/dev/null
+}
+by_key 0
 deploy gw1 9003 0 "$(name_workload chat "tunnel:$CONNECTOR_PUB/ws")" >/dev/null
 KEY=$TMP/straggler.key connector_start late "web=127.0.0.1:$WEB"
 conf_connector one "$TMP/connector.key"
@@ -115,6 +119,8 @@ step drop
 wait_for 5 has_next ""
 wait_for 5 logged agent-gw1 "key=$OLD sessions=1 connectors=$(hostname)"
 eq "$(status gw1 late.gw1.localhost)" 200 "the straggler"
+by_key 1 # does not mean that the contract leaves this node
+eq "$(status gw1 late.gw1.localhost)" 200 "the straggler after an update"
 step connector-drop
 wait_for 5 logged connector-one "gateway changed"
 wait_for 10 serves gw1 "$HOST"

@@ -72,6 +72,40 @@ START_TEST(test_current_and_next_keys_name_the_node)
 }
 END_TEST
 
+static void rekey(const char *own, const char *next)
+{
+    json_t *json = info("a", "gw.example", "t1"), *tunnel = json_object_get(json, "tunnel");
+
+    ck_assert_int_eq(json_object_set_new(tunnel, "public_key", json_string(own)), 0);
+    ck_assert_int_eq(json_object_set_new(tunnel, "next_public_key", json_string(next)), 0);
+    (void)take("m", json, ERR_OK);
+}
+
+/* A tenant that still names the old key must not lose its exposure with its next update. */
+START_TEST(test_keys_of_before_name_the_node_too)
+{
+    rekey("k1", "k2");
+    rekey("k2", "k1");
+    rekey("k2", "");
+    rekey("k2", "");
+    for (int i = 0; i < 2; i++) {
+        ck_assert_str_eq(agent_modules_key(f.core.modules, 0), "k2");
+        ck_assert_str_eq(agent_modules_key(f.core.modules, 1), "k1");
+        ck_assert_ptr_null(agent_modules_key(f.core.modules, 2));
+        fixture_reopen(&f);
+    }
+    for (int i = 0; i < 40; i++) {
+        char key[8];
+
+        (void)snprintf(key, sizeof(key), "n%d", i);
+        rekey(key, "");
+    }
+    ck_assert_str_eq(agent_modules_key(f.core.modules, 0), "n39");
+    ck_assert_str_eq(agent_modules_key(f.core.modules, 16), "n38");
+    ck_assert_ptr_null(agent_modules_key(f.core.modules, 17));
+}
+END_TEST
+
 START_TEST(test_malformed_info_changes_nothing)
 {
     (void)take("m", json_pack("{s:s}", "workload_types", "x"), ERR_INVALID);
@@ -90,6 +124,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_registration_survives_a_restart);
     tcase_add_test(tc, test_only_what_differs_counts_as_a_change);
+    tcase_add_test(tc, test_keys_of_before_name_the_node_too);
     tcase_add_test(tc, test_current_and_next_keys_name_the_node);
     tcase_add_test(tc, test_malformed_info_changes_nothing);
     suite_add_tcase(suite, tc);
