@@ -13,7 +13,8 @@
 #include "bus/base/map.h"
 #include "modules/net/listener.h"
 
-#define TUNNEL_BACKLOG 4096 /* connectors of a whole site may come back at once */
+#define TUNNEL_DEFER_S 1 /* connectors speak first */
+#define TUNNEL_BATCH 16  /* a flood of strangers must not hold visitors up for long */
 
 /* The listeners for one purpose. */
 struct door {
@@ -78,7 +79,8 @@ static int door_open(struct door *door, const struct addr *addr, net_listener_ac
 {
     struct net_listener_config cfg = {
         .addr = *addr,
-        .backlog = on_accept == on_tunnel ? TUNNEL_BACKLOG : 0,
+        .defer_s = on_accept == on_tunnel ? TUNNEL_DEFER_S : 0,
+        .batch = on_accept == on_tunnel ? TUNNEL_BATCH : 0,
         .on_accept = on_accept,
         .on_exhausted = on_exhausted,
         .arg = door->doors,

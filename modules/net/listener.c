@@ -6,6 +6,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,7 +14,8 @@
 #include "bus/base/err.h"
 #include "modules/net/sock.h"
 
-#define ACCEPTS_PER_TURN 64  /* then others have their turn */
+#define BACKLOG 65535 /* the kernel takes net.core.somaxconn if that is less */
+#define BATCH 64
 #define EXHAUSTED_WAIT_S 0.1 /* how often a full process looks for free descriptors */
 
 struct net_listener {
@@ -21,6 +23,7 @@ struct net_listener {
     ev_io io;
     ev_timer retry; /* runs while exhausted */
     int spare_fd;   /* given up to accept and turn away one visitor; -1 = could not be had */
+    unsigned batch;
     bool paused;
     bool exhausted;
     bool *gone; /* set on free during a batch: SELF must not be touched any more */
@@ -119,7 +122,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
     (void)loop;
     (void)revents;
     self->gone = &gone;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (unsigned i = 0; i < self->batch; i++) {
         if (!accept_one(self) || gone || self->paused)
             break;
     }
@@ -130,7 +133,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 /* Bind and listen with the options of a public port. Returns 0 or ERR_SYS. */
 static int bind_listen(int fd, const struct net_listener_config *cfg)
 {
-    int backlog = cfg->backlog > 0 ? cfg->backlog : SOMAXCONN;
+    int backlog = cfg->backlog > 0 ? cfg->backlog : BACKLOG;
     int on = 1;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
@@ -141,6 +144,8 @@ static int bind_listen(int fd, const struct net_listener_config *cfg)
         return ERR_SYS;
     if (bind(fd, (const struct sockaddr *)&cfg->addr.ss, cfg->addr.len) != 0)
         return ERR_SYS;
+    if (cfg->defer_s > 0) /* only a saving: not every kind of socket has it */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &cfg->defer_s, sizeof(cfg->defer_s));
     return listen(fd, backlog) == 0 ? ERR_OK : ERR_SYS;
 }
 
@@ -187,6 +192,7 @@ int net_listener_new(struct net_listener **out, struct ev_loop *loop,
     self->on_accept = cfg->on_accept;
     self->on_exhausted = cfg->on_exhausted;
     self->arg = cfg->arg;
+    self->batch = cfg->batch > 0 ? cfg->batch : BATCH;
     self->spare_fd = open_spare();
     (void)net_sock_local(&self->addr, fd); /* a bound socket has a name */
     ev_io_init(&self->io, on_readable, fd, EV_READ);

@@ -25,7 +25,10 @@ typedef void net_listener_exhausted_fn(void *arg, bool exhausted);
 struct net_listener_config {
     struct addr addr; /* where to listen; port 0 = any; an IPv6 wildcard does not take IPv4 */
     int fd;           /* >0: adopt this bound, listening socket instead of `addr` */
-    int backlog;      /* 0 = SOMAXCONN */
+    int backlog;      /* 0 = as long as the system allows (net.core.somaxconn) */
+    int defer_s;    /* leave a client that has said nothing to the kernel for so long, where clients
+                       speak first (TCP_DEFER_ACCEPT); 0 = accept at once */
+    unsigned batch; /* accepted per loop turn, then others have their turn; 0 = 64 */
     net_listener_accept_fn *on_accept;
     net_listener_exhausted_fn *on_exhausted; /* may be NULL; may not close the listener */
     void *arg;

@@ -341,6 +341,52 @@ START_TEST(test_listener_refuses_a_config_without_callback_or_address)
 }
 END_TEST
 
+/* Whoever says something is accepted at once, whoever does not is left to the kernel for a while.
+ */
+START_TEST(test_listener_leaves_silent_clients_to_the_kernel)
+{
+    struct net_listener_config cfg = {.on_accept = on_accept, .defer_s = 1};
+    struct ev_loop *loop = setup();
+    struct net_listener *listener;
+    int silent, speaker;
+
+    ck_assert_int_eq(addr_from_ip(&cfg.addr, "127.0.0.1", 0), ERR_OK);
+    ck_assert_int_eq(net_listener_new(&listener, loop, &cfg), ERR_OK);
+    silent = visit(AF_INET, port_of(listener));
+    speaker = visit(AF_INET, port_of(listener));
+    ck_assert_int_eq(write(speaker, "x", 1), 1);
+    LOOP_UNTIL(loop, seen.count == 1);
+    ck_assert_int_eq(recv(seen.fds[0], &(char){0}, 1, MSG_DONTWAIT), 1);
+    LOOP_UNTIL(loop, seen.count == 2);
+    close(silent);
+    close(speaker);
+    net_listener_free(listener);
+    teardown(loop);
+}
+END_TEST
+
+START_TEST(test_listener_accepts_no_more_than_its_batch_per_turn)
+{
+    struct net_listener_config cfg = {.on_accept = on_accept, .batch = 4};
+    struct ev_loop *loop = setup();
+    struct net_listener *listener;
+    int visitors[10];
+
+    ck_assert_int_eq(addr_from_ip(&cfg.addr, "127.0.0.1", 0), ERR_OK);
+    ck_assert_int_eq(net_listener_new(&listener, loop, &cfg), ERR_OK);
+    for (int i = 0; i < COUNT(visitors); i++)
+        visitors[i] = visit(AF_INET, port_of(listener));
+    for (int before = 0; seen.count < COUNT(visitors); before = seen.count) {
+        ev_run(loop, EVRUN_ONCE);
+        ck_assert_int_le(seen.count - before, 4);
+    }
+    for (int i = 0; i < COUNT(visitors); i++)
+        close(visitors[i]);
+    net_listener_free(listener);
+    teardown(loop);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("net/listener");
@@ -357,6 +403,8 @@ int main(void)
     tcase_add_test(tc, test_listener_out_of_descriptors_pauses_and_recovers);
     tcase_add_test(tc, test_listener_freed_while_exhausted);
     tcase_add_test(tc, test_listener_refuses_a_config_without_callback_or_address);
+    tcase_add_test(tc, test_listener_leaves_silent_clients_to_the_kernel);
+    tcase_add_test(tc, test_listener_accepts_no_more_than_its_batch_per_turn);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
