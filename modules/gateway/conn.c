@@ -392,10 +392,11 @@ static void hand_over(struct gw_conn *self)
 
     if (self->peek.len <= sizeof(arrival.first))
         memcpy(arrival.first, self->peek.data, self->peek.len);
-    self->fd = -1;
     enter(self, GW_CONN_CLOSED);
     release(self);
     front->on_tunnel(front->arg, &arrival);
+    if (front->on_left != NULL)
+        front->on_left(front->arg);
 }
 
 static void on_peek(struct gw_conn *self)

@@ -289,6 +289,7 @@ START_TEST(test_conn_that_is_a_tunnel_is_no_visitor)
     ck_assert_uint_ge(arrival_since_ms, before); /* its handshake's time runs from the accept */
     ck_assert_uint_le(arrival_since_ms, after);
     ck_assert_uint_eq(front.count, 0);
+    ck_assert_uint_eq(left, 1); /* a drain waits for it */
     ck_assert_int_eq(gw_sources_take(sources, &peer, 1), ERR_OK);
     close(fd);
 }
