@@ -57,6 +57,7 @@ struct gw_exposure {
     bool paused;         /* keeps its name and port, serves nobody */
     struct gw_backend backends[GW_BACKENDS_MAX];
     size_t backend_count; /* 1..GW_BACKENDS_MAX */
+    uint32_t foreign;     /* bit i: the key of backend i belongs to another twin; owner.h sets it */
     struct cidr *allow;   /* owned; empty = everybody */
     size_t allow_count;
     struct cidr *deny; /* owned; beats allow */

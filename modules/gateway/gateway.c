@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The worker: puts listeners, routes, sessions, admission and visitors together, and answers what
- * control asks. Each of these decides for itself; here they only meet.
+ * control asks. Each of these decides for itself; here they only meet (over 600 lines: nowhere
+ * else, and every piece is small).
  */
 #include "modules/gateway/gateway.h"
 
@@ -17,6 +18,7 @@
 #include "modules/gateway/admission.h"
 #include "modules/gateway/conn.h"
 #include "modules/gateway/doors.h"
+#include "modules/gateway/owner.h"
 #include "modules/gateway/registry.h"
 #include "modules/gateway/retire.h"
 #include "modules/gateway/way.h"
@@ -40,6 +42,7 @@ struct gw_worker {
     struct gw_admission *admission;
     struct gw_doors *doors;
     struct gw_retire *retire;
+    struct gw_owners *owners;
     struct gw_keyring *keys;
     struct log_pace
         strangers;  /* connectors whose key no contract names: anybody can come with one */
@@ -248,8 +251,42 @@ static int make_doors(struct gw_worker *self)
     return gw_doors_new(&self->doors, &cfg);
 }
 
+/* Keys of others that EXPOSURE names: connectors that name no twin do not serve it. */
+static void tell_foreign(struct gw_worker *self, struct gw_site *site)
+{
+    const struct gw_exposure *e = site->exposure;
+    char key[2 * GW_KEY_LEN + 1];
+
+    for (size_t i = 0; i < e->backend_count; i++) {
+        if ((e->foreign & 1u << i) == 0)
+            continue;
+        hex_encode(key, e->backends[i].key, GW_KEY_LEN);
+        LOG_WARN("key_conflict: another twin named this key first; only a connector that says "
+                 "which twin it serves can serve both",
+                 KV_S("workload", e->id), KV_S("key", key),
+                 KV_N("owner", gw_owners_of(self->owners, e->backends[i].key)));
+        on_backend_error(self, site, e->backends[i].key,
+                         "key_conflict: another twin named this key first, and its connector must "
+                         "say which twin it serves");
+    }
+}
+
+/* A key belongs to another twin now: who could not be served before may be, and the other way. */
+static void mark_all(struct gw_worker *self)
+{
+    struct gw_site *site;
+    size_t at = 0;
+
+    while ((site = gw_routes_next(self->routes, &at)) != NULL) {
+        if (site->exposure != NULL && gw_owners_mark(self->owners, site->exposure))
+            gw_registry_refresh(self->registry, site);
+    }
+}
+
 static void forget_exposure(struct gw_worker *self, struct gw_site *site, struct gw_exposure *old)
 {
+    if (gw_owners_unname(self->owners, old))
+        mark_all(self);
     gw_registry_unbind(self->registry, site, old);
     gw_exposure_unref(old);
 }
@@ -274,6 +311,8 @@ static int make_parts(struct gw_worker *self)
         rc = net_hangup_new(&self->hangup, self->loop);
     if (rc == ERR_OK)
         rc = link_hub_new(&self->hub, self->loop);
+    if (rc == ERR_OK)
+        rc = gw_owners_new(&self->owners);
     if (rc == ERR_OK)
         rc = gw_retire_new(&self->retire, self->loop, on_retired, self);
     if (rc == ERR_OK)
@@ -328,6 +367,7 @@ void gw_worker_free(struct gw_worker *self)
     net_hangup_free(self->hangup);
     gw_sources_free(self->sources);
     gw_routes_free(self->routes);
+    gw_owners_free(self->owners);
     gw_keyring_unref(self->keys);
     free(self);
 }
@@ -425,32 +465,50 @@ static void undo_put(struct gw_worker *self, const struct gw_site *site, struct 
     gw_exposure_unref(old);
 }
 
+/* Name, port and keys are EXPOSURE's, in place of *OLD. On error nothing changed. */
+static int put_exposure(struct gw_worker *self, struct gw_exposure *exposure, struct gw_site **site,
+                        struct gw_exposure **old)
+{
+    bool bound;
+    int rc = bind_port(self, exposure, &bound);
+
+    if (rc != ERR_OK)
+        return rc;
+    rc = gw_routes_put(self->routes, exposure, site, old);
+    if (rc != ERR_OK)
+        goto unbind_port;
+    rc = gw_registry_bind(self->registry, *site, exposure);
+    if (rc == ERR_OK)
+        return ERR_OK;
+    undo_put(self, *site, *old);
+
+unbind_port:
+    if (bound)
+        gw_doors_unbind(self->doors, exposure->port);
+    return rc;
+}
+
 int gw_worker_set_exposure(struct gw_worker *self, struct gw_exposure *exposure)
 {
     struct gw_site *site = gw_routes_by_id(self->routes, exposure->id);
-    bool is_new = site == NULL || site->exposure == NULL, bound;
+    bool is_new = site == NULL || site->exposure == NULL;
     struct gw_exposure *old = NULL;
-    int rc;
+    int rc, saved;
 
     if (is_new && gw_routes_count(self->routes) >= self->config->limits.exposures)
         return ERR_LIMIT;
-    rc = bind_port(self, exposure, &bound);
+    rc = gw_owners_name(self->owners, exposure);
     if (rc != ERR_OK)
         return rc;
-    rc = gw_routes_put(self->routes, exposure, &site, &old);
+    rc = put_exposure(self, exposure, &site, &old);
     if (rc != ERR_OK) {
-        if (bound)
-            gw_doors_unbind(self->doors, exposure->port);
-        return rc;
-    }
-    rc = gw_registry_bind(self->registry, site, exposure);
-    if (rc != ERR_OK) {
-        undo_put(self, site, old);
-        if (bound)
-            gw_doors_unbind(self->doors, exposure->port);
+        saved = errno;
+        (void)gw_owners_unname(self->owners, exposure);
+        errno = saved;
         return rc;
     }
     settle_exposure(self, site, old);
+    tell_foreign(self, site);
     return ERR_OK;
 }
 
@@ -464,10 +522,9 @@ int gw_worker_remove_exposure(struct gw_worker *self, const char *id)
     gw_conn_end_all(site, GW_REASON_UNKNOWN_NAME);
     gw_retire_flush(self->retire, site);
     old = gw_routes_remove(self->routes, id);
-    gw_registry_unbind(self->registry, site, old);
     if (old->kind == GW_KIND_TCP)
         gw_doors_unbind(self->doors, old->port);
-    gw_exposure_unref(old);
+    forget_exposure(self, site, old);
     gw_registry_refresh(self->registry, site);
     return ERR_OK;
 }

@@ -56,12 +56,25 @@ const char *gw_session_end_text(int rc)
     }
 }
 
+/* Whose the connector is, when it does not say: the twin its key belongs to. */
+static bool is_of_twin(const struct gw_session *session, const struct gw_exposure *e)
+{
+    if (session->twin != 0)
+        return session->twin == e->twin;
+    for (size_t i = 0; e->foreign != 0 && i < e->backend_count; i++) {
+        if ((e->foreign & 1u << i) != 0 &&
+            memcmp(e->backends[i].key, session->key_bytes, GW_KEY_LEN) == 0)
+            return false;
+    }
+    return true;
+}
+
 bool gw_session_serves(const struct gw_session *session, const struct gw_exposure *exposure)
 {
     struct tun_session *tunnel = session->listed ? link_session(session->link) : NULL;
 
     return tunnel != NULL && !session->draining && tun_session_usable(tunnel) &&
-           (session->twin == 0 || session->twin == exposure->twin);
+           is_of_twin(session, exposure);
 }
 
 bool gw_session_is_wanted(const struct gw_session *session, struct gw_site *const *sites,

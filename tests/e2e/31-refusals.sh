@@ -65,6 +65,22 @@ nw gw1 admit "$TMP/grant8.json" >/dev/null
 TWIN=8 SIGN_KEY=$TMP/other.key contract 8100 0 gw1 "$WORKLOAD" >"$TMP/taken.json"
 refused name_conflict "$TMP/taken.json"
 
+say "nor put a name of its own on another twin's connector, unless that says it serves twin 8"
+deploy gw1 8010 0 "$(name_workload mine "tunnel:$CONNECTOR_PUB/web")" >/dev/null
+background svc "$PYTHON" "$E2E_DIR/peers/trickle.py" "$(ports 1 | tee "$TMP/svc.port")"
+connector_start none "web=127.0.0.1:$(cat "$TMP/svc.port")"
+wait_for 10 serves gw1 mine.gw1.localhost
+grep -q 'no twin is set' "$TMP/connector-none.log" || fail "the connector does not warn"
+TWIN=8 SIGN_KEY=$TMP/other.key deploy gw1 8101 0 "$(name_workload theirs "tunnel:$CONNECTOR_PUB/web")" >/dev/null
+wait_for 5 refuses_with 503 gw1 theirs.gw1.localhost
+serves gw1 mine.gw1.localhost || fail "the first twin's exposure"
+grep -q 'event="key_conflict' "$TMP/agent-gw1.log" || fail "the gateway does not warn"
+conflict_told() { bus gw1 HGET netwall:workloads 8-8101-theirs | json 'd["last_error"]["what"]' | grep -q key_conflict; }
+wait_for 5 conflict_told
+background connector-eight netwall-connector --key "$TMP/connector.key" --twin 8 --name eight \
+    --gateway "127.0.0.1:${TUNNEL[gw1]}#${PUB[gw1]}" --service "web=127.0.0.1:$(cat "$TMP/svc.port")"
+wait_for 10 serves gw1 theirs.gw1.localhost
+
 say "a statement by an unknown authority is refused"
 key_make mallory ed25519 >/dev/null
 netwall grant --authority "$TMP/mallory.key" --twin 9 --public-key "$OTHER" >"$TMP/grant9.json"

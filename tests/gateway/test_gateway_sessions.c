@@ -229,6 +229,29 @@ START_TEST(test_a_session_ends_with_the_last_contract_of_its_twin)
 }
 END_TEST
 
+/* It says no twin: its key is the first twin's that names it, until that one lets go. */
+START_TEST(test_a_connector_without_a_twin_serves_the_first_that_names_its_key)
+{
+    struct rig *rig = serving(NULL);
+    struct gw_exposure *other = rig_exposure("8-1-shop", "shop.gw.example", 0);
+
+    other->twin = 8;
+    ck_assert(rig_connect(rig, 0)->accepted);
+    ck_assert_int_eq(rig_serve(rig, other), ERR_OK);
+    ck_assert_uint_eq(gw_worker_online(rig->worker, "7-1-blog"), 1);
+    ck_assert_uint_eq(gw_worker_online(rig->worker, "8-1-shop"), 0);
+    ck_assert_ptr_nonnull(strstr(rig->last_error, "key_conflict"));
+    rig->connectors[1].info.twin = 8;
+    (void)rig_dial(rig, 1, 0);
+    rig->connectors[1].info.twin = 8;
+    ck_assert(rig_until(rig, &rig->connectors[1].accepted));
+    ck_assert_uint_eq(gw_worker_online(rig->worker, "8-1-shop"), 1);
+    ck_assert_int_eq(gw_worker_remove_exposure(rig->worker, "7-1-blog"), ERR_OK);
+    ck_assert_uint_eq(gw_worker_online(rig->worker, "8-1-shop"), 2);
+    rig_free(rig);
+}
+END_TEST
+
 static void two_sessions(struct gw_config *config)
 {
     config->limits.sessions_per_key = 2;
@@ -429,6 +452,7 @@ int main(void)
     tcase_add_test(tc, test_two_instances_of_a_key_share_the_load);
     tcase_add_test(tc, test_newest_gives_all_visitors_to_the_latest);
     tcase_add_test(tc, test_a_connector_serves_only_the_twin_it_names);
+    tcase_add_test(tc, test_a_connector_without_a_twin_serves_the_first_that_names_its_key);
     tcase_add_test(tc, test_a_session_ends_with_the_last_contract_of_its_twin);
     tcase_add_test(tc, test_sessions_per_key_refuses_the_newest);
     tcase_add_test(tc, test_a_draining_connector_gets_no_new_visitors);
