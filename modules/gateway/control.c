@@ -108,7 +108,7 @@ static uint64_t fingerprint(const struct gw_entry *entry)
         uint64_t epoch, rev;
         uint8_t hash[GW_HASH_LEN];
         uint16_t port;
-        uint8_t gone, verified;
+        uint8_t gone, verified, late;
     } kept;
 
     memset(&kept, 0, sizeof(kept));
@@ -118,6 +118,7 @@ static uint64_t fingerprint(const struct gw_entry *entry)
     kept.port = entry->port;
     kept.gone = entry->gone;
     kept.verified = entry->verified;
+    kept.late = entry->late;
     return map_siphash(key, &kept, sizeof(kept)) | 1;
 }
 

@@ -3,7 +3,8 @@
  * Whose a connector's key is, for connectors that do not say which twin they serve: the first twin
  * that names it, as long as it does (INTERFACE section 4, key_conflict). Without this anybody who
  * knows a public key could put names of his own on somebody else's service. The order is that in
- * which exposures came to this process. Pure.
+ * which exposures came to this process; after a restart those that named another's key come last
+ * (gw_entry.late). Pure.
  */
 #ifndef MODULES_GATEWAY_OWNER_H
 #define MODULES_GATEWAY_OWNER_H

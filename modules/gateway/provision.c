@@ -157,6 +157,17 @@ static void keep_port(struct gw_provisioner *self, struct gw_entry *entry)
         entry->port = 0; /* the range was changed */
 }
 
+static void apply_all(struct gw_provisioner *self, bool late)
+{
+    struct gw_entry *entry;
+    size_t at = 0;
+
+    while ((entry = gw_store_next(self->store, &at)) != NULL) {
+        if (entry->late == late) /* one that becomes late meanwhile is only told again */
+            gw_provision_apply(self, entry);
+    }
+}
+
 void gw_provision_start(struct gw_provisioner *self)
 {
     struct gw_entry *entry;
@@ -164,9 +175,8 @@ void gw_provision_start(struct gw_provisioner *self)
 
     while ((entry = gw_store_next(self->store, &at)) != NULL)
         keep_port(self, entry);
-    at = 0;
-    while ((entry = gw_store_next(self->store, &at)) != NULL)
-        gw_provision_apply(self, entry);
+    apply_all(self, false);
+    apply_all(self, true); /* whose key it is, is decided by who comes first: see owner.h */
 }
 
 const struct sch_result *gw_provision_result(const struct gw_entry *entry)

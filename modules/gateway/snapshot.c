@@ -75,11 +75,11 @@ static json_t *entry_json(const struct gw_entry *entry)
     char hash[2 * GW_HASH_LEN + 1];
 
     hex_encode(hash, entry->hash, sizeof(entry->hash));
-    return json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:s%, s:i, s:b}", "id", entry->id, "owner",
-                     entry->owner == GW_OWNER_AGENT ? "agent" : "zbus", "epoch",
+    return json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:s%, s:i, s:b, s:b}", "id", entry->id,
+                     "owner", entry->owner == GW_OWNER_AGENT ? "agent" : "zbus", "epoch",
                      (json_int_t)entry->epoch, "rev", (json_int_t)entry->rev, "gone", entry->gone,
                      "hash", hash, "spec", entry->spec, entry->spec_len, "port", (int)entry->port,
-                     "verified", entry->verified);
+                     "verified", entry->verified, "late", entry->late);
 }
 
 int gw_snapshot_encode(const struct gw_store *store, const char *boot, char **out, size_t *out_len)
@@ -189,16 +189,16 @@ struct parts {
     const char *id, *owner, *hash, *spec;
     size_t spec_len;
     json_int_t epoch, rev;
-    int gone, port, verified;
+    int gone, port, verified, late;
 };
 
 static int unpack_entry(struct parts *out, json_t *json)
 {
     *out = (struct parts){0};
-    if (json_unpack(json, "{s:s, s:s, s:I, s:I, s:b, s:s, s:s%, s:i, s:b}", "id", &out->id, "owner",
-                    &out->owner, "epoch", &out->epoch, "rev", &out->rev, "gone", &out->gone, "hash",
-                    &out->hash, "spec", &out->spec, &out->spec_len, "port", &out->port, "verified",
-                    &out->verified) != 0)
+    if (json_unpack(json, "{s:s, s:s, s:I, s:I, s:b, s:s, s:s%, s:i, s:b, s?b}", "id", &out->id,
+                    "owner", &out->owner, "epoch", &out->epoch, "rev", &out->rev, "gone",
+                    &out->gone, "hash", &out->hash, "spec", &out->spec, &out->spec_len, "port",
+                    &out->port, "verified", &out->verified, "late", &out->late) != 0)
         return ERR_INVALID;
     if (out->epoch < 0 || out->rev < 0 || out->port < 0 || out->port > UINT16_MAX ||
         (strcmp(out->owner, "agent") != 0 && strcmp(out->owner, "zbus") != 0))
@@ -233,6 +233,7 @@ static int add_entry(struct gw_store *store, const struct parts *parts)
     entry->gone = parts->gone != 0;
     entry->port = (uint16_t)parts->port;
     entry->verified = parts->verified != 0;
+    entry->late = parts->late != 0; /* not in files of before it was there */
     return ERR_OK;
 }
 

@@ -34,6 +34,7 @@ struct gw_entry {
     /* what was found out or given while bringing it into service */
     uint16_t port; /* TCP: given out, kept for the life of the workload; 0 = none yet */
     bool verified; /* its host name was proven to be the tenant's */
+    bool late;     /* named a key that another twin had named before: at a start it comes after */
     /* of this process only */
     uint64_t saved; /* fingerprint of what was last asked to be written; 0 = never (control) */
     bool seen;      /* its field was on the bus at the last look (assign) */

@@ -381,6 +381,7 @@ void gw_task_try(struct gw_task *task)
         route_failed(task, rc);
         return;
     }
+    task->entry->late = task->wanted.exposure->foreign != 0;
     task->served = true;
     backoff_reset(&task->backoff);
     if (task->wanted.exposure->paused)

@@ -221,6 +221,20 @@ START_TEST(test_provision_ports_of_an_earlier_life_come_first)
 }
 END_TEST
 
+/* They named a key that was another twin's: they must not become the first ones. */
+START_TEST(test_provision_late_ones_come_last_at_a_start)
+{
+    struct gw_entry *entries[4] = {
+        made_entry(store, "n1", tcp("n1", 0)), made_entry(store, "n2", tcp("n2", 0)),
+        made_entry(store, "n3", tcp("n3", 0)), made_entry(store, "n4", tcp("n4", 0))};
+
+    entries[_i]->late = true;
+    gw_provision_start(self);
+    ck_assert_uint_eq(plane_count(&plane), 4);
+    ck_assert_str_eq(plane.served[3]->id, entries[_i]->id);
+}
+END_TEST
+
 START_TEST(test_provision_port_outside_a_changed_range_is_given_anew)
 {
     struct gw_entry *a = made_entry(store, "a", tcp("a", 0));
@@ -260,6 +274,7 @@ int main(void)
     tcase_add_test(tc, test_provision_refresh_judges_by_the_new_config);
     tcase_add_test(tc, test_provision_drop_says_nothing);
     tcase_add_test(tc, test_provision_ports_of_an_earlier_life_come_first);
+    tcase_add_loop_test(tc, test_provision_late_ones_come_last_at_a_start, 0, 4);
     tcase_add_test(tc, test_provision_port_outside_a_changed_range_is_given_anew);
     tcase_add_test(tc, test_provision_free_while_tries_are_due);
     suite_add_tcase(suite, tc);

@@ -33,6 +33,7 @@ static void setup(void)
     ck_assert_int_eq(gw_store_new(&store), ERR_OK);
     add(GW_OWNER_AGENT, "7-1-a", "{\"name\":\"caf\xc3\xa9\"}", 0);
     add(GW_OWNER_AGENT, "7-1-b", "{}", 20001)->verified = true;
+    gw_store_find(store, GW_OWNER_AGENT, "7-1-b")->late = true;
     add(GW_OWNER_AGENT, "7-1-c", "", 0)->gone = true;
     add(GW_OWNER_ZBUS, "7-1-a", "{\"zbus\":1}", 0);
     gw_store_set_mark(store, (struct gw_mark){3, 41});
@@ -68,6 +69,7 @@ START_TEST(test_snapshot_round_trip)
     ck_assert_uint_eq(gw_store_count(back), 4);
     ck_assert_uint_eq(gw_store_mark(back).rev, 41);
     ck_assert_ptr_nonnull(b);
+    ck_assert(b->late && !gw_store_find(back, GW_OWNER_AGENT, "7-1-a")->late);
     ck_assert_uint_eq(b->port, 20001);
     ck_assert(b->verified && !b->gone);
     ck_assert_uint_eq(b->epoch, 3);
