@@ -43,13 +43,29 @@ static struct sockaddr_in address(const char *port)
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
+/* One request, whole, or the close would be a reset that overtakes the answer. */
+static void answer(int fd)
+{
+    char data[4096] = "";
+    size_t len = 0;
+    ssize_t n;
+
+    while (len < sizeof(data) - 1 && strstr(data, "\r\n\r\n") == NULL) {
+        n = recv(fd, data + len, sizeof(data) - 1 - len, 0);
+        if (n <= 0)
+            return;
+        len += (size_t)n;
+        data[len] = '\0';
+    }
+    (void)send(fd, page, sizeof(page) - 1, MSG_NOSIGNAL);
+}
+
 /* Prints the port it got; ends by a signal only. */
 static int serve(void)
 {
     struct sockaddr_in local = address("0");
     socklen_t len = sizeof(local);
     int listener = socket(AF_INET, SOCK_STREAM, 0);
-    char data[4096];
 
     if (bind(listener, (struct sockaddr *)&local, sizeof(local)) != 0 ||
         listen(listener, 1024) != 0 || getsockname(listener, (struct sockaddr *)&local, &len) != 0)
@@ -59,8 +75,9 @@ static int serve(void)
     for (;;) {
         int fd = accept(listener, NULL, NULL);
 
-        if (fd >= 0 && recv(fd, data, sizeof(data), 0) > 0)
-            (void)send(fd, page, sizeof(page) - 1, MSG_NOSIGNAL);
+        if (fd < 0)
+            continue;
+        answer(fd);
         close(fd);
     }
 }
