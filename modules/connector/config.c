@@ -18,6 +18,8 @@ struct con_config *con_config_new(void)
     if (self == NULL)
         return NULL;
     self->links = 2;
+    self->drain_timeout_ms = 30000;
+    self->resume_window_ms = 10000;
     if (gethostname(self->name, sizeof(self->name)) != 0)
         (void)snprintf(self->name, sizeof(self->name), "connector");
     self->name[sizeof(self->name) - 1] = '\0';
@@ -40,6 +42,23 @@ static void take_text(struct ini *ini, int section, const char *key, char *out, 
         (void)snprintf(out, cap, "%s", text);
 }
 
+struct range {
+    uint64_t min, max;
+};
+
+static const struct range drain_range = {0, CON_DRAIN_MAX_MS};
+static const struct range resume_range = {CON_RESUME_MIN_MS, CON_RESUME_MAX_MS};
+
+static void take_ms(struct ini *ini, const char *key, const struct range *range, uint64_t *out)
+{
+    int section = ini_find(ini, "connector");
+
+    ini_get_ms(ini, section, key, out);
+    if (*out < range->min || *out > range->max)
+        ini_fail(ini, section, key, "must be %llums to %llus", (unsigned long long)range->min,
+                 (unsigned long long)range->max / 1000);
+}
+
 static void take_connector(struct con_config *self, struct ini *ini)
 {
     int section = ini_find(ini, "connector");
@@ -47,6 +66,8 @@ static void take_connector(struct con_config *self, struct ini *ini)
     take_text(ini, section, "key", self->key_path, sizeof(self->key_path));
     take_text(ini, section, "name", self->name, sizeof(self->name));
     ini_get_u64(ini, section, "links", 1, CON_LINKS_MAX, &self->links);
+    take_ms(ini, "drain-timeout", &drain_range, &self->drain_timeout_ms);
+    take_ms(ini, "resume-window", &resume_range, &self->resume_window_ms);
     ini_get_u64(ini, section, "twin", 1, UINT32_MAX, &self->twin);
 }
 
@@ -312,4 +333,12 @@ bool con_service_allows(const struct con_service *service, const char *gateway)
         if (strcmp(service->gateways[i], gateway) == 0)
             return true;
     return service->gateway_count == 0;
+}
+
+bool con_gateway_has_key(const struct con_gateway *gateway, const struct tun_public_key *key)
+{
+    for (size_t i = 0; i < gateway->key_count; i++)
+        if (tun_key_equal(&gateway->keys[i], key))
+            return true;
+    return false;
 }

@@ -23,6 +23,9 @@
 #define CON_PATH_CAP 1024  /* path with its NUL */
 #define CON_LABEL_CAP 65   /* the connector's own name with its NUL */
 #define CON_LINKS_MAX 8
+#define CON_DRAIN_MAX_MS (24u * 3600u * 1000u)
+#define CON_RESUME_MIN_MS 1000u
+#define CON_RESUME_MAX_MS (10u * 60u * 1000u)
 #define CON_WHY_CAP INI_WHY_MAX
 
 struct con_gateway {
@@ -44,8 +47,10 @@ struct con_service {
 struct con_config {
     char key_path[CON_PATH_CAP]; /* "" = NETWALL_KEY, or missing */
     char name[CON_LABEL_CAP];
-    uint64_t twin;  /* 0 = none said */
-    uint64_t links; /* TCP connections per gateway; one is used by this version */
+    uint64_t twin;             /* 0 = none said */
+    uint64_t links;            /* TCP connections per gateway */
+    uint64_t drain_timeout_ms; /* visitors may finish so long after SIGTERM */
+    uint64_t resume_window_ms; /* streams wait so long for a new link */
     struct con_gateway gateways[CON_GATEWAYS_MAX];
     size_t gateway_count;
     struct con_service services[CON_SERVICES_MAX];
@@ -81,6 +86,7 @@ int con_config_check(const struct con_config *self, char why[CON_WHY_CAP]);
 
 /* NULL = no such service. */
 const struct con_service *con_config_service(const struct con_config *self, const char *name);
+bool con_gateway_has_key(const struct con_gateway *gateway, const struct tun_public_key *key);
 /* Whether SERVICE may be reached through the gateway of this name. */
 bool con_service_allows(const struct con_service *service, const char *gateway);
 

@@ -13,7 +13,9 @@
 #include "modules/connector/config_item.h"
 #include "modules/connector/context.h"
 #include "modules/connector/uplink.h"
-#include "modules/link/link.h"
+#include "modules/link/hub.h"
+
+#define DRAINED_LOOK_S 0.01
 
 /* One gateway: of the config, or leaving. */
 struct leg {
@@ -29,7 +31,7 @@ struct con_connector {
     TAILQ_HEAD(, leg) legs;
     void (*on_status)(void *arg, size_t up, size_t count);
     void *status_arg;
-    ev_timer drained; /* zero delay: tells on_done from the loop */
+    ev_timer drained; /* looks whether the last words are out, then tells on_done */
     void (*on_done)(void *arg);
     void *done_arg;
 };
@@ -112,8 +114,10 @@ static void on_drained(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct con_connector *self = w->data;
 
-    (void)loop;
     (void)revents;
+    if (!link_hub_is_idle(self->context.hub))
+        return; /* it gives up by itself */
+    ev_timer_stop(loop, w);
     self->on_done(self->done_arg); /* self may be gone */
 }
 
@@ -130,7 +134,7 @@ int con_connector_new(struct con_connector **out, const struct con_connector_con
     clock_random(self->context.instance, sizeof(self->context.instance));
     if (link_hub_new(&self->context.hub, cfg->loop) != ERR_OK)
         goto free_self;
-    ev_timer_init(&self->drained, on_drained, 0.0, 0.0);
+    ev_timer_init(&self->drained, on_drained, 0.0, DRAINED_LOOK_S);
     self->drained.data = self;
     self->config = cfg->config;
     for (size_t i = 0; i < cfg->config->gateway_count; i++)
@@ -260,4 +264,20 @@ void con_connector_drain(struct con_connector *self, void (*on_done)(void *arg),
         leave_leg(leg);
     }
     report_if_drained(self);
+}
+
+void con_connector_hurry(struct con_connector *self)
+{
+    struct leg *leg;
+
+    TAILQ_FOREACH(leg, &self->legs, entry)
+    {
+        leg->leaving = true;
+        con_uplink_hurry(leg->uplink);
+    }
+}
+
+uint64_t con_connector_drain_timeout_ms(const struct con_connector *self)
+{
+    return self->config->drain_timeout_ms;
 }

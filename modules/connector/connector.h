@@ -7,6 +7,7 @@
 #define MODULES_CONNECTOR_CONNECTOR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "modules/connector/config.h"
 
@@ -35,6 +36,10 @@ void con_connector_reload(struct con_connector *self, struct con_config *config)
 /* No new visitors; present ones finish, every tunnel says goodbye, then ON_DONE from the loop,
  * which may free SELF. */
 void con_connector_drain(struct con_connector *self, void (*on_done)(void *arg), void *arg);
+/* That takes too long: visitors are cut, every tunnel says goodbye, ON_DONE follows. */
+void con_connector_hurry(struct con_connector *self);
+/* How long the present visitors may finish, by the config of now. */
+uint64_t con_connector_drain_timeout_ms(const struct con_connector *self);
 /* Gateways with a tunnel, and visitors being served. */
 size_t con_connector_up(const struct con_connector *self);
 unsigned con_connector_streams(const struct con_connector *self);

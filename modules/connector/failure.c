@@ -63,28 +63,61 @@ static void note_told(struct con_failure *self, enum con_failure_stage stage, co
     self->told_ms = notice->retry_ms;
 }
 
-void con_failure_session(struct con_failure *self, const char *address,
-                         const struct con_session_end *end, const struct tun_public_key *own)
+/* A link that nobody took, and that nobody refused in words. */
+static void note_not_taken(struct con_failure *self, const char *address,
+                           const struct con_session_lost *lost, const struct tun_public_key *own)
 {
-    enum con_failure_stage stage = end->accepted ? CON_FAILURE_LOST : CON_FAILURE_ACCEPT;
     char key[TUN_KEY_TEXT_LEN + 1];
 
-    if (end->notice != NULL) {
-        note_told(self, stage, address, end->notice);
+    if (lost->rc != ERR_EOF && lost->rc != ERR_SYS) {
+        (void)note(self, CON_FAILURE_ACCEPT, address, "no answer after the handshake: %s",
+                   err_text(lost->rc));
         return;
     }
-    if (stage == CON_FAILURE_LOST) {
-        (void)note(self, stage, address, "the tunnel was lost: %s",
-                   end->rc == ERR_TIMEOUT ? "the gateway is silent" : err_text(end->rc));
+    if (lost->known) { /* it knows our key: more likely the connection was cut */
+        (void)note(self, CON_FAILURE_ACCEPT, address, "closed before the gateway took the link");
         return;
     }
     tun_key_print(key, own);
-    if (end->rc != ERR_EOF && end->rc != ERR_SYS) {
-        (void)note(self, stage, address, "no answer after the handshake: %s", err_text(end->rc));
-        return;
-    }
-    if (note(self, stage, address,
+    if (note(self, CON_FAILURE_ACCEPT, address,
              "the gateway does not accept our key %.4s" ELLIPSIS ": no live contract names it",
              key))
         self->unknown_key = true;
+}
+
+void con_failure_link(struct con_failure *self, const char *address,
+                      const struct con_session_lost *lost, const struct tun_public_key *own)
+{
+    if (lost->notice != NULL)
+        note_told(self, CON_FAILURE_ACCEPT, address, lost->notice);
+    else if (!lost->accepted)
+        note_not_taken(self, address, lost, own);
+    else
+        (void)note(self, CON_FAILURE_LOST, address, "the connection was lost: %s",
+                   lost->rc == ERR_TIMEOUT ? "the gateway is silent" : err_text(lost->rc));
+}
+
+static const char *end_text(int rc)
+{
+    switch (rc) {
+    case ERR_TIMEOUT:
+        return "no link came back within the resume window";
+    case ERR_NOENT:
+        return "the gateway no longer knows this session";
+    default:
+        return err_text(rc);
+    }
+}
+
+void con_failure_session(struct con_failure *self, const char *address,
+                         const struct con_session_end *end)
+{
+    if (end->notice != NULL)
+        note_told(self, end->accepted ? CON_FAILURE_LOST : CON_FAILURE_ACCEPT, address,
+                  end->notice);
+    else if (end->accepted)
+        (void)note(self, CON_FAILURE_LOST, address, "the tunnel was lost: %s", end_text(end->rc));
+    else
+        (void)note(self, CON_FAILURE_ACCEPT, address, "no answer after the handshake: %s",
+                   err_text(end->rc));
 }

@@ -18,7 +18,7 @@ enum con_failure_stage {
     CON_FAILURE_DIAL,
     CON_FAILURE_HELLO,  /* connected; no answer to our first message */
     CON_FAILURE_ACCEPT, /* the gateway is genuine; it did not take us */
-    CON_FAILURE_LOST,   /* it had taken us */
+    CON_FAILURE_LOST,   /* it had taken us, or this link */
 };
 
 struct con_failure {
@@ -34,8 +34,11 @@ void con_failure_lookup(struct con_failure *self, const char *address, int rc);
 void con_failure_dial(struct con_failure *self, const char *address,
                       int rc); /* errno for ERR_SYS */
 void con_failure_hello(struct con_failure *self, const char *address, int rc);
-/* OWN is our key, for the text. */
+/* A link that was joined ended; OWN is our key, for the text. errno for ERR_SYS. */
+void con_failure_link(struct con_failure *self, const char *address,
+                      const struct con_session_lost *lost, const struct tun_public_key *own);
+/* The session ended, and with it all its links. errno for ERR_SYS. */
 void con_failure_session(struct con_failure *self, const char *address,
-                         const struct con_session_end *end, const struct tun_public_key *own);
+                         const struct con_session_end *end);
 
 #endif

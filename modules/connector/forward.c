@@ -13,8 +13,8 @@
 #include "bus/base/log.h"
 #include "modules/connector/context.h"
 #include "modules/connector/lookup.h"
-#include "modules/link/link.h"
 #include "modules/link/pipe.h"
+#include "modules/link/session.h"
 #include "modules/net/dial.h"
 #include "modules/net/proxy.h"
 
@@ -22,7 +22,7 @@
  * pipe's is the gateway's idle limit and the life of the session). */
 struct con_forward {
     struct con_context *context;
-    struct link *link;
+    struct link_session *session;
     struct tun_stream *stream;
     struct con_lookup *lookup;
     struct net_dial *dial;
@@ -62,7 +62,7 @@ static void refuse(struct con_forward *self, enum tun_code code, const char *why
 {
     log_failure(self, why);
     tun_stream_refuse(self->stream, code, why);
-    link_touch(self->link);
+    link_session_touch(self->session);
     finish(self);
 }
 
@@ -79,7 +79,7 @@ static void on_pipe_end(void *arg, const struct link_pipe_end *end)
 /* The service answered: from here on the pipe does it all. */
 static void connect_stream(struct con_forward *self, int fd)
 {
-    struct link_pipe_config pipe = {.link = self->link,
+    struct link_pipe_config pipe = {.session = self->session,
                                     .stream = self->stream,
                                     .fd = fd,
                                     .to_fd = self->proxy,
@@ -93,7 +93,7 @@ static void connect_stream(struct con_forward *self, int fd)
         return;
     }
     tun_stream_accept(self->stream);
-    link_touch(self->link);
+    link_session_touch(self->session);
 }
 
 /* What the gateway is told about a dial that failed with ERROR. */
@@ -242,7 +242,7 @@ int con_forward_start(struct tun_stream *stream, const struct tun_open *open,
                  ? &service->tls_target
                  : &service->target;
     self->context = cfg->context;
-    self->link = cfg->link;
+    self->session = cfg->session;
     self->stream = stream;
     self->on_end = cfg->on_end;
     self->arg = cfg->arg;

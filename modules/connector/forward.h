@@ -17,13 +17,13 @@
 
 struct con_context;
 struct con_forward; /* opaque: forward.c */
-struct link;
+struct link_session;
 
 struct con_forward_config {
-    struct con_context *context; /* borrowed */
-    const char *gateway;         /* name of the gateway; copied nowhere, read during _start */
-    struct link *link;           /* of the stream */
-    void (*on_end)(void *arg);   /* the forward is gone; never inside _start */
+    struct con_context *context;  /* borrowed */
+    const char *gateway;          /* name of the gateway; copied nowhere, read during _start */
+    struct link_session *session; /* of the stream */
+    void (*on_end)(void *arg);    /* the forward is gone; never inside _start */
     void *arg;
 };
 

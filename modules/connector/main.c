@@ -20,15 +20,16 @@
 #include "modules/connector/wall.h"
 #include "modules/tunnel/handshake.h"
 
-#define DRAIN_LIMIT_S 30.0 /* after SIGTERM */
+#define GOODBYE_LIMIT_S 1.0 /* for the last words of every tunnel */
 
 struct process {
     struct ev_loop *loop;
     struct con_options options;
     struct con_connector *connector;
     ev_signal term, interrupt, hup, usr1;
-    ev_timer drain_limit, watchdog;
-    bool draining;
+    ev_timer limit; /* of the drain, then of the last words */
+    ev_timer watchdog;
+    bool draining, hurrying;
 };
 
 /* ---- key ------------------------------------------------------------------------ */
@@ -73,30 +74,51 @@ static void on_drained(void *arg)
     ev_break(p->loop, EVBREAK_ALL);
 }
 
-static void on_drain_limit(struct ev_loop *loop, ev_timer *w, int revents)
+/* Visitors are cut, and every gateway is told: left alone it would wait for us to come back. */
+static void hurry(struct process *p)
+{
+    p->hurrying = true;
+    ev_timer_stop(p->loop, &p->limit);
+    ev_timer_set(&p->limit, GOODBYE_LIMIT_S, 0.0);
+    ev_timer_start(p->loop, &p->limit);
+    con_connector_hurry(p->connector);
+}
+
+static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct process *p = w->data;
 
     (void)revents;
-    LOG_WARN("stopped; visitors were cut", KV_N("visitors", con_connector_streams(p->connector)));
-    ev_break(loop, EVBREAK_ALL);
+    if (p->hurrying) { /* some gateway does not take its CLOSE */
+        LOG_INFO("stopped");
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
+    LOG_WARN("visitors are cut: they did not finish in time",
+             KV_N("visitors", con_connector_streams(p->connector)));
+    hurry(p);
 }
 
-/* First: finish in order. Second: at once. */
+/* First: finish in order. Second: cut the visitors. Third: at once. */
 static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
 {
     struct process *p = w->data;
 
     (void)revents;
-    if (p->draining) {
-        LOG_INFO("stopped at once");
+    if (p->hurrying) {
         ev_break(loop, EVBREAK_ALL);
+        return;
+    }
+    if (p->draining) {
+        LOG_INFO("stopping at once", KV_N("visitors", con_connector_streams(p->connector)));
+        hurry(p);
         return;
     }
     p->draining = true;
     daemon_notify("STOPPING=1");
     LOG_INFO("finishing", KV_N("visitors", con_connector_streams(p->connector)));
-    ev_timer_start(loop, &p->drain_limit);
+    ev_timer_set(&p->limit, (double)con_connector_drain_timeout_ms(p->connector) / 1000.0, 0.0);
+    ev_timer_start(loop, &p->limit);
     con_connector_drain(p->connector, on_drained, p);
 }
 
@@ -156,8 +178,8 @@ static void watch_all(struct process *p)
     watch_signal(p, &p->interrupt, SIGINT, on_term);
     watch_signal(p, &p->hup, SIGHUP, on_hup);
     watch_signal(p, &p->usr1, SIGUSR1, on_usr1);
-    ev_timer_init(&p->drain_limit, on_drain_limit, DRAIN_LIMIT_S, 0.0);
-    p->drain_limit.data = p;
+    ev_init(&p->limit, on_limit);
+    p->limit.data = p;
     ev_timer_init(&p->watchdog, on_watchdog, ms / 1000.0, ms / 1000.0);
     if (ms > 0)
         ev_timer_start(p->loop, &p->watchdog);

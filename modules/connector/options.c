@@ -30,7 +30,7 @@ static const char usage[] =
     "\n"
     "Environment instead of flags: NETWALL_KEY_FILE or NETWALL_KEY (the line itself),\n"
     "NETWALL_GATEWAYS, NETWALL_SERVICES (items with spaces between), NETWALL_TWIN.\n"
-    "Signals: TERM, INT finish the present visitors (again: at once); HUP reads the config "
+    "Signals: TERM, INT finish the present visitors (again: cut them); HUP reads the config "
     "again.\n";
 
 static int take_key(void *arg, const char *value, char *why, size_t why_len)

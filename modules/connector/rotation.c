@@ -10,14 +10,6 @@
 
 #define LINE_CAP (CON_TARGET_TEXT + TUN_KEY_TEXT_LEN + 32)
 
-static bool has_key(const struct con_gateway *gateway, const struct tun_public_key *key)
-{
-    for (size_t i = 0; i < gateway->key_count; i++)
-        if (tun_key_equal(&gateway->keys[i], key))
-            return true;
-    return false;
-}
-
 /* What to add where: a gateway of flags or the environment is named after its address. */
 static void tell(const struct con_gateway *gateway, const struct tun_public_key *key)
 {
@@ -44,7 +36,7 @@ void con_rotation_learn(struct con_rotation *self, const struct con_gateway *gat
     if (self->known && tun_key_equal(&self->key, key))
         return;
     *self = (struct con_rotation){.key = *key, .known = true};
-    if (!has_key(gateway, key))
+    if (!con_gateway_has_key(gateway, key))
         tell(gateway, key);
 }
 
@@ -53,7 +45,7 @@ const struct tun_public_key *con_rotation_wants(const struct con_rotation *self,
                                                 const struct tun_public_key *used)
 {
     if (!self->known || self->followed || tun_key_equal(&self->key, used) ||
-        !has_key(gateway, &self->key))
+        !con_gateway_has_key(gateway, &self->key))
         return NULL;
     return &self->key;
 }

@@ -12,6 +12,7 @@
 
 #define LOOKUP_MS 5000u
 #define DIAL_MS 5000u /* one IP */
+#define DIAL_QUICK_MS 2000u
 
 static void begin_address(struct con_round *self);
 static void begin_ip(struct con_round *self);
@@ -62,7 +63,9 @@ static void begin_handshake(struct con_round *self, int fd)
     struct tun_handshake_config tunnel = {.role = TUN_CONNECTOR,
                                           .own = self->context->identity,
                                           .peer = &self->gateway->keys[self->key_at],
-                                          .connector = self->info};
+                                          .connector = self->info,
+                                          .on_offer = self->on_offer,
+                                          .arg = self->arg};
     struct link_handshake_config cfg = {
         .fd = fd, .tunnel = &tunnel, .on_done = on_handshake, .arg = self};
     int rc = link_handshake_start(&self->handshake, self->context->loop, &cfg);
@@ -95,7 +98,7 @@ static void begin_ip(struct con_round *self)
 {
     struct net_dial_config cfg = {.addrs = &self->ips[self->ip_at],
                                   .count = 1,
-                                  .timeout_ms = DIAL_MS,
+                                  .timeout_ms = self->quick ? DIAL_QUICK_MS : DIAL_MS,
                                   .on_done = on_dialled,
                                   .arg = self};
 

@@ -21,6 +21,9 @@ struct con_round {
     struct con_context *context;           /* borrowed */
     const struct con_gateway *gateway;     /* borrowed; may change only while nothing runs */
     const struct tun_connector_info *info; /* what we say of ourselves; borrowed */
+    bool quick; /* visitors wait: an address that does not answer gets less time */
+    /* The gateway is proven; *info may be changed for the last time (tun_handshake_config). */
+    void (*on_offer)(void *arg, const struct tun_gateway_info *offer);
     /* A handshake is done; end->rc is 0 and its fd and result are the callee's. */
     void (*on_connected)(void *arg, const struct link_handshake_end *end);
     /* Nothing is left to try; `failure` says why. */

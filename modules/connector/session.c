@@ -2,25 +2,29 @@
 /* One tunnel session with a gateway; see session.h. */
 #include "modules/connector/session.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "modules/connector/exposures.h"
 #include "modules/connector/forward.h"
-#include "modules/link/link.h"
 
 struct con_session {
     struct con_context *context;
     const char *gateway;
     uint64_t id;
-    struct link *link;
+    uint8_t boot_id[16]; /* of the gateway */
+    struct link_session *session;
     struct con_session_events events;
     bool accepted;
     bool draining;
     unsigned streams; /* forwards alive */
+    uint64_t lost_ms; /* when the last link was */
     bool has_notice;
-    struct tun_notice notice; /* of the gateway's last word */
+    struct tun_notice notice; /* of the gateway's last word: REJECT of a link, CLOSE */
     struct con_exposures exposures;
 };
 
@@ -28,7 +32,7 @@ struct con_session {
 static void close_if_empty(struct con_session *self)
 {
     if (self->draining && self->streams == 0)
-        link_close(self->link, TUN_CODE_SHUTDOWN, "");
+        con_session_close(self);
 }
 
 static void on_forward_end(void *arg)
@@ -44,7 +48,7 @@ static void on_open(void *arg, struct tun_stream *stream, const struct tun_open 
     struct con_session *self = arg;
     struct con_forward_config cfg = {.context = self->context,
                                      .gateway = self->gateway,
-                                     .link = self->link,
+                                     .session = self->session,
                                      .on_end = on_forward_end,
                                      .arg = self};
 
@@ -52,12 +56,12 @@ static void on_open(void *arg, struct tun_stream *stream, const struct tun_open 
         self->streams++;
 }
 
-static void on_accept(void *arg, const struct tun_accept *accept)
+static void on_accept(void *arg, struct tun_link *link, const struct tun_accept *accept)
 {
     struct con_session *self = arg;
 
     self->accepted = true;
-    self->events.on_accept(self->events.arg);
+    self->events.on_accept(self->events.arg, self->id, link_session_number(link));
     if (accept->has_next_key)
         self->events.on_next_key(self->events.arg, &accept->next_key);
 }
@@ -69,12 +73,28 @@ static void on_next_key(void *arg, const struct tun_public_key *key)
     self->events.on_next_key(self->events.arg, key);
 }
 
-static void keep_notice(void *arg, const struct tun_notice *notice)
+static void on_close(void *arg, const struct tun_notice *notice)
 {
     struct con_session *self = arg;
 
     self->notice = *notice;
     self->has_notice = true;
+}
+
+/* The loss of the link follows at once, and takes the notice. */
+static void on_reject(void *arg, struct tun_link *link, const struct tun_notice *notice)
+{
+    (void)link;
+    on_close(arg, notice);
+}
+
+static void on_resumed(void *arg, uint32_t moved)
+{
+    const struct con_session *self = arg;
+
+    LOG_INFO("resumed", KV_S("gateway", self->gateway), KV_N("visitors", moved),
+             KV_N("links", link_session_live(self->session)),
+             KV_N("took_ms", clock_mono_ms() - self->lost_ms));
 }
 
 static void on_goaway(void *arg, const struct tun_notice *notice)
@@ -93,8 +113,9 @@ static void on_exposure(void *arg, const struct tun_exposure *exposure)
 
 static const struct tun_session_ops ops = {
     .on_accept = on_accept,
-    .on_reject = keep_notice,
-    .on_close = keep_notice,
+    .on_reject = on_reject,
+    .on_resumed = on_resumed,
+    .on_close = on_close,
     .on_goaway = on_goaway,
     .on_exposure = on_exposure,
     .on_next_key = on_next_key,
@@ -105,7 +126,26 @@ static const struct tun_session_ops ops = {
     .on_reset = con_forward_on_reset,
 };
 
-static void on_link_closed(void *arg, int rc)
+static void on_lost(void *arg, const struct link_lost *link)
+{
+    struct con_session *self = arg;
+    struct tun_notice notice = self->notice;
+    struct con_session_lost lost = {.id = self->id,
+                                    .number = link->number,
+                                    .rc = link->rc,
+                                    .accepted = link->accepted,
+                                    .known = self->accepted,
+                                    .live = link->live};
+
+    self->lost_ms = clock_mono_ms();
+    if (self->has_notice && link->rc == ERR_REFUSED) {
+        lost.notice = &notice;
+        self->has_notice = false;
+    }
+    self->events.on_lost(self->events.arg, &lost);
+}
+
+static void on_closed(void *arg, int rc)
 {
     struct con_session *self = arg;
     struct con_session_events events = self->events;
@@ -114,18 +154,24 @@ static void on_link_closed(void *arg, int rc)
                                   .rc = rc,
                                   .accepted = self->accepted,
                                   .notice = self->has_notice ? &notice : NULL};
+    int error = errno;
 
     con_exposures_deinit(&self->exposures);
     free(self);
+    errno = error;
     events.on_end(events.arg, &end);
 }
 
 int con_session_new(struct con_session **out, const struct con_session_config *cfg)
 {
     struct con_session *self = calloc(1, sizeof(*self));
-    struct tun_session_config session = {.link = cfg->result, .ops = &ops, .arg = self};
-    struct link_config link = {
-        .fd = cfg->fd, .session = &session, .on_closed = on_link_closed, .arg = self};
+    struct tun_session_config tunnel = {.role = TUN_CONNECTOR,
+                                        .ops = &ops,
+                                        .arg = self,
+                                        .resume_ms =
+                                            (uint32_t)cfg->context->config->resume_window_ms};
+    struct link_session_config session = {
+        .tunnel = &tunnel, .on_closed = on_closed, .on_lost = on_lost, .arg = self};
     int rc;
 
     if (self == NULL)
@@ -134,7 +180,8 @@ int con_session_new(struct con_session **out, const struct con_session_config *c
     self->gateway = cfg->gateway;
     self->id = cfg->id;
     self->events = cfg->events;
-    rc = link_new(&self->link, cfg->context->hub, &link);
+    memcpy(self->boot_id, cfg->offered->boot_id, sizeof(self->boot_id));
+    rc = link_session_new(&self->session, cfg->context->hub, &session);
     if (rc != ERR_OK)
         goto free_self;
     *out = self;
@@ -145,16 +192,36 @@ free_self:
     return rc;
 }
 
+int con_session_join(struct con_session *self, const struct link_join *join)
+{
+    return link_session_join(self->session, join, NULL);
+}
+
 void con_session_drain(struct con_session *self)
 {
-    struct tun_session *session = link_session(self->link);
+    struct tun_session *tunnel = link_session_tunnel(self->session);
 
-    if (self->draining || session == NULL)
+    if (self->draining || tunnel == NULL)
         return;
     self->draining = true;
-    tun_session_goaway(session, &(struct tun_notice){.code = TUN_CODE_SHUTDOWN});
-    link_touch(self->link);
+    tun_session_goaway(tunnel, &(struct tun_notice){.code = TUN_CODE_SHUTDOWN});
+    link_session_touch(self->session);
     close_if_empty(self);
+}
+
+void con_session_close(struct con_session *self)
+{
+    link_session_close(self->session, TUN_CODE_SHUTDOWN, "");
+}
+
+bool con_session_accepted(const struct con_session *self)
+{
+    return self->accepted;
+}
+
+unsigned con_session_live(const struct con_session *self)
+{
+    return link_session_live(self->session);
 }
 
 unsigned con_session_streams(const struct con_session *self)
@@ -162,11 +229,16 @@ unsigned con_session_streams(const struct con_session *self)
     return self->streams;
 }
 
+bool con_session_is_with(const struct con_session *self, const struct tun_gateway_info *offer)
+{
+    return memcmp(self->boot_id, offer->boot_id, sizeof(self->boot_id)) == 0;
+}
+
 void con_session_free(struct con_session *self)
 {
     if (self == NULL)
         return;
-    link_free(self->link); /* ends every forward */
+    link_session_free(self->session); /* ends every forward */
     con_exposures_deinit(&self->exposures);
     free(self);
 }

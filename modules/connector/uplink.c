@@ -1,31 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keeps one gateway connected; see uplink.h. The attempts of one round are round.c. */
+/* Keeps one gateway connected; see uplink.h. */
 #include "modules/connector/uplink.h"
 
 #include <assert.h>
 #include <ev.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "bus/base/backoff.h"
-#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
+#include "modules/connector/left.h"
 #include "modules/connector/rotation.h"
-#include "modules/connector/round.h"
 #include "modules/connector/session.h"
+#include "modules/connector/slot.h"
 
-#define STEADY_MS 10000u    /* a session that lived so long was a good one: backoff starts anew */
-#define LEFT_MAX 8          /* sessions that are being left; more are cut */
-#define LEFT_LIMIT_S 3600.0 /* the gateway ends its side long before */
-
-/* A session that takes no new visitors and lives until its last one is gone. */
-struct left {
-    uint64_t id;
-    struct con_session *session;
-};
+#define LEAVE_LIMIT_S 3600.0 /* the gateway ends its side long before */
 
 struct con_uplink {
     struct con_context *context;
@@ -34,18 +24,15 @@ struct con_uplink {
     void (*on_left)(void *arg);
     void *arg;
     enum con_uplink_state state;
-    ev_timer timer; /* WAIT: the next attempt; UP: coming anew for another key of the gateway;
-                       LEAVING: the limit, or the report */
+    ev_timer timer; /* UP: coming anew for another key of the gateway; LEAVING: the limit, or the
+                       report */
     struct con_rotation rotation;
-    struct con_round round;
-    struct con_session *session;
-    struct tun_connector_info info;
-    uint64_t session_id; /* of `session`; every one has its own */
-    uint64_t up_ms;      /* when it was accepted */
-    struct left left[LEFT_MAX];
-    size_t left_count;
-    struct backoff backoff;
-    unsigned unknown_rounds;
+    struct con_slot slots[CON_LINKS_MAX];
+    size_t slot_count;
+    struct con_session *session; /* NULL = none */
+    uint64_t session_id;         /* of `session`; every one has its own */
+    uint64_t epoch;              /* of `session`, or of the next one */
+    struct con_left left;
     char told[320]; /* the last reason in the log */
 };
 
@@ -53,16 +40,13 @@ struct con_uplink {
 
 /* Which states may follow which; anything else is a bug in this file. */
 static const uint8_t next_ok[CON_UPLINK_STATES] = {
-    [CON_UPLINK_WAIT] = TO(CON_UPLINK_WAIT) | TO(CON_UPLINK_TRY) | TO(CON_UPLINK_LEAVING),
-    [CON_UPLINK_TRY] = TO(CON_UPLINK_ACCEPT) | TO(CON_UPLINK_WAIT) | TO(CON_UPLINK_LEAVING),
-    [CON_UPLINK_ACCEPT] =
-        TO(CON_UPLINK_TRY) | TO(CON_UPLINK_UP) | TO(CON_UPLINK_WAIT) | TO(CON_UPLINK_LEAVING),
-    [CON_UPLINK_UP] = TO(CON_UPLINK_WAIT) | TO(CON_UPLINK_LEAVING),
+    [CON_UPLINK_DOWN] = TO(CON_UPLINK_UP) | TO(CON_UPLINK_LEAVING),
+    [CON_UPLINK_UP] = TO(CON_UPLINK_RESUMING) | TO(CON_UPLINK_DOWN) | TO(CON_UPLINK_LEAVING),
+    [CON_UPLINK_RESUMING] = TO(CON_UPLINK_UP) | TO(CON_UPLINK_DOWN) | TO(CON_UPLINK_LEAVING),
     [CON_UPLINK_LEAVING] = 0,
 };
 
-/* The only place where `state` changes. Lookup, dial, handshake and accept bring their own limits.
- */
+/* The only place where `state` changes. The slots and the session bring their own limits. */
 static void enter(struct con_uplink *self, enum con_uplink_state to)
 {
     bool was_up = self->state == CON_UPLINK_UP;
@@ -74,163 +58,215 @@ static void enter(struct con_uplink *self, enum con_uplink_state to)
         self->on_change(self->arg);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------- */
+/* ---- slots --------------------------------------------------------------------------------- */
 
-/*
- * A gateway that does not know our key costs it a handshake each time: every 5 s in the first
- * minute, so that a contract deployed now works soon, then more seldom.
- */
-uint32_t con_uplink_wait_ms(const struct con_retry *retry, uint32_t backoff_ms)
+static void stop_slots(struct con_uplink *self)
 {
-    uint32_t base = retry->rounds <= 12 ? 5000 : CON_RETRY_MAX_MS;
-
-    if (retry->told_ms > 0)
-        return retry->told_ms < CON_RETRY_TOLD_MAX_MS ? retry->told_ms : CON_RETRY_TOLD_MAX_MS;
-    return retry->unknown_key ? base + backoff_ms % 500 : backoff_ms;
+    for (size_t i = 0; i < self->slot_count; i++)
+        con_slot_stop(&self->slots[i]);
 }
 
-static void wait_ms(struct con_uplink *self, uint32_t ms)
+/* The session has room for every link that is configured. */
+static void dial_idle_slots(struct con_uplink *self)
 {
-    enter(self, CON_UPLINK_WAIT);
-    ev_now_update(self->context->loop);
-    ev_timer_set(&self->timer, ms / 1000.0, 0.0);
-    ev_timer_start(self->context->loop, &self->timer);
+    for (size_t i = 0; i < self->slot_count; i++)
+        if (self->slots[i].state == CON_SLOT_IDLE)
+            con_slot_dial(&self->slots[i], 0);
 }
 
-/* The round failed, or the tunnel ended: say why once, and when it goes on. */
-static void give_up_round(struct con_uplink *self)
+/* Visitors wait for a link, and not for long. */
+static bool is_urgent(const struct con_uplink *self)
 {
-    const struct con_failure *f = &self->round.failure;
-    struct con_retry retry = {.told_ms = f->told_ms, .unknown_key = f->unknown_key};
-    uint32_t ms;
+    return self->session != NULL && con_session_live(self->session) == 0 &&
+           con_session_streams(self->session) > 0;
+}
 
-    self->unknown_rounds = f->unknown_key ? self->unknown_rounds + 1 : 0;
-    retry.rounds = self->unknown_rounds;
-    ms = con_uplink_wait_ms(&retry, backoff_next_ms(&self->backoff));
-    if (strcmp(self->told, f->why) != 0)
-        LOG_WARN("no tunnel", KV_S("gateway", self->gateway.name), KV_S("address", f->address),
-                 KV_S("why", f->why), KV_N("retry_ms", ms));
-    else
-        LOG_DEBUG("no tunnel", KV_S("gateway", self->gateway.name), KV_S("address", f->address),
-                  KV_S("why", f->why), KV_N("retry_ms", ms));
+/* The round of SLOT failed: say why once, and when it goes on. */
+static void retry(struct con_uplink *self, struct con_slot *slot)
+{
+    const struct con_failure *f = &slot->round.failure;
+    struct con_retry_cause cause = {
+        .told_ms = f->told_ms, .unknown_key = f->unknown_key, .urgent = is_urgent(self)};
+    uint32_t ms = con_slot_retry(slot, &cause);
+    enum log_level level = strcmp(self->told, f->why) != 0 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
+
+    LOG_AT(level, self->session == NULL ? "no tunnel" : "no link",
+           KV_S("gateway", self->gateway.name), KV_S("address", f->address),
+           KV_N("link", slot->number), KV_S("why", f->why), KV_N("retry_ms", ms));
     memcpy(self->told, f->why, sizeof(self->told));
-    wait_ms(self, ms);
 }
 
 /* ---- sessions ------------------------------------------------------------------------------ */
 
-static void on_session_accept(void *arg)
+/* `session` is over or is being left: the next one is a newer one. */
+static void part(struct con_uplink *self, bool accepted)
+{
+    self->session = NULL;
+    self->epoch++;
+    for (size_t i = 0; i < self->slot_count; i++)
+        if (self->slots[i].state == CON_SLOT_JOINED)
+            con_slot_left(&self->slots[i], accepted);
+    if (self->state == CON_UPLINK_UP || self->state == CON_UPLINK_RESUMING)
+        enter(self, CON_UPLINK_DOWN);
+}
+
+/* The present visitors of the session finish, as long as a link of it lives. DRAIN: no new ones
+ * come. */
+static void leave_session(struct con_uplink *self, bool drain)
+{
+    struct con_session *session = self->session;
+    bool accepted = con_session_accepted(session);
+
+    if (!accepted || con_session_live(session) == 0 || !con_left_has_room(&self->left))
+        con_left_close(&self->left, self->session_id, session);
+    else if (drain)
+        con_left_drain(&self->left, self->session_id, session);
+    else
+        con_left_keep(&self->left, self->session_id, session);
+    part(self, accepted);
+}
+
+static void report_left(struct con_uplink *self);
+static void follow_rotation(struct con_uplink *self);
+
+static void on_session_accept(void *arg, uint64_t id, uint8_t number)
 {
     struct con_uplink *self = arg;
+    const char *event = "link up";
 
-    self->up_ms = clock_mono_ms();
+    if (self->session == NULL || id != self->session_id)
+        return;
+    if (self->state == CON_UPLINK_DOWN)
+        event = "tunnel up";
+    else if (self->state == CON_UPLINK_RESUMING)
+        event = "tunnel up again";
+    LOG_INFO(event, KV_S("gateway", self->gateway.name),
+             KV_S("address", con_round_address(&self->slots[number].round)), KV_N("link", number),
+             KV_N("links", con_session_live(self->session)));
     self->told[0] = '\0';
-    self->unknown_rounds = 0;
-    LOG_INFO("tunnel up", KV_S("gateway", self->gateway.name),
-             KV_S("address", con_round_address(&self->round)));
-    enter(self, CON_UPLINK_UP);
+    if (self->state == CON_UPLINK_LEAVING)
+        return;
+    dial_idle_slots(self);
+    if (self->state != CON_UPLINK_UP)
+        enter(self, CON_UPLINK_UP);
+    follow_rotation(self);
 }
 
-static void report_left(struct ev_loop *loop, struct con_uplink *self);
-
-/* The session with this ID is gone; true when it was one that is being left. */
-static bool forget_left(struct con_uplink *self, uint64_t id)
+/* A link that had been taken is gone: what it was, and what happens next. */
+static void redial(struct con_uplink *self, struct con_slot *slot,
+                   const struct con_session_lost *lost)
 {
-    for (size_t i = 0; i < self->left_count; i++)
-        if (self->left[i].id == id) {
-            self->left[i] = self->left[--self->left_count];
-            return true;
-        }
-    return false;
+    const struct con_failure *f = &slot->round.failure;
+    struct con_retry_cause cause = {.urgent = is_urgent(self)};
+    uint32_t ms = con_slot_retry(slot, &cause);
+
+    LOG_WARN(lost->live > 0 ? "link lost" : "link lost, the last one: visitors wait",
+             KV_S("gateway", self->gateway.name), KV_S("address", f->address),
+             KV_N("link", slot->number), KV_S("why", f->why), KV_N("links", lost->live),
+             KV_N("visitors", con_session_streams(self->session)), KV_N("retry_ms", ms));
 }
 
-/* One that was being left ended before its visitors did, unless it was our own doing. */
-static void tell_left_end(const struct con_uplink *self, const struct con_session_end *end)
+/* The gateway did not take the first link of a session. Only when it did not even say why, other
+ * addresses are asked. */
+static void begin_anew(struct con_uplink *self, struct con_slot *slot, bool explained)
 {
-    if (end->notice != NULL)
-        LOG_INFO("the gateway ended the tunnel", KV_S("gateway", self->gateway.name),
-                 KV_S("code", tun_code_name(end->notice->code)), KV_S("why", end->notice->why));
-    else if (end->rc != ERR_CANCELLED)
-        LOG_WARN("a tunnel that was being left is lost", KV_S("gateway", self->gateway.name),
-                 KV_S("why", err_text(end->rc)));
+    stop_slots(self);
+    if (self->state == CON_UPLINK_LEAVING)
+        report_left(self);
+    else if (explained)
+        retry(self, slot);
+    else
+        con_slot_next(slot);
+}
+
+/* The others wait already, and not as if there was nobody else. */
+static void lose_last(struct con_uplink *self)
+{
+    if (self->state == CON_UPLINK_UP)
+        enter(self, CON_UPLINK_RESUMING);
+    if (!is_urgent(self))
+        return;
+    for (size_t i = 0; i < self->slot_count; i++)
+        con_slot_hurry(&self->slots[i]);
+}
+
+static void on_session_lost(void *arg, const struct con_session_lost *lost)
+{
+    struct con_uplink *self = arg;
+    struct con_slot *slot = &self->slots[lost->number];
+
+    if (self->session == NULL || lost->id != self->session_id)
+        return; /* one that is being left: its other links carry on */
+    con_failure_link(&slot->round.failure, con_round_address(&slot->round), lost,
+                     &self->context->identity->public_key);
+    if (!lost->known || (lost->notice != NULL && lost->notice->code == TUN_CODE_STALE)) {
+        leave_session(self, true);
+        begin_anew(self, slot, lost->notice != NULL);
+        return;
+    }
+    con_slot_left(slot, lost->accepted);
+    if (lost->live == 0)
+        lose_last(self);
+    if (lost->accepted)
+        redial(self, slot, lost);
+    else
+        retry(self, slot);
+}
+
+/* The session is over: only slot 0 goes on, for the next one. */
+static void on_current_end(struct con_uplink *self, const struct con_session_end *end)
+{
+    struct con_slot *first = &self->slots[0];
+
+    con_failure_session(&first->round.failure, con_round_address(&first->round), end);
+    part(self, end->accepted);
+    begin_anew(self, first, end->accepted || end->notice != NULL);
 }
 
 static void on_session_end(void *arg, const struct con_session_end *end)
 {
     struct con_uplink *self = arg;
-    bool was_left = forget_left(self, end->id);
 
-    if (was_left)
-        tell_left_end(self, end);
-    else
-        self->session = NULL;
-    if (self->state == CON_UPLINK_LEAVING) {
-        report_left(self->context->loop, self);
-        return;
-    }
-    if (was_left)
-        return;
-    self->info.epoch++; /* that session is given up: the next one is a newer one */
-    if (end->accepted && clock_mono_ms() - self->up_ms >= STEADY_MS)
-        backoff_reset(&self->backoff);
-    con_failure_session(&self->round.failure, con_round_address(&self->round), end,
-                        &self->context->identity->public_key);
-    if (end->accepted || end->notice != NULL) {
-        give_up_round(self); /* this is the gateway; the other addresses are not asked */
-        return;
-    }
-    enter(self, CON_UPLINK_TRY);
-    con_round_next(&self->round);
-}
-
-/* Let the present visitors of the session finish, while we connect anew. DRAIN: no new ones come.
- */
-static void leave_session(struct con_uplink *self, bool drain)
-{
-    struct con_session *session = self->session;
-
-    self->session = NULL;
-    self->info.epoch++;
-    if (self->left_count == LEFT_MAX) {
-        con_session_free(session); /* the gateway says goodbye more often than visitors leave */
-        return;
-    }
-    self->left[self->left_count++] = (struct left){.id = self->session_id, .session = session};
-    if (drain)
-        con_session_drain(session);
-}
-
-static struct con_session *find_left(const struct con_uplink *self, uint64_t id)
-{
-    for (size_t i = 0; i < self->left_count; i++)
-        if (self->left[i].id == id)
-            return self->left[i].session;
-    return NULL;
+    if (!con_left_forget(&self->left, end, self->gateway.name))
+        on_current_end(self, end);
+    else if (self->state == CON_UPLINK_LEAVING)
+        report_left(self);
 }
 
 /*
- * UPGRADE: the gateway's successor waits at the same address, and the old process still serves:
- * both sessions take visitors until the old process says that it is done.
+ * Connect anew first. UPGRADE: the gateway's successor waits at the same address, and the old
+ * process still serves: both sessions take visitors until the old process says that it is done.
  */
 static void on_session_goaway(void *arg, uint64_t id, const struct tun_notice *notice)
 {
     struct con_uplink *self = arg;
-    struct con_retry retry = {.told_ms = notice->retry_ms};
-    struct con_session *left = find_left(self, id);
-    bool upgrade = notice->code == TUN_CODE_UPGRADE;
+    struct con_session *left = con_left_find(&self->left, id);
+    struct con_retry_cause cause = {.told_ms = notice->retry_ms,
+                                    .upgrade = notice->code == TUN_CODE_UPGRADE};
     uint32_t ms;
 
-    if (left != NULL && !upgrade)
+    if (left != NULL && !cause.upgrade)
         con_session_drain(left);
-    if (left != NULL || self->state != CON_UPLINK_UP)
-        return;
-    ms = con_uplink_wait_ms(&retry, backoff_next_ms(&self->backoff));
+    if (left != NULL || self->state != CON_UPLINK_UP || !con_left_has_room(&self->left))
+        return; /* without room: it cuts the session when it likes; then we come back */
+    leave_session(self, !cause.upgrade);
+    stop_slots(self);
+    ms = con_slot_retry(&self->slots[0], &cause);
     LOG_INFO("the gateway wants us to connect anew", KV_S("gateway", self->gateway.name),
              KV_S("why", tun_code_name(notice->code)), KV_N("retry_ms", ms));
-    if (self->left_count == LEFT_MAX)
-        return; /* it will cut the session when it likes; then we come back */
-    leave_session(self, !upgrade);
-    wait_ms(self, ms);
+}
+
+/* ---- the gateway's next key ---------------------------------------------------------------- */
+
+/* The key to come anew with, or NULL. */
+static const struct tun_public_key *better_key(const struct con_uplink *self)
+{
+    size_t at = 0;
+
+    while (at + 1 < self->slot_count && self->slots[at].state != CON_SLOT_JOINED)
+        at++;
+    return con_rotation_wants(&self->rotation, &self->gateway,
+                              con_round_key(&self->slots[at].round));
 }
 
 /* The gateway has a better key, and our config has it, too: come anew with that one, soon. */
@@ -238,8 +274,7 @@ static void follow_rotation(struct con_uplink *self)
 {
     double after_s = con_rotation_delay_ms() / 1000.0;
 
-    if (self->state != CON_UPLINK_UP || ev_is_active(&self->timer) ||
-        con_rotation_wants(&self->rotation, &self->gateway, con_round_key(&self->round)) == NULL)
+    if (self->state != CON_UPLINK_UP || ev_is_active(&self->timer) || better_key(self) == NULL)
         return;
     ev_now_update(self->context->loop);
     ev_timer_set(&self->timer, after_s, 0.0);
@@ -257,85 +292,152 @@ static void on_session_next_key(void *arg, const struct tun_public_key *key)
 /* The streams of the present session finish there. */
 static void come_anew(struct con_uplink *self)
 {
-    const struct tun_public_key *key =
-        con_rotation_wants(&self->rotation, &self->gateway, con_round_key(&self->round));
+    const struct tun_public_key *key = better_key(self);
 
-    if (key == NULL || self->left_count == LEFT_MAX)
+    if (key == NULL || !con_left_has_room(&self->left))
         return;
     LOG_INFO("connecting anew with the gateway's other key", KV_S("gateway", self->gateway.name));
     self->rotation.followed = true;
-    con_round_prefer(&self->round, key);
     leave_session(self, true);
-    wait_ms(self, 0);
+    stop_slots(self);
+    for (size_t i = 0; i < self->slot_count; i++)
+        con_round_prefer(&self->slots[i].round, key);
+    con_slot_dial(&self->slots[0], 0);
 }
 
-/* ---- attempts ------------------------------------------------------------------------------ */
+/* ---- connections --------------------------------------------------------------------------- */
 
-static void on_connected(void *arg, const struct link_handshake_end *end)
+static const struct con_session_events session_events = {.on_accept = on_session_accept,
+                                                         .on_lost = on_session_lost,
+                                                         .on_next_key = on_session_next_key,
+                                                         .on_goaway = on_session_goaway,
+                                                         .on_end = on_session_end};
+
+static int begin_session(struct con_uplink *self, const struct tun_gateway_info *offer)
 {
-    struct con_uplink *self = arg;
     struct con_session_config cfg = {.context = self->context,
                                      .gateway = self->gateway.name,
                                      .id = ++self->session_id,
-                                     .fd = end->fd,
-                                     .result = end->result,
-                                     .events = {.on_accept = on_session_accept,
-                                                .on_next_key = on_session_next_key,
-                                                .on_goaway = on_session_goaway,
-                                                .on_end = on_session_end,
-                                                .arg = self}};
+                                     .offered = offer,
+                                     .events = session_events};
 
-    if (con_session_new(&self->session, &cfg) == ERR_OK) {
-        enter(self, CON_UPLINK_ACCEPT);
+    cfg.events.arg = self;
+    return con_session_new(&self->session, &cfg);
+}
+
+/* A session belongs to one boot of the gateway: another one needs a newer epoch. */
+static uint64_t epoch_for(const struct con_uplink *self, const struct tun_gateway_info *offer)
+{
+    bool other = self->session != NULL && !con_session_is_with(self->session, offer);
+
+    return self->epoch + (other ? 1 : 0);
+}
+
+static void on_slot_offer(void *arg, struct con_slot *slot, const struct tun_gateway_info *offer)
+{
+    slot->info.epoch = epoch_for(arg, offer);
+}
+
+/* Where the connection belongs: the session as it is, or a new one. Returns 0 or ERR_*. */
+static int join(struct con_uplink *self, const struct con_slot *slot,
+                const struct link_handshake_end *end)
+{
+    struct link_join link = {.fd = end->fd, .number = slot->number, .result = end->result};
+    int rc = ERR_OK;
+
+    if (self->session == NULL)
+        rc = begin_session(self, &end->result->gateway);
+    return rc == ERR_OK ? con_session_join(self->session, &link) : rc;
+}
+
+/* Nobody waits for this connection any more. */
+static void drop(struct con_uplink *self, struct con_slot *slot, int fd)
+{
+    close(fd);
+    if (self->state == CON_UPLINK_LEAVING)
+        con_slot_stop(slot);
+    else
+        con_slot_dial(slot, 0);
+}
+
+static void on_slot_connected(void *arg, struct con_slot *slot,
+                              const struct link_handshake_end *end)
+{
+    struct con_uplink *self = arg;
+    const struct tun_gateway_info *offer = &end->result->gateway;
+    bool fits = slot->info.epoch == epoch_for(self, offer); /* not overtaken since message 2 */
+    bool newer = slot->info.epoch != self->epoch;
+    int rc;
+
+    if (!fits || (self->state == CON_UPLINK_LEAVING && (self->session == NULL || newer))) {
+        drop(self, slot, end->fd);
+        return;
+    }
+    if (newer) {
+        LOG_WARN("another process answers for the gateway: the old session is given up",
+                 KV_S("gateway", self->gateway.name),
+                 KV_N("visitors", con_session_streams(self->session)));
+        leave_session(self, true);
+    }
+    rc = join(self, slot, end);
+    if (rc == ERR_OK) {
+        con_slot_joined(slot);
         return;
     }
     close(end->fd);
-    con_failure_dial(&self->round.failure, con_round_address(&self->round), ERR_NOMEM);
-    give_up_round(self);
+    con_failure_dial(&slot->round.failure, con_round_address(&slot->round), rc);
+    retry(self, slot);
 }
 
-static void on_exhausted(void *arg)
+static void on_slot_exhausted(void *arg, struct con_slot *slot)
 {
-    give_up_round(arg);
+    retry(arg, slot);
 }
 
 /* ---- leaving ------------------------------------------------------------------------------- */
 
 /* Nothing is left to wait for? Say so from the loop, as the last thing. */
-static void report_left(struct ev_loop *loop, struct con_uplink *self)
+static void report_left(struct con_uplink *self)
 {
-    if (self->session != NULL || self->left_count > 0)
+    if (self->session != NULL || self->left.count > 0)
         return;
-    ev_timer_stop(loop, &self->timer);
+    ev_timer_stop(self->context->loop, &self->timer);
     ev_timer_set(&self->timer, 0.0, 0.0);
-    ev_timer_start(loop, &self->timer);
+    ev_timer_start(self->context->loop, &self->timer);
 }
 
 static void cut_sessions(struct con_uplink *self)
 {
     con_session_free(self->session);
     self->session = NULL;
-    while (self->left_count > 0)
-        con_session_free(self->left[--self->left_count].session);
+    con_left_deinit(&self->left);
 }
 
 void con_uplink_leave(struct con_uplink *self)
 {
     if (self->state == CON_UPLINK_LEAVING)
         return;
-    con_round_cancel(&self->round);
-    if (self->session != NULL && self->state != CON_UPLINK_UP) {
-        con_session_free(self->session); /* not accepted yet: there is nobody to wait for */
-        self->session = NULL;
-    }
     enter(self, CON_UPLINK_LEAVING);
-    ev_timer_set(&self->timer, LEFT_LIMIT_S, 0.0);
+    ev_timer_set(&self->timer, LEAVE_LIMIT_S, 0.0);
     ev_timer_start(self->context->loop, &self->timer);
+    if (self->session != NULL && !con_session_accepted(self->session)) {
+        con_session_free(self->session); /* there is nobody to wait for */
+        part(self, false);
+    }
     if (self->session != NULL)
-        con_session_drain(self->session);
-    for (size_t i = 0; i < self->left_count; i++)
-        con_session_drain(self->left[i].session);
-    report_left(self->context->loop, self);
+        con_session_drain(self->session); /* lost links of it are still dialled */
+    else
+        stop_slots(self);
+    con_left_drain_all(&self->left);
+    report_left(self);
+}
+
+void con_uplink_hurry(struct con_uplink *self)
+{
+    con_uplink_leave(self);
+    if (self->session != NULL)
+        con_session_close(self->session);
+    con_left_hurry(&self->left);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -344,30 +446,31 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 
     (void)loop;
     (void)revents;
-    if (self->state == CON_UPLINK_WAIT) {
-        enter(self, CON_UPLINK_TRY);
-        con_round_begin(&self->round);
-        return;
-    }
     if (self->state == CON_UPLINK_UP) {
         come_anew(self);
         return;
     }
+    stop_slots(self);
     cut_sessions(self); /* LEAVING: its limit, or there are none any more */
     self->on_left(self->arg);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-static void init_info(struct con_uplink *self)
+static void init_slots(struct con_uplink *self)
 {
-    const struct con_context *context = self->context;
+    struct con_slot_config cfg = {.context = self->context,
+                                  .gateway = &self->gateway,
+                                  .events = {.on_offer = on_slot_offer,
+                                             .on_connected = on_slot_connected,
+                                             .on_exhausted = on_slot_exhausted,
+                                             .arg = self}};
 
-    memcpy(self->info.instance, context->instance, sizeof(self->info.instance));
-    self->info.epoch = 1;
-    self->info.twin = context->config->twin;
-    (void)snprintf(self->info.version, sizeof(self->info.version), "netwall %s", NW_VERSION);
-    (void)snprintf(self->info.name, sizeof(self->info.name), "%s", context->config->name);
+    self->slot_count = self->context->config->links;
+    for (size_t i = 0; i < self->slot_count; i++) {
+        cfg.number = (uint8_t)i;
+        con_slot_init(&self->slots[i], &cfg);
+    }
 }
 
 int con_uplink_new(struct con_uplink **out, const struct con_uplink_config *cfg)
@@ -381,18 +484,11 @@ int con_uplink_new(struct con_uplink **out, const struct con_uplink_config *cfg)
     self->on_change = cfg->on_change;
     self->on_left = cfg->on_left;
     self->arg = cfg->arg;
-    self->state = CON_UPLINK_WAIT;
-    self->backoff = backoff_init(CON_RETRY_MIN_MS, CON_RETRY_MAX_MS);
-    init_info(self);
-    self->round = (struct con_round){.context = cfg->context,
-                                     .gateway = &self->gateway,
-                                     .info = &self->info,
-                                     .on_connected = on_connected,
-                                     .on_exhausted = on_exhausted,
-                                     .arg = self};
+    self->epoch = 1;
     ev_init(&self->timer, on_timer);
     self->timer.data = self;
-    wait_ms(self, 0);
+    init_slots(self);
+    con_slot_dial(&self->slots[0], 0);
     *out = self;
     return ERR_OK;
 }
@@ -401,41 +497,56 @@ void con_uplink_free(struct con_uplink *self)
 {
     if (self == NULL)
         return;
-    con_round_cancel(&self->round);
+    stop_slots(self);
     cut_sessions(self);
     ev_timer_stop(self->context->loop, &self->timer);
     free(self);
 }
 
-static bool has_key(const struct con_gateway *gateway, const struct tun_public_key *key)
+/* Every link of the session proved a key that GATEWAY still has. */
+static bool keeps_session(const struct con_uplink *self, const struct con_gateway *gateway)
 {
-    for (size_t i = 0; i < gateway->key_count; i++)
-        if (tun_key_equal(&gateway->keys[i], key))
-            return true;
-    return false;
+    if (self->session == NULL || !con_session_accepted(self->session))
+        return false;
+    for (size_t i = 0; i < self->slot_count; i++)
+        if (self->slots[i].state == CON_SLOT_JOINED &&
+            !con_gateway_has_key(gateway, con_round_key(&self->slots[i].round)))
+            return false;
+    return true;
+}
+
+/* Each slot goes on with the key that answered it last, if that is still there. */
+static void take_gateway(struct con_uplink *self, const struct con_gateway *gateway)
+{
+    struct tun_public_key keys[CON_LINKS_MAX];
+
+    for (size_t i = 0; i < self->slot_count; i++) {
+        if (self->slots[i].state != CON_SLOT_JOINED)
+            con_slot_stop(&self->slots[i]);
+        con_retry_reset(&self->slots[i].retry);
+        keys[i] = *con_round_key(&self->slots[i].round);
+    }
+    self->gateway = *gateway;
+    for (size_t i = 0; i < self->slot_count; i++)
+        con_round_prefer(&self->slots[i].round, &keys[i]);
 }
 
 void con_uplink_update(struct con_uplink *self, const struct con_gateway *gateway)
 {
-    struct tun_public_key key = *con_round_key(&self->round);
-    bool keeps = self->state == CON_UPLINK_UP && has_key(gateway, &key);
+    bool keeps = keeps_session(self, gateway);
 
     if (self->state == CON_UPLINK_LEAVING)
         return;
-    con_round_cancel(&self->round);
-    self->gateway = *gateway;
-    con_round_prefer(&self->round, &key);
+    if (self->session != NULL && !keeps)
+        leave_session(self, true);
+    take_gateway(self, gateway);
     self->rotation.followed = false;
     if (keeps) {
+        dial_idle_slots(self);
         follow_rotation(self);
-        return;
+    } else {
+        con_slot_dial(&self->slots[0], 0);
     }
-    if (self->state == CON_UPLINK_UP)
-        leave_session(self, true);
-    con_session_free(self->session); /* one that is not accepted yet */
-    self->session = NULL;
-    backoff_reset(&self->backoff);
-    wait_ms(self, 0);
 }
 
 bool con_uplink_is_up(const struct con_uplink *self)
@@ -450,9 +561,6 @@ const char *con_uplink_name(const struct con_uplink *self)
 
 unsigned con_uplink_streams(const struct con_uplink *self)
 {
-    unsigned streams = self->session != NULL ? con_session_streams(self->session) : 0;
-
-    for (size_t i = 0; i < self->left_count; i++)
-        streams += con_session_streams(self->left[i].session);
-    return streams;
+    return con_left_streams(&self->left) +
+           (self->session != NULL ? con_session_streams(self->session) : 0);
 }

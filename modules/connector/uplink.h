@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps one gateway connected: looks its addresses up, dials them in order, proves our key, and
- * begins again, with backoff, whenever that fails or ends. What happens on a session is session's
- * business; gateways know nothing of each other.
+ * Keeps one gateway connected: the life of the session with it, from the first link that is
+ * accepted to the day it is given up, and which link slots dial meanwhile. What one slot does is
+ * slot.c, what happens on a session is session.c; gateways know nothing of each other.
  */
 #ifndef MODULES_CONNECTOR_UPLINK_H
 #define MODULES_CONNECTOR_UPLINK_H
@@ -11,16 +11,11 @@
 
 #include "modules/connector/context.h"
 
-#define CON_RETRY_MIN_MS 200u
-#define CON_RETRY_MAX_MS 30000u
-#define CON_RETRY_TOLD_MAX_MS 600000u /* the longest wait a gateway may ask for */
-
 enum con_uplink_state {
-    CON_UPLINK_WAIT,    /* until the next attempt */
-    CON_UPLINK_TRY,     /* a round of attempts is under way */
-    CON_UPLINK_ACCEPT,  /* our key is proven: will the gateway take us? */
-    CON_UPLINK_UP,      /* visitors may come */
-    CON_UPLINK_LEAVING, /* no new attempt; present visitors finish */
+    CON_UPLINK_DOWN,     /* no session, or none that is accepted: slot 0 is at it */
+    CON_UPLINK_UP,       /* at least one link lives; slots without one dial */
+    CON_UPLINK_RESUMING, /* no link lives; visitors wait for one, the resume window runs */
+    CON_UPLINK_LEAVING,  /* no new session; present visitors finish */
     CON_UPLINK_STATES
 };
 
@@ -42,19 +37,11 @@ void con_uplink_free(struct con_uplink *self);
 void con_uplink_update(struct con_uplink *self, const struct con_gateway *gateway);
 /* For good: no new visitors, present ones finish, then ON_LEFT from the loop. */
 void con_uplink_leave(struct con_uplink *self);
+/* That takes too long: CLOSE now, visitors are cut; ON_LEFT follows. */
+void con_uplink_hurry(struct con_uplink *self);
 bool con_uplink_is_up(const struct con_uplink *self);
 const char *con_uplink_name(const struct con_uplink *self);
 /* Visitors being served, on this session and on those that are being left. */
 unsigned con_uplink_streams(const struct con_uplink *self);
-
-/* How long to wait after a failure: pure, for tests. */
-struct con_retry {
-    uint32_t told_ms; /* the gateway named a time; 0 = it did not */
-    bool unknown_key; /* it did not take our key: no contract names it yet */
-    unsigned rounds;  /* attempts that ended so, one after another */
-};
-
-/* BACKOFF_MS: the jittered wait of the usual backoff. */
-uint32_t con_uplink_wait_ms(const struct con_retry *retry, uint32_t backoff_ms);
 
 #endif

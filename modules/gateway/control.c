@@ -61,6 +61,16 @@ static void on_session(void *arg, const struct gw_session_info *info, bool up, c
     gw_courier_session(self->courier, info, up, why);
 }
 
+static void on_link(void *arg, const struct gw_session_info *info, const struct gw_link_news *news)
+{
+    struct gw_control *self = arg;
+
+    if (self->courier == NULL)
+        return;
+    gw_tunnels_changed(self->tunnels, info->key);
+    gw_courier_link(self->courier, info, news);
+}
+
 static void on_online(void *arg, const char *id, unsigned online)
 {
     struct gw_control *self = arg;
@@ -333,7 +343,7 @@ static int start_worker(struct gw_control *self, const struct gw_identity *ident
     struct gw_worker_config worker = {
         .config = &self->config,
         .keys = {identity->key, identity->next, identity->next_is_past},
-        .events = {on_session, on_online, on_last_error, self},
+        .events = {on_session, on_link, on_online, on_last_error, self},
     };
 
     return gw_worker_new(&self->worker, self->loop, &worker);

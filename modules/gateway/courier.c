@@ -25,7 +25,8 @@
 #define EVENTS_WAITING 1000 /* while the bus is down */
 #define INFO_S 10.0
 #define USAGE_S 5.0
-#define OVER_MAX 256 /* ids whose numbers are let go per turn */
+#define LINK_EVENTS 20 /* per second; a network that breaks takes thousands of links with it */
+#define OVER_MAX 256   /* ids whose numbers are let go per turn */
 
 /* A report that waits until what it says is on the disk. */
 struct due {
@@ -44,6 +45,11 @@ struct gw_courier {
     struct gw_meter *meter;
     struct dues dues; /* in order of save */
     uint64_t number;  /* for what is never the same subject */
+    struct {
+        uint64_t second; /* monotonic */
+        unsigned told;   /* in it */
+        unsigned skipped;
+    } link_events;
     ev_timer info;
     ev_timer usage;
 };
@@ -249,6 +255,33 @@ void gw_courier_session(struct gw_courier *self, const struct gw_session_info *i
                         const char *why)
 {
     put_single(self, self->events, gw_report_tunnel_event(info, up, why, clock_unix_ms()));
+}
+
+/* Whether one more event about a link may be told now. */
+static bool may_tell_link(struct gw_courier *self)
+{
+    uint64_t second = clock_mono_ms() / 1000;
+
+    if (self->link_events.second != second) {
+        self->link_events.second = second;
+        self->link_events.told = 0;
+    }
+    if (self->link_events.told < LINK_EVENTS) {
+        self->link_events.told++;
+        return true;
+    }
+    self->link_events.skipped++;
+    return false;
+}
+
+void gw_courier_link(struct gw_courier *self, const struct gw_session_info *info,
+                     const struct gw_link_news *news)
+{
+    if (news->what == GW_LINK_UP || !may_tell_link(self))
+        return; /* a link that came is nothing to worry about */
+    put_single(self, self->events,
+               gw_report_link_event(info, news, self->link_events.skipped, clock_unix_ms()));
+    self->link_events.skipped = 0;
 }
 
 void gw_courier_resync(struct gw_courier *self, const char *why)

@@ -48,6 +48,9 @@ void gw_courier_online(struct gw_courier *self, const char *id, unsigned online)
 void gw_courier_error(struct gw_courier *self, const char *id, const struct gw_last_error *error);
 void gw_courier_session(struct gw_courier *self, const struct gw_session_info *info, bool up,
                         const char *why);
+/* At most a few a second; the next one that is told counts those that were not. */
+void gw_courier_link(struct gw_courier *self, const struct gw_session_info *info,
+                     const struct gw_link_news *news);
 /* Who we are changed: tell it now, not at the next turn. */
 void gw_courier_info(struct gw_courier *self);
 /* The agent should write its desired state again, because WHY. */

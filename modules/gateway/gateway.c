@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@
 #include "modules/gateway/admission.h"
 #include "modules/gateway/conn.h"
 #include "modules/gateway/doors.h"
+#include "modules/gateway/key.h"
 #include "modules/gateway/owner.h"
 #include "modules/gateway/registry.h"
 #include "modules/gateway/retire.h"
@@ -87,6 +89,19 @@ static int on_proven(void *arg, const struct tun_handshake_result *result, int f
     return rc;
 }
 
+/* Its workloads show why they have one session less. */
+static void tell_failed(struct gw_worker *self, const struct gw_session *session)
+{
+    struct gw_last_error error = {.at_ms = clock_unix_ms(), .is_tunnel = true};
+    char what[64];
+
+    (void)snprintf(what, sizeof(what), "tunnel lost: %s", session->end_reason);
+    error.what = what;
+    memcpy(error.connector, gw_session_key(session), GW_KEY_LEN);
+    for (size_t i = 0; i < session->key->site_count; i++)
+        self->events.on_last_error(self->events.arg, session->key->sites[i]->id, &error);
+}
+
 static void on_session(void *arg, const struct gw_session *session, bool up)
 {
     struct gw_worker *self = arg;
@@ -99,9 +114,38 @@ static void on_session(void *arg, const struct gw_session *session, bool up)
     LOG_INFO(up ? "tunnel up" : "tunnel down", KV_S("key", key), KV_S("name", info.name),
              KV_S("remote", from), KV_N("epoch", info.epoch),
              KV_S("why", up ? "proven" : session->end_reason));
-    gw_admission_session(self->admission, &info.remote, up);
+    gw_admission_session(self->admission, &session->home, up);
     if (self->events.on_session != NULL)
         self->events.on_session(self->events.arg, &info, up, up ? NULL : session->end_reason);
+    if (session->failed && self->events.on_last_error != NULL)
+        tell_failed(self, session);
+}
+
+static void log_link(const struct gw_session_info *info, const struct gw_link_news *news)
+{
+    char key[2 * GW_KEY_LEN + 1], from[ADDR_TEXT_MAX] = "";
+
+    hex_encode(key, info->key, GW_KEY_LEN);
+    if (news->remote != NULL)
+        addr_print(from, news->remote);
+    if (news->what == GW_LINK_RESUMED)
+        LOG_INFO("streams resumed", KV_S("key", key), KV_S("name", info->name),
+                 KV_N("streams", news->streams), KV_N("links", info->links));
+    else
+        LOG_INFO(news->what == GW_LINK_UP ? "link up" : "link lost", KV_S("key", key),
+                 KV_S("name", info->name), KV_N("link", news->number), KV_S("remote", from),
+                 KV_N("links", info->links), KV_S("why", news->why));
+}
+
+static void on_link(void *arg, const struct gw_session *session, const struct gw_link_news *news)
+{
+    struct gw_worker *self = arg;
+    struct gw_session_info info;
+
+    gw_session_info(session, &info);
+    log_link(&info, news);
+    if (self->events.on_link != NULL)
+        self->events.on_link(self->events.arg, &info, news);
 }
 
 static void on_site(void *arg, struct gw_site *site)
@@ -214,6 +258,7 @@ static int make_registry(struct gw_worker *self)
         .stream_ops = &gw_way_stream_ops,
         .refused = &self->refused,
         .on_session = on_session,
+        .on_link = on_link,
         .on_site = on_site,
         .arg = self,
     };

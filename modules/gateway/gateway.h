@@ -15,9 +15,16 @@
 #include "modules/gateway/config.h"
 #include "modules/gateway/exposure.h"
 #include "modules/gateway/keyring.h"
+#include "modules/link/session.h"
 
 struct ev_loop;
 struct gw_worker; /* opaque: gateway.c */
+
+/* How a tunnel was lost. */
+struct gw_loss {
+    uint64_t at_ms;  /* unix time; 0 = never */
+    const char *why; /* fixed text */
+};
 
 /* A connector session, as `netwall tunnels` shows it. Borrowed for the length of the call. */
 struct gw_session_info {
@@ -29,13 +36,32 @@ struct gw_session_info {
     const char *name; /* as the connector calls itself; from outside: escape it */
     const char *software;
     struct addr remote;
-    uint64_t since_ms; /* unix time */
-    unsigned links;
-    uint32_t rtt_us;
+    uint64_t since_ms;                           /* unix time */
+    unsigned links;                              /* live */
+    struct link_info connections[TUN_LINKS_MAX]; /* these */
+    uint32_t rtt_us;                             /* of the best one; 0 = unknown */
     uint32_t streams;
-    uint64_t rx_bytes; /* payload from the connector */
+    uint32_t streams_waiting; /* of them, for a link */
+    uint32_t resumes;         /* times that streams went on after a loss */
+    uint64_t rx_bytes;        /* payload from the connector */
     uint64_t tx_bytes;
-    const char *state; /* "up" or "draining" */
+    struct gw_loss lost; /* the last link or session of its key */
+    const char *state;   /* "up", "waiting" (no live link) or "draining" */
+};
+
+/* What happened to a link of a session that goes on. Borrowed for the length of the call. */
+enum gw_link_what {
+    GW_LINK_UP,      /* one more */
+    GW_LINK_LOST,    /* one less; its streams wait for another */
+    GW_LINK_RESUMED, /* streams of lost links go on */
+};
+
+struct gw_link_news {
+    enum gw_link_what what;
+    uint8_t number;            /* not for RESUMED */
+    const struct addr *remote; /* likewise */
+    const char *why;           /* LOST: fixed text */
+    uint32_t streams;          /* RESUMED: that moved */
 };
 
 /* Visitor payload of one workload since this process started. */
@@ -62,6 +88,8 @@ struct gw_last_error {
 struct gw_events {
     /* A session was proven and registered (UP), or ended; WHY is a short text, NULL when UP. */
     void (*on_session)(void *arg, const struct gw_session_info *info, bool up, const char *why);
+    /* The same for one link; INFO is how the session is now. */
+    void (*on_link)(void *arg, const struct gw_session_info *info, const struct gw_link_news *news);
     /* The number of sessions that can serve workload ID changed. */
     void (*on_online)(void *arg, const char *id, unsigned online);
     void (*on_last_error)(void *arg, const char *id, const struct gw_last_error *error);

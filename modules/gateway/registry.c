@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions by key, and the exposures that name a key; see registry.h. */
+/* Sessions by key, which exposures they serve, and how each one begins and ends; see registry.h. */
 #include "modules/gateway/registry.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,30 +11,18 @@
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/map.h"
+#include "modules/gateway/key.h"
 #include "modules/gateway/tell.h"
 
-#define BUSY_RETRY_MS 30000u /* a connector over sessions-per-key */
-#define SECOND_LINK_RETRY_MS 600000u
-#define TELL_DELAY_S 0.05 /* changes of exposures are told together */
-
-TAILQ_HEAD(session_list, gw_session);
-
-struct gw_key {
-    uint8_t bytes[GW_KEY_LEN];
-    struct gw_site **sites; /* owned array of borrowed sites, one entry per naming backend */
-    size_t site_count, site_cap;
-    struct session_list sessions;
-    unsigned session_count;
-    bool told; /* the list of exposures is current at its connectors, or on `untold` */
-    TAILQ_ENTRY(gw_key) of_untold;
-};
+#define BUSY_RETRY_MS 30000u /* a connector over sessions-per-key, a session over its links */
+#define TELL_DELAY_S 0.05    /* changes of exposures are told together */
 
 struct gw_registry {
     struct ev_loop *loop;
     struct gw_registry_config cfg;
     struct tun_session_ops ops;
     struct map *keys;
-    struct session_list sessions;
+    struct gw_session_list sessions;
     size_t count;
     uint64_t next_serial;
     TAILQ_HEAD(, gw_key) untold;
@@ -44,34 +33,7 @@ struct gw_registry {
 
 static struct gw_key *key_get(const struct gw_registry *self, const uint8_t key[GW_KEY_LEN])
 {
-    return map_get(self->keys, key, GW_KEY_LEN);
-}
-
-static struct gw_key *key_obtain(struct gw_registry *self, const uint8_t bytes[GW_KEY_LEN])
-{
-    struct gw_key *key = key_get(self, bytes);
-
-    if (key != NULL)
-        return key;
-    key = calloc(1, sizeof(*key));
-    if (key == NULL)
-        return NULL;
-    memcpy(key->bytes, bytes, GW_KEY_LEN);
-    key->told = true;
-    TAILQ_INIT(&key->sessions);
-    if (map_put(self->keys, key->bytes, GW_KEY_LEN, key, NULL) != ERR_OK) {
-        free(key);
-        return NULL;
-    }
-    return key;
-}
-
-static void key_free(struct gw_registry *self, struct gw_key *key)
-{
-    if (!key->told)
-        TAILQ_REMOVE(&self->untold, key, of_untold);
-    free(key->sites);
-    free(key);
+    return gw_key_get(self->keys, key);
 }
 
 /* A key that nobody names and nobody uses is forgotten. */
@@ -79,33 +41,10 @@ static void key_release(struct gw_registry *self, struct gw_key *key)
 {
     if (key->site_count > 0 || key->session_count > 0)
         return;
+    if (!key->told)
+        TAILQ_REMOVE(&self->untold, key, of_untold);
     (void)map_remove(self->keys, key->bytes, GW_KEY_LEN);
-    key_free(self, key);
-}
-
-static int key_name(struct gw_key *key, struct gw_site *site)
-{
-    if (key->site_count == key->site_cap) {
-        size_t cap = key->site_cap > 0 ? key->site_cap * 2 : 4;
-        struct gw_site **sites = reallocarray(key->sites, cap, sizeof(struct gw_site *));
-
-        if (sites == NULL)
-            return ERR_NOMEM;
-        key->sites = sites;
-        key->site_cap = cap;
-    }
-    key->sites[key->site_count++] = site;
-    return ERR_OK;
-}
-
-static void key_unname(struct gw_key *key, const struct gw_site *site)
-{
-    for (size_t i = 0; i < key->site_count; i++) {
-        if (key->sites[i] == site) {
-            key->sites[i] = key->sites[--key->site_count];
-            return;
-        }
-    }
+    gw_key_free(key);
 }
 
 /* The connectors of KEY shall hear soon what it serves. */
@@ -185,19 +124,24 @@ static void unlist(struct gw_session *session, const char *why)
         return;
     session->listed = false;
     session->end_reason = why;
+    session->key->lost = (struct gw_loss){clock_unix_ms(), why};
     TAILQ_REMOVE(&session->key->sessions, session, of_key);
     self->count--;
     refresh_sites(self, session->key);
     self->cfg.on_session(self->cfg.arg, session, false);
 }
 
-/* link.h: every stream has had its on_reset, the link is gone. */
+/* Every stream has had its on_reset, the links are gone. Who had no link for too long is gone for
+ * the reason that took the last one. */
 static void on_closed(void *arg, int rc)
 {
     struct gw_session *session = arg;
     struct gw_registry *self = session->registry;
 
-    unlist(session, gw_session_end_text(rc));
+    session->links = NULL;
+    session->failed = session->listed;
+    unlist(session, rc == ERR_TIMEOUT && session->lost_why != NULL ? session->lost_why
+                                                                   : gw_session_end_text(rc));
     TAILQ_REMOVE(&self->sessions, session, of_all);
     discard(session);
 }
@@ -205,7 +149,34 @@ static void on_closed(void *arg, int rc)
 static void end_session(struct gw_session *session, enum tun_code code, const char *why)
 {
     unlist(session, why);
-    link_close(session->link, code, why);
+    link_session_close(session->links, code, why);
+}
+
+/* Its streams wait for another link; who has none left serves no new visitors. */
+static void on_lost(void *arg, const struct link_lost *lost)
+{
+    struct gw_session *session = arg;
+    struct gw_registry *self = session->registry;
+    struct gw_link_news news = {.what = GW_LINK_LOST,
+                                .number = lost->number,
+                                .remote = &lost->remote,
+                                .why = gw_session_lost_text(lost->rc, errno)};
+
+    if (!session->listed)
+        return;
+    session->lost_why = news.why;
+    session->key->lost = (struct gw_loss){clock_unix_ms(), news.why};
+    self->cfg.on_link(self->cfg.arg, session, &news);
+    refresh_sites(self, session->key);
+}
+
+static void on_resumed(void *arg, uint32_t moved)
+{
+    struct gw_session *session = arg;
+    struct gw_link_news news = {.what = GW_LINK_RESUMED, .streams = moved};
+
+    if (session->listed)
+        session->registry->cfg.on_link(session->registry->cfg.arg, session, &news);
 }
 
 static void on_goaway(void *arg, const struct tun_notice *notice)
@@ -236,8 +207,8 @@ int gw_registry_bind(struct gw_registry *self, struct gw_site *site,
 
         if (!exposure->backends[i].tunnel)
             continue;
-        key = key_obtain(self, exposure->backends[i].key);
-        if (key == NULL || key_name(key, site) != ERR_OK) {
+        key = gw_key_obtain(self->keys, exposure->backends[i].key);
+        if (key == NULL || gw_key_name(key, site) != ERR_OK) {
             if (key != NULL)
                 key_release(self, key);
             goto unname;
@@ -253,7 +224,7 @@ unname:
         if (!exposure->backends[i].tunnel)
             continue;
         key = key_get(self, exposure->backends[i].key);
-        key_unname(key, site);
+        gw_key_unname(key, site);
         key_release(self, key);
     }
     return ERR_NOMEM;
@@ -280,7 +251,7 @@ void gw_registry_unbind(struct gw_registry *self, struct gw_site *site,
         if (!exposure->backends[i].tunnel)
             continue;
         key = key_get(self, exposure->backends[i].key);
-        key_unname(key, site);
+        gw_key_unname(key, site);
         mark_untold(self, key);
         end_unwanted(key);
         key_release(self, key);
@@ -294,113 +265,66 @@ bool gw_registry_is_named(const struct gw_registry *self, const uint8_t key[GW_K
     return found != NULL && found->site_count > 0;
 }
 
-static bool is_zero(const uint8_t *data, size_t len)
+/* Tell the connector why not. */
+static int refuse(struct gw_registry *self, const struct link_join *join, enum tun_code code,
+                  const char *why)
 {
-    while (len > 0 && data[len - 1] == 0)
-        len--;
-    return len == 0;
+    struct tun_notice notice = {.code = code};
+
+    if (code == TUN_CODE_BUSY)
+        notice.retry_ms = BUSY_RETRY_MS;
+    self->cfg.refused
+        ->count[code == TUN_CODE_STALE ? GW_REASON_TUNNEL_STALE : GW_REASON_TUNNEL_TOO_MANY]++;
+    tun_frame_set_why(&notice, why);
+    if (link_session_refuse(self->cfg.hub, join, &notice) != ERR_OK)
+        close(join->fd);
+    return ERR_REFUSED;
 }
 
-/* The newest session of the same connector process; NULL when there is none (or it names no
- * instance). */
-static struct gw_session *same_instance(struct gw_key *key, const struct tun_connector_info *info)
+static int join(struct gw_registry *self, struct gw_session *session, const struct link_join *link)
 {
-    struct gw_session *s, *newest = NULL;
+    const struct gw_keyring *keys = self->cfg.keys;
+    const struct tun_public_key *next =
+        keys != NULL ? gw_keyring_announce(keys, &link->result->own) : NULL;
+    struct tun_accept accept = {.has_next_key = next != NULL};
 
-    if (is_zero(info->instance, sizeof(info->instance)))
-        return NULL;
-    TAILQ_FOREACH(s, &key->sessions, of_key)
-    {
-        if (memcmp(s->instance, info->instance, sizeof(s->instance)) == 0 &&
-            (newest == NULL || s->epoch >= newest->epoch))
-            newest = s;
-    }
-    return newest;
+    if (next != NULL)
+        accept.next_key = *next;
+    return link_session_join(session->links, link, &accept);
 }
 
-static unsigned count_listed(const struct gw_key *key)
-{
-    const struct gw_session *s;
-    unsigned n = 0;
-
-    TAILQ_FOREACH(s, &key->sessions, of_key)
-    n++;
-    return n;
-}
-
-/* Whether a connector may come in; otherwise NOTICE says why not. *OLD is whom it replaces. */
-static bool judge(struct gw_registry *self, struct gw_key *key,
-                  const struct tun_connector_info *info, struct gw_session **old,
-                  struct tun_notice *notice)
-{
-    struct gw_session *same = same_instance(key, info);
-
-    *old = NULL;
-    *notice = (struct tun_notice){0};
-    if (same == NULL && count_listed(key) >= self->cfg.limits->sessions_per_key) {
-        self->cfg.refused->count[GW_REASON_TUNNEL_TOO_MANY]++;
-        notice->code = TUN_CODE_BUSY;
-        notice->retry_ms = BUSY_RETRY_MS;
-        strcpy(notice->why, "too many sessions with this key");
-        return false;
-    }
-    if (same != NULL && info->epoch < same->epoch) {
-        self->cfg.refused->count[GW_REASON_TUNNEL_STALE]++;
-        notice->code = TUN_CODE_STALE;
-        strcpy(notice->why, "a newer session of this connector is here");
-        return false;
-    }
-    if (same != NULL && info->epoch == same->epoch && info->link != same->link_number) {
-        self->cfg.refused->count[GW_REASON_TUNNEL_TOO_MANY]++;
-        notice->code = TUN_CODE_BUSY;
-        notice->retry_ms = SECOND_LINK_RETRY_MS;
-        strcpy(notice->why, "one link per session here");
-        return false;
-    }
-    *old = same;
-    return true;
-}
-
-static int start_link(struct gw_registry *self, struct gw_session *session,
-                      const struct tun_handshake_result *result, int fd)
+static int start_links(struct gw_registry *self, struct gw_session *session)
 {
     const struct gw_limits *limits = self->cfg.limits;
     struct tun_session_config tunnel = {
-        .link = result,
+        .role = TUN_GATEWAY,
         .ops = &self->ops,
         .arg = session,
         .stream_window = (uint32_t)limits->stream_window_bytes,
         .stream_window_max = (uint32_t)limits->stream_window_max_bytes,
         .session_window = (uint32_t)limits->session_window_bytes,
         .max_streams = (uint32_t)limits->streams_per_session,
+        .resume_ms = (uint32_t)limits->resume_window_ms,
     };
-    struct link_config cfg = {.fd = fd, .session = &tunnel, .on_closed = on_closed, .arg = session};
+    struct link_session_config cfg = {
+        .tunnel = &tunnel, .on_closed = on_closed, .on_lost = on_lost, .arg = session};
 
-    return link_new(&session->link, self->cfg.hub, &cfg);
+    return link_session_new(&session->links, self->cfg.hub, &cfg);
 }
 
-static int say_accept(struct gw_registry *self, struct gw_session *session)
+static void enlist(struct gw_registry *self, struct gw_session *session, struct gw_key *key)
 {
-    const struct gw_keyring *keys = self->cfg.keys;
-    const struct tun_public_key *next =
-        keys != NULL ? gw_keyring_announce(keys, &session->gateway_key) : NULL;
-    struct tun_accept accept = {.has_next_key = next != NULL};
-
-    clock_random(accept.session, sizeof(accept.session));
-    if (next != NULL)
-        accept.next_key = *next;
-    return tun_session_accept(link_session(session->link), &accept);
-}
-
-static void enlist(struct gw_registry *self, struct gw_session *session)
-{
+    session->registry = self;
+    session->key = key;
+    session->serial = ++self->next_serial;
+    key->session_count++;
+    TAILQ_INSERT_TAIL(&self->sessions, session, of_all);
     session->listed = true;
-    TAILQ_INSERT_TAIL(&session->key->sessions, session, of_key);
+    TAILQ_INSERT_TAIL(&key->sessions, session, of_key);
     self->count++;
-    link_touch(session->link);
-    mark_untold(self, session->key);
+    mark_untold(self, key);
     self->cfg.on_session(self->cfg.arg, session, true);
-    refresh_sites(self, session->key);
+    refresh_sites(self, key);
 }
 
 /*
@@ -419,46 +343,71 @@ static void replace(struct gw_session *old)
     refresh_sites(old->registry, old->key);
 }
 
+/* The first link of a session, which replaces OLD. */
+static int add_session(struct gw_registry *self, struct gw_key *key, struct gw_session *old,
+                       const struct link_join *link)
+{
+    struct gw_session *session = gw_session_new(link->result, link->remote);
+    int rc = session != NULL ? start_links(self, session) : ERR_NOMEM;
+
+    if (rc == ERR_OK)
+        rc = join(self, session, link);
+    if (rc != ERR_OK) {
+        gw_session_free(session);
+        close(link->fd);
+        return rc;
+    }
+    enlist(self, session, key);
+    if (old != NULL) /* after the new one is in: its visitors find somewhere to go */
+        replace(old);
+    if (self->moving)
+        gw_session_move(session, self->move_spread_ms);
+    return ERR_OK;
+}
+
+/* Another link of a session that is here. */
+static int add_link(struct gw_registry *self, struct gw_session *session,
+                    const struct link_join *link)
+{
+    struct gw_link_news news = {.what = GW_LINK_UP, .number = link->number, .remote = link->remote};
+    int rc = join(self, session, link);
+
+    if (rc == ERR_LIMIT)
+        return refuse(self, link, TUN_CODE_BUSY, "too many links of this session");
+    if (rc != ERR_OK) {
+        close(link->fd);
+        return rc;
+    }
+    session->remote = *link->remote;
+    session->gateway_key = link->result->own;
+    if (link_session_live(session->links) == 1) /* nothing was told while it had none */
+        mark_untold(self, session->key);
+    self->cfg.on_link(self->cfg.arg, session, &news);
+    refresh_sites(self, session->key);
+    return ERR_OK;
+}
+
 int gw_registry_offer(struct gw_registry *self, const struct tun_handshake_result *result, int fd,
                       const struct addr *remote)
 {
+    const struct tun_connector_info *info = &result->connector;
+    struct link_join link = {.fd = fd, .number = info->link, .result = result, .remote = remote};
     struct gw_key *key = key_get(self, result->peer.bytes);
-    struct gw_session *session, *old;
-    struct tun_notice notice;
-    bool welcome;
+    struct gw_session *same;
 
     if (key == NULL || key->site_count == 0) {
         self->cfg.refused->count[GW_REASON_TUNNEL_UNKNOWN_KEY]++;
         close(fd);
         return ERR_NOENT;
     }
-    welcome = judge(self, key, &result->connector, &old, &notice);
-    session = gw_session_new(result);
-    if (session == NULL || start_link(self, session, result, fd) != ERR_OK) {
-        close(fd);
-        gw_session_free(session);
-        return ERR_NOMEM;
-    }
-    session->registry = self;
-    session->key = key;
-    session->serial = ++self->next_serial;
-    session->remote = *remote;
-    key->session_count++;
-    TAILQ_INSERT_TAIL(&self->sessions, session, of_all);
-    if (!welcome) {
-        link_reject(session->link, &notice);
-        return ERR_REFUSED;
-    }
-    if (say_accept(self, session) != ERR_OK) {
-        link_close(session->link, TUN_CODE_INTERNAL, "out of memory");
-        return ERR_NOMEM;
-    }
-    enlist(self, session);
-    if (old != NULL) /* after the new one is in: its visitors find somewhere to go */
-        replace(old);
-    if (self->moving)
-        gw_session_move(session, self->move_spread_ms);
-    return ERR_OK;
+    same = gw_key_instance(key, info);
+    if (same != NULL && info->epoch == same->epoch)
+        return add_link(self, same, &link);
+    if (same != NULL && info->epoch < same->epoch)
+        return refuse(self, &link, TUN_CODE_STALE, "a newer session of this connector is here");
+    if (same == NULL && gw_key_count(key) >= self->cfg.limits->sessions_per_key)
+        return refuse(self, &link, TUN_CODE_BUSY, "too many sessions with this key");
+    return add_session(self, key, same, &link);
 }
 
 struct gw_session *gw_registry_first(const struct gw_registry *self, const uint8_t key[GW_KEY_LEN])
@@ -566,6 +515,7 @@ int gw_registry_new(struct gw_registry **out, struct ev_loop *loop,
     self->ops = *cfg->stream_ops;
     self->ops.on_goaway = on_goaway;
     self->ops.on_close = on_close;
+    self->ops.on_resumed = on_resumed;
     TAILQ_INIT(&self->sessions);
     TAILQ_INIT(&self->untold);
     ev_init(&self->tell, on_tell);
@@ -588,11 +538,10 @@ void gw_registry_free(struct gw_registry *self)
         if (session->listed)
             TAILQ_REMOVE(&session->key->sessions, session, of_key);
         session->listed = false;
-        link_free(session->link);
         gw_session_free(session);
     }
     while ((key = map_next(self->keys, &at, NULL, NULL)) != NULL)
-        key_free(self, key);
+        gw_key_free(key);
     map_free(self->keys);
     gw_keyring_unref(self->cfg.keys);
     free(self);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The connectors that are here: sessions by public key, which exposures name a key, and so which
- * sessions can serve which exposure. A session enters only after its handshake proved the key; a
- * newer epoch of the same instance takes over, an older one never does. It carries no visitor.
+ * sessions can serve which exposure. A connection enters only after its handshake proved the key:
+ * it joins the session of its instance and epoch; a newer epoch takes over, an older one never
+ * does. It carries no visitor.
  */
 #ifndef MODULES_GATEWAY_REGISTRY_H
 #define MODULES_GATEWAY_REGISTRY_H
@@ -29,6 +30,8 @@ struct gw_registry_config {
     struct gw_refused *refused;               /* counters; borrowed */
     /* A session came (UP) or ended. */
     void (*on_session)(void *arg, const struct gw_session *session, bool up);
+    /* A link of a session that goes on came or was lost, or streams resumed. */
+    void (*on_link)(void *arg, const struct gw_session *session, const struct gw_link_news *news);
     /* The sessions that can serve SITE changed; site->online is new. */
     void (*on_site)(void *arg, struct gw_site *site);
     void *arg;

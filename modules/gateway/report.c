@@ -110,21 +110,55 @@ char *gw_report_info(const struct gw_report_info *info)
         "counts", counts, "refused", info->refused, "gateway_keys", info->gateway_keys));
 }
 
+static json_t *remote_json(const struct addr *remote)
+{
+    char text[ADDR_TEXT_MAX];
+
+    addr_print(text, remote);
+    return json_string(text);
+}
+
+static json_t *connections_json(const struct gw_session_info *session)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < session->links; i++) {
+        const struct link_info *link = &session->connections[i];
+
+        (void)json_array_append_new(
+            list,
+            json_pack("{s:i, s:o, s:I, s:I, s:I}", "link", (int)link->number, "remote",
+                      remote_json(&link->remote), "since", (json_int_t)(link->since_ms / 1000),
+                      "rtt_us", (json_int_t)link->rtt_us, "streams", (json_int_t)link->streams));
+    }
+    return list;
+}
+
 json_t *gw_report_session(const struct gw_session_info *session)
 {
-    char remote[ADDR_TEXT_MAX];
+    json_t *body =
+        json_pack("{s:o, s:o, s:o, s:o, s:I, s:i, s:I, s:I, s:I, s:I, s:s, s:I, s:o}", "key",
+                  hex_json(session->key, sizeof(session->key)), "name", foreign(session->name),
+                  "instance", hex_json(session->instance, sizeof(session->instance)), "remote",
+                  remote_json(&session->remote), "since", (json_int_t)(session->since_ms / 1000),
+                  "links", (int)session->links, "rtt_us", (json_int_t)session->rtt_us, "streams",
+                  (json_int_t)session->streams, "rx_bytes", (json_int_t)session->rx_bytes,
+                  "tx_bytes", (json_int_t)session->tx_bytes, "state", session->state, "twin",
+                  (json_int_t)session->twin, "software", foreign(session->software));
 
-    addr_print(remote, &session->remote);
-    return json_pack("{s:o, s:o, s:o, s:o, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s, s:I, s:o}",
-                     "key", hex_json(session->key, sizeof(session->key)), "gateway_key",
-                     hex_json(session->gateway_key, sizeof(session->gateway_key)), "name",
-                     foreign(session->name), "instance",
-                     hex_json(session->instance, sizeof(session->instance)), "remote", remote,
-                     "since", (json_int_t)(session->since_ms / 1000), "links", (int)session->links,
-                     "rtt_us", (json_int_t)session->rtt_us, "streams", (json_int_t)session->streams,
-                     "rx_bytes", (json_int_t)session->rx_bytes, "tx_bytes",
-                     (json_int_t)session->tx_bytes, "state", session->state, "twin",
-                     (json_int_t)session->twin, "software", foreign(session->software));
+    if (body == NULL)
+        return NULL;
+    (void)json_object_set_new(body, "gateway_key",
+                              hex_json(session->gateway_key, sizeof(session->gateway_key)));
+    (void)json_object_set_new(body, "streams_waiting", json_integer(session->streams_waiting));
+    (void)json_object_set_new(body, "resumes", json_integer(session->resumes));
+    (void)json_object_set_new(body, "connections", connections_json(session));
+    if (session->lost.at_ms != 0)
+        (void)json_object_set_new(body, "lost",
+                                  json_pack("{s:I, s:s}", "at",
+                                            (json_int_t)(session->lost.at_ms / 1000), "why",
+                                            session->lost.why));
+    return body;
 }
 
 char *gw_report_tunnel_event(const struct gw_session_info *session, bool up, const char *why,
@@ -138,5 +172,29 @@ char *gw_report_tunnel_event(const struct gw_session_info *session, bool up, con
     (void)json_object_set_new(body, "at", json_integer((json_int_t)(now_ms / 1000)));
     if (!up && why != NULL)
         (void)json_object_set_new(body, "why", foreign(why));
+    return to_text(body);
+}
+
+char *gw_report_link_event(const struct gw_session_info *session, const struct gw_link_news *news,
+                           unsigned skipped, uint64_t now_ms)
+{
+    bool lost = news->what == GW_LINK_LOST;
+    json_t *body = json_pack(
+        "{s:s, s:o, s:o, s:o, s:i, s:I}", "event", lost ? "tunnel.link_lost" : "tunnel.resumed",
+        "key", hex_json(session->key, sizeof(session->key)), "name", foreign(session->name),
+        "instance", hex_json(session->instance, sizeof(session->instance)), "links",
+        (int)session->links, "at", (json_int_t)(now_ms / 1000));
+
+    if (body == NULL)
+        return NULL;
+    if (lost) {
+        (void)json_object_set_new(body, "link", json_integer(news->number));
+        (void)json_object_set_new(body, "remote", remote_json(news->remote));
+        (void)json_object_set_new(body, "why", json_string(news->why));
+    } else {
+        (void)json_object_set_new(body, "streams", json_integer(news->streams));
+    }
+    if (skipped > 0)
+        (void)json_object_set_new(body, "skipped", json_integer(skipped));
     return to_text(body);
 }

@@ -48,5 +48,9 @@ json_t *gw_report_session(const struct gw_session_info *session);
 /* {"event":"tunnel.up"|"tunnel.down", ..., "at","why"?} */
 char *gw_report_tunnel_event(const struct gw_session_info *session, bool up, const char *why,
                              uint64_t now_ms);
+/* {"event":"tunnel.link_lost"|"tunnel.resumed", "key","name","instance","links","at", and "link",
+ * "remote","why" or "streams", "skipped"?}; SKIPPED: such events that were not told. */
+char *gw_report_link_event(const struct gw_session_info *session, const struct gw_link_news *news,
+                           unsigned skipped, uint64_t now_ms);
 
 #endif

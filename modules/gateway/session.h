@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connector session: who it is and what can be asked of it. When it comes, whom it replaces and
- * when it ends is decided in registry.c, which owns it.
+ * One connector session: who it is and what can be asked of it. When it comes, whom it replaces,
+ * which links join it and when it ends is decided in registry.c, which owns it.
  */
 #ifndef MODULES_GATEWAY_SESSION_H
 #define MODULES_GATEWAY_SESSION_H
@@ -16,42 +16,49 @@
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/keyring.h"
 #include "modules/gateway/site.h"
-#include "modules/link/link.h"
+#include "modules/link/session.h"
 
 struct gw_registry; /* opaque: registry.c */
-struct gw_key;      /* opaque: registry.c; a key that is named or connected */
+struct gw_key;      /* key.h */
 
 /* One connector session. Read-only outside registry.c but for `active`. */
 struct gw_session {
-    uint64_t serial;   /* unique in this process, rising: a later session is newer; never 0 */
-    struct link *link; /* valid while listed */
+    uint64_t serial; /* unique in this process, rising: a later session is newer; never 0 */
+    struct link_session *links; /* valid until the registry is told of its end */
     struct gw_registry *registry;
     struct gw_key *key; /* the registry's entry of its key */
     uint8_t key_bytes[GW_KEY_LEN];
-    struct tun_public_key gateway_key; /* ours that it was made with */
+    struct tun_public_key gateway_key; /* ours that its latest link was made with */
     uint8_t instance[16];
     uint64_t epoch;
-    uint32_t twin; /* 0 = says none */
-    uint8_t link_number;
-    bool listed;       /* in the registry; false once it ends */
-    bool draining;     /* said GOAWAY, or was replaced while it was leaving */
-    bool leaving;      /* we told it to connect anew: its streams outlive the newer session */
-    unsigned active;   /* visitors on it, counted by them */
-    uint64_t since_ms; /* unix time */
-    struct addr remote;
+    uint32_t twin;          /* 0 = says none */
+    bool listed;            /* in the registry; false once it ends */
+    bool draining;          /* said GOAWAY, or was replaced while it was leaving */
+    bool leaving;           /* we told it to connect anew: its streams outlive the newer session */
+    unsigned active;        /* visitors on it, counted by them */
+    uint64_t since_ms;      /* unix time */
+    struct addr home;       /* where its first link came from */
+    struct addr remote;     /* the latest one */
+    const char *lost_why;   /* fixed text: how the last link was lost; NULL = none was */
     const char *end_reason; /* fixed text, once it is known */
+    bool failed;            /* it ended and nobody had asked for it */
     char *name;             /* owned; from outside */
     char *software;         /* owned; from outside */
     TAILQ_ENTRY(gw_session) of_key;
     TAILQ_ENTRY(gw_session) of_all;
 };
 
-/* What a proven handshake says, without a link yet; NULL when out of memory. */
-struct gw_session *gw_session_new(const struct tun_handshake_result *result);
-/* Its link is gone. NULL is fine. */
+/* What a proven handshake says, without links yet; NULL when out of memory. */
+struct gw_session *gw_session_new(const struct tun_handshake_result *result,
+                                  const struct addr *remote);
+/* Cuts its links; ops of its streams may run inside. NULL is fine. */
 void gw_session_free(struct gw_session *self);
-/* A fixed text for the error a link ended with. */
+/* A fixed text for the error a session ended with. */
 const char *gw_session_end_text(int rc);
+/* The same for a link (link_lost); ERROR is the errno of ERR_SYS. */
+const char *gw_session_lost_text(int rc, int error);
+/* The tunnel; NULL once the session ends. */
+struct tun_session *gw_session_tunnel(const struct gw_session *session);
 /* Whether streams of EXPOSURE can be opened on SESSION now. */
 bool gw_session_serves(const struct gw_session *session, const struct gw_exposure *exposure);
 /* Whether one of SITES, which name its key, is of the twin it serves. */

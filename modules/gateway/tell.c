@@ -78,8 +78,9 @@ static void tell_site(struct telling *t, const struct gw_session *session,
 
 void gw_tell(struct gw_session *session, struct gw_site *const *sites, size_t count)
 {
-    struct tun_session *tunnel = link_session(session->link);
-    struct telling *t = tunnel != NULL ? malloc(sizeof(*t)) : NULL;
+    struct tun_session *tunnel = gw_session_tunnel(session);
+    bool can = tunnel != NULL && link_session_live(session->links) > 0;
+    struct telling *t = can ? malloc(sizeof(*t)) : NULL;
 
     if (t == NULL)
         return;
@@ -90,6 +91,6 @@ void gw_tell(struct gw_session *session, struct gw_site *const *sites, size_t co
     }
     /* Only for the connector's log: not worth an end of the session when it fails. */
     (void)tun_session_exposures(tunnel, t->lines, t->count);
-    link_touch(session->link);
+    link_session_touch(session->links);
     free(t);
 }

@@ -10,7 +10,8 @@
 
 #include "modules/gateway/registry.h"
 
-/* Send SESSION the list made from SITES (those that name its key; one may stand there twice). */
+/* Send SESSION the list made from SITES (those that name its key; one may stand there twice). A
+ * session without a live link is told nothing. */
 void gw_tell(struct gw_session *session, struct gw_site *const *sites, size_t count);
 
 #endif

@@ -91,7 +91,7 @@ void gw_way_free(struct gw_way *self)
     ev_timer_stop(self->cfg.loop, &self->limit);
     if (self->stream != NULL) {
         tun_stream_reset(self->stream, TUN_CODE_CANCELLED);
-        link_touch(self->session->link);
+        link_session_touch(self->session->links);
     }
     net_dial_cancel(self->dial);
     if (self->service_fd >= 0)
@@ -133,6 +133,44 @@ static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
     fail(w->data, GW_REASON_OPEN_TIMEOUT, "no answer in time");
 }
 
+static struct tun_endpoint endpoint(const struct addr *a)
+{
+    struct tun_endpoint e = {.port = addr_port(a)};
+
+    addr_ip16(e.ip, a);
+    return e;
+}
+
+static enum tun_proxy tunnel_proxy(enum gw_proxy_protocol proxy)
+{
+    return proxy == GW_PROXY_V1   ? TUN_PROXY_V1
+           : proxy == GW_PROXY_V2 ? TUN_PROXY_V2
+                                  : TUN_PROXY_NONE;
+}
+
+static int start_stream(struct gw_way *self)
+{
+    const struct gw_way_config *cfg = &self->cfg;
+    struct tun_open open = {
+        .kind = cfg->kind,
+        .proxy = tunnel_proxy(cfg->site->exposure->proxy_protocol),
+        .visitor = endpoint(cfg->peer),
+        .local = endpoint(cfg->local),
+    };
+    int rc;
+
+    (void)snprintf(open.workload, sizeof(open.workload), "%s", cfg->site->id);
+    (void)snprintf(open.service, sizeof(open.service), "%s", self->backend.service);
+    (void)snprintf(open.name, sizeof(open.name), "%s", cfg->name);
+    rc = tun_stream_open(&self->stream, link_session_tunnel(self->session->links), &open, self);
+    if (rc != ERR_OK)
+        return rc;
+    /* The service gets the first bytes with the OPEN, not a round trip later. */
+    self->first_sent = tun_stream_write(self->stream, cfg->first, cfg->first_len);
+    link_session_touch(self->session->links);
+    return ERR_OK;
+}
+
 /* Ops of the stream; USER is the way. */
 
 static void on_open_ok(void *user, struct tun_stream *stream)
@@ -141,12 +179,23 @@ static void on_open_ok(void *user, struct tun_stream *stream)
     opened(user);
 }
 
+/* The link was lost before the connector heard of the stream: it asks again. */
+static void open_again(struct gw_way *self)
+{
+    if (start_stream(self) != ERR_OK)
+        fail(self, GW_REASON_NO_CONNECTOR, "the connector's link was lost");
+}
+
 static void on_open_err(void *user, const struct tun_notice *notice)
 {
     struct gw_way *self = user;
     char what[TUN_WHY_MAX + 40];
 
     self->stream = NULL;
+    if (notice->code == TUN_CODE_LOST) {
+        open_again(self);
+        return;
+    }
     (void)snprintf(what, sizeof(what), "%s%s%s", tun_code_name(notice->code),
                    notice->why[0] != '\0' ? ": " : "", notice->why);
     /* SHUTDOWN: it said goodbye while the OPEN was on its way; the service was not even asked. */
@@ -202,44 +251,6 @@ const struct tun_session_ops gw_way_stream_ops = {
     .on_writable = on_writable,
     .on_reset = on_reset,
 };
-
-static struct tun_endpoint endpoint(const struct addr *a)
-{
-    struct tun_endpoint e = {.port = addr_port(a)};
-
-    addr_ip16(e.ip, a);
-    return e;
-}
-
-static enum tun_proxy tunnel_proxy(enum gw_proxy_protocol proxy)
-{
-    return proxy == GW_PROXY_V1   ? TUN_PROXY_V1
-           : proxy == GW_PROXY_V2 ? TUN_PROXY_V2
-                                  : TUN_PROXY_NONE;
-}
-
-static int start_stream(struct gw_way *self)
-{
-    const struct gw_way_config *cfg = &self->cfg;
-    struct tun_open open = {
-        .kind = cfg->kind,
-        .proxy = tunnel_proxy(cfg->site->exposure->proxy_protocol),
-        .visitor = endpoint(cfg->peer),
-        .local = endpoint(cfg->local),
-    };
-    int rc;
-
-    (void)snprintf(open.workload, sizeof(open.workload), "%s", cfg->site->id);
-    (void)snprintf(open.service, sizeof(open.service), "%s", self->backend.service);
-    (void)snprintf(open.name, sizeof(open.name), "%s", cfg->name);
-    rc = tun_stream_open(&self->stream, link_session(self->session->link), &open, self);
-    if (rc != ERR_OK)
-        return rc;
-    /* The service gets the first bytes with the OPEN, not a round trip later. */
-    self->first_sent = tun_stream_write(self->stream, cfg->first, cfg->first_len);
-    link_touch(self->session->link);
-    return ERR_OK;
-}
 
 static void on_dialled(void *arg, int rc, int fd, const struct addr *addr)
 {
@@ -325,7 +336,7 @@ static void on_relay_done(void *arg, int reason, const struct net_relay_bytes *b
 static int carry_stream(struct gw_way *self, int fd, uint64_t idle_ms)
 {
     struct link_pipe_config pipe = {
-        .link = self->session->link,
+        .session = self->session->links,
         .stream = self->stream,
         .fd = fd,
         .to_stream = self->cfg.first_len > 0 ? self->cfg.first + self->first_sent : NULL,

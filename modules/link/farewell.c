@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "modules/link/link.h"
 #include "modules/net/sock.h"
 
 struct link_farewell {

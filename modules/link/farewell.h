@@ -7,7 +7,9 @@
 #ifndef MODULES_LINK_FAREWELL_H
 #define MODULES_LINK_FAREWELL_H
 
-#include "modules/link/hub.h"
+#include "modules/link/hub_impl.h"
+
+#define LINK_FAREWELL_MS 2000u /* for the last bytes of an ended link */
 
 struct link_farewell; /* opaque: farewell.c */
 

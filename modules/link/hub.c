@@ -1,51 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the links of one loop share; see hub.h. */
+/* What the sessions of one loop share; see hub.h. */
 #include "modules/link/hub.h"
 
 #include <stdlib.h>
 
 #include "bus/base/err.h"
 #include "modules/link/farewell.h"
-#include "modules/link/link_impl.h"
+#include "modules/link/session_impl.h"
 #include "modules/net/hangup.h"
 
 /*
- * The walk. A flush may end links, make others dirty, or free any of them, so only the head of the
- * list is ever looked at. A link that becomes dirty again after its own flush does not rejoin
- * (link_touch), so the walk ends.
+ * The walk. A flush may end sessions, make others dirty, or free any of them, so only the head of
+ * the list is ever looked at. A session that becomes dirty again after its own flush does not
+ * rejoin (link_session_touch), so the walk ends.
  */
 static void on_turn_end(struct ev_loop *loop, ev_prepare *w, int revents)
 {
     struct link_hub *self = w->data;
-    struct link *link;
+    struct link_session *session;
 
     (void)revents;
     self->pass++;
     self->walking = true;
-    while ((link = TAILQ_FIRST(&self->dirty)) != NULL) {
-        link_hub_remove(self, link);
-        link->flushed = self->pass;
-        link_flush(link);
+    while ((session = TAILQ_FIRST(&self->dirty)) != NULL) {
+        link_hub_remove(self, session);
+        session->flushed = self->pass;
+        link_session_flush(session);
     }
     self->walking = false;
     ev_prepare_stop(loop, w);
 }
 
-void link_hub_add(struct link_hub *self, struct link *link)
+void link_hub_add(struct link_hub *self, struct link_session *session)
 {
-    if (link->dirty)
+    if (session->dirty)
         return;
-    link->dirty = true;
-    TAILQ_INSERT_TAIL(&self->dirty, link, entry);
+    session->dirty = true;
+    TAILQ_INSERT_TAIL(&self->dirty, session, entry);
     ev_prepare_start(self->loop, &self->turn_end);
 }
 
-void link_hub_remove(struct link_hub *self, struct link *link)
+void link_hub_remove(struct link_hub *self, struct link_session *session)
 {
-    if (!link->dirty)
+    if (!session->dirty)
         return;
-    link->dirty = false;
-    TAILQ_REMOVE(&self->dirty, link, entry);
+    session->dirty = false;
+    TAILQ_REMOVE(&self->dirty, session, entry);
 }
 
 int link_hub_lend(struct link_hub *self, struct buf *out)

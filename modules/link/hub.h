@@ -1,49 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside modules/link only: what the links of one loop share. The list of links that have something
- * to seal, walked once per turn just before the loop sleeps; one read buffer; and a small pool of
- * output buffers, because of thousands of links only the busy ones need one.
+ * What the tunnel sessions of one loop share: the list of those that have something to seal, one
+ * read buffer, and output buffers that links lend. One per loop.
  */
 #ifndef MODULES_LINK_HUB_H
 #define MODULES_LINK_HUB_H
 
-#include <ev.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/queue.h>
 
-#include "bus/base/buf.h"
+struct ev_loop;
+struct link_hub; /* opaque: hub_impl.h */
 
-#define HUB_SPARE_MAX 16 /* idle output buffers that are kept */
-
-struct link;
-struct link_farewell;
-struct net_hangup;
-
-TAILQ_HEAD(link_list, link);
-TAILQ_HEAD(link_farewell_list, link_farewell);
-
-struct link_hub {
-    struct ev_loop *loop;
-    ev_prepare turn_end; /* active while `dirty` is not empty */
-    struct link_list dirty;
-    uint64_t pass; /* number of the current or last walk over `dirty` */
-    bool walking;
-    uint8_t *scratch; /* LINK_READ_BYTES; used within one read and feed */
-    struct buf spare[HUB_SPARE_MAX];
-    unsigned spares;
-    struct link_farewell_list farewells;
-    struct net_hangup *hangup; /* the sockets of pipes that are not read */
-};
-
-/* An empty buffer of LINK_OUT_BYTES into OUT. Returns 0 or ERR_NOMEM. */
-int link_hub_lend(struct link_hub *self, struct buf *out);
-/* Take it back (or free it); OUT is all zero then. Fine when nothing was lent. */
-void link_hub_return(struct link_hub *self, struct buf *out);
-/* Seal and send for one link; called from the walk. May end the link and run its callbacks. */
-void link_flush(struct link *self);
-/* LINK joins the walk at the end of this turn. */
-void link_hub_add(struct link_hub *self, struct link *link);
-void link_hub_remove(struct link_hub *self, struct link *link);
+int link_hub_new(struct link_hub **out, struct ev_loop *loop); /* 0, ERR_NOMEM, ERR_SYS */
+/* Every session must be gone or _freed; farewells still under way are cut. NULL is fine. */
+void link_hub_free(struct link_hub *self);
+/* Nothing waits to be sealed, and the last bytes of every ended session are with the other side (or
+ * given up): a process that closed its sessions may end. */
+bool link_hub_is_idle(const struct link_hub *self);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One tunnel connection on a loop; see link.h. */
+/* One connection of a session; see link.h. */
 #include "modules/link/link.h"
 
 #include <errno.h>
@@ -10,104 +10,29 @@
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/link/farewell.h"
-#include "modules/link/link_impl.h"
+#include "modules/link/session_impl.h"
 #include "modules/net/sock.h"
 
 #define READS_PER_TURN 4 /* then others have their turn */
 
-static void stop(struct link *self)
+static struct link_hub *hub_of(const struct link *self)
 {
-    ev_io_stop(self->hub->loop, &self->rd);
-    ev_io_stop(self->hub->loop, &self->wr);
-    ev_timer_stop(self->hub->loop, &self->deadline);
-    link_hub_remove(self->hub, self);
+    return self->session->hub;
 }
 
-/* Whether an end by RC leaves something to tell the other side. */
-static bool has_farewell(int rc)
+int link_take_in(struct link *self)
 {
-    return rc == ERR_PROTO || rc == ERR_AUTH || rc == ERR_LIMIT || rc == ERR_CANCELLED;
-}
+    uint8_t *scratch = hub_of(self)->scratch;
 
-/* Let go of the socket: after the farewell, in order, or at once. */
-static void leave_socket(struct link *self, int rc)
-{
-    if (has_farewell(rc) && self->out.len > 0) {
-        link_farewell_start(self->hub, self->rd.fd, &self->out);
-        return;
-    }
-    link_hub_return(self->hub, &self->out);
-    if (rc == ERR_EOF || rc == ERR_REFUSED)
-        close(self->rd.fd);
-    else
-        net_sock_reset(self->rd.fd);
-}
-
-/* The session and its streams end; their ops run inside. */
-static void end_session(struct link *self, int rc)
-{
-    struct tun_session *session = self->session;
-
-    self->session = NULL; /* whatever the ops do, the link is no longer theirs to use */
-    if (has_farewell(rc) && (self->out.cap > 0 || link_hub_lend(self->hub, &self->out) == ERR_OK))
-        (void)tun_session_pull(session, &self->out, clock_mono_ms()); /* best effort */
-    tun_session_free(session);
-}
-
-/* The one way a link ends by itself. SELF is gone before the callback runs. */
-static void end(struct link *self, int rc)
-{
-    link_closed_fn *on_closed = self->on_closed;
-    void *arg = self->arg;
-    int error = errno;
-
-    stop(self);
-    end_session(self, rc);
-    leave_socket(self, rc);
-    free(self);
-    errno = error;
-    on_closed(arg, rc);
-}
-
-/*
- * Aim the timer at the session's deadline. It moves with every feed and mostly to later, so a timer
- * that fires too early is left alone and aims again when it does.
- */
-static void aim(struct link *self)
-{
-    uint64_t at = tun_session_deadline(self->session), now;
-
-    if (ev_is_active(&self->deadline) && self->deadline_ms <= at)
-        return;
-    ev_timer_stop(self->hub->loop, &self->deadline);
-    if (at == UINT64_MAX)
-        return;
-    now = clock_mono_ms();
-    self->deadline_ms = at;
-    ev_timer_set(&self->deadline, at > now ? (double)(at - now + 1) / 1000.0 : 0.0, 0.0);
-    ev_timer_start(self->hub->loop, &self->deadline);
-}
-
-/* After anything that was done to the session. */
-static void settle(struct link *self)
-{
-    aim(self);
-    if (self->ending || tun_session_pending(self->session))
-        link_touch(self);
-}
-
-/* Read and feed what the socket holds. Returns 0, or what ended the session. */
-static int take_in(struct link *self)
-{
-    for (int i = 0; i < READS_PER_TURN && !self->ending; i++) {
-        ssize_t n = read(self->rd.fd, self->hub->scratch, LINK_READ_BYTES);
+    for (int i = 0; i < READS_PER_TURN && !self->session->ending; i++) {
+        ssize_t n = read(self->rd.fd, scratch, LINK_READ_BYTES);
         int rc;
 
         if (n < 0)
             return net_sock_again(errno) ? ERR_OK : ERR_SYS;
         if (n == 0)
             return ERR_EOF;
-        rc = tun_session_feed(self->session, self->hub->scratch, (size_t)n, clock_mono_ms());
+        rc = tun_link_feed(self->tunnel, scratch, (size_t)n, clock_mono_ms());
         if (rc != ERR_OK || (size_t)n < LINK_READ_BYTES)
             return rc;
     }
@@ -117,41 +42,41 @@ static int take_in(struct link *self)
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct link *self = w->data;
-    int rc = take_in(self);
 
     (void)loop;
     (void)revents;
-    if (rc != ERR_OK) {
-        end(self, rc); /* self is gone */
-        return;
-    }
-    settle(self);
+    link_session_moved(self->session, self, link_take_in(self)); /* self may be gone */
 }
 
-/* After a long stall the answer may already be in the socket: read first, then judge. */
-static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
+/*
+ * A path may be so slow that the answer takes longer than the judge's patience, while the other
+ * side's kernel takes byte after byte. The time of its last acknowledgement counts, so a path that
+ * died meanwhile gets no more time than any other.
+ */
+static void look_at_path(struct link *self, uint64_t now_ms)
 {
-    struct link *self = w->data;
-    int rc = take_in(self);
+    struct net_sock_path path;
 
-    (void)loop;
-    (void)revents;
-    if (rc == ERR_OK && !self->ending)
-        rc = tun_session_tick(self->session, clock_mono_ms());
-    if (rc != ERR_OK) {
-        end(self, rc); /* self is gone */
+    if (!net_sock_path(&path, self->rd.fd) || path.acked_bytes == self->acked_bytes)
         return;
-    }
-    settle(self);
+    self->acked_bytes = path.acked_bytes;
+    if (path.ack_age_ms < now_ms)
+        tun_link_moved(self->tunnel, now_ms - path.ack_age_ms);
 }
 
-/* Poll for room while sealed bytes, or bytes to seal, wait for it. */
-static void rearm_write(struct link *self)
+int link_judge(struct link *self, uint64_t now_ms)
 {
-    if (self->out.len > 0 || tun_session_pending(self->session))
-        ev_io_start(self->hub->loop, &self->wr);
+    if (tun_link_deadline(self->tunnel) <= now_ms)
+        look_at_path(self, now_ms);
+    return tun_link_tick(self->tunnel, now_ms);
+}
+
+void link_rearm(struct link *self)
+{
+    if (self->out.len > 0 || tun_link_pending(self->tunnel))
+        ev_io_start(hub_of(self)->loop, &self->wr);
     else
-        ev_io_stop(self->hub->loop, &self->wr);
+        ev_io_stop(hub_of(self)->loop, &self->wr);
 }
 
 /* Give the kernel what is sealed. Returns 0 or ERR_SYS. */
@@ -163,128 +88,122 @@ static int push_out(struct link *self)
         return ERR_SYS;
     buf_consume(&self->out, n > 0 ? (size_t)n : 0);
     if (self->out.len == 0)
-        link_hub_return(self->hub, &self->out);
+        link_hub_return(hub_of(self), &self->out);
     return ERR_OK;
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct link *self = w->data;
+    int rc = self->out.len > 0 ? push_out(self) : ERR_OK;
 
     (void)loop;
     (void)revents;
-    if (self->out.len > 0 && push_out(self) != ERR_OK) {
-        end(self, ERR_SYS); /* self is gone */
+    if (rc != ERR_OK) {
+        link_session_moved(self->session, self, rc); /* self may be gone */
         return;
     }
     if (self->out.len == 0)
-        link_touch(self); /* sealed at the end of this turn, with what the turn adds */
-    rearm_write(self);
+        link_session_touch(self->session); /* sealed at the end of this turn, with what it adds */
+    link_rearm(self);
 }
 
-/* Seal one batch and send it. Returns 0, ERR_NOMEM or ERR_SYS. */
-static int seal_and_send(struct link *self)
+int link_send(struct link *self, uint64_t now_ms)
 {
     int rc;
 
-    if (self->out.len > 0 || !tun_session_pending(self->session))
+    if (self->out.len > 0 || !tun_link_pending(self->tunnel))
         return ERR_OK; /* the kernel is full: on_writable goes on */
-    rc = self->out.cap > 0 ? ERR_OK : link_hub_lend(self->hub, &self->out);
+    rc = self->out.cap > 0 ? ERR_OK : link_hub_lend(hub_of(self), &self->out);
     if (rc == ERR_OK)
-        rc = tun_session_pull(self->session, &self->out, clock_mono_ms());
+        rc = tun_link_pull(self->tunnel, &self->out, now_ms);
     if (rc == ERR_OK)
         rc = push_out(self);
     return rc;
 }
 
-void link_flush(struct link *self)
+int link_new(struct link **out, struct link_session *session, const struct link_join *join)
 {
-    int rc = self->ending ? ERR_CANCELLED : seal_and_send(self);
-
-    if (rc == ERR_OK && self->ending)
-        rc = ERR_CANCELLED; /* an op that ran inside the pull closed it */
-    if (rc != ERR_OK) {
-        end(self, rc); /* self is gone */
-        return;
-    }
-    aim(self);
-    rearm_write(self);
-}
-
-void link_touch(struct link *self)
-{
-    if (self->session == NULL)
-        return;
-    /* Its flush of this turn is over: the next one comes when the kernel has room, that is at once
-     * or when it matters. */
-    if (self->hub->walking && self->flushed == self->hub->pass && !self->ending)
-        ev_io_start(self->hub->loop, &self->wr);
-    else
-        link_hub_add(self->hub, self);
-}
-
-int link_new(struct link **out, struct link_hub *hub, const struct link_config *cfg)
-{
-    struct link *self;
+    struct link *self = calloc(1, sizeof(*self));
     int rc;
 
-    if (cfg->fd < 0 || cfg->on_closed == NULL)
-        return ERR_INVALID;
-    self = calloc(1, sizeof(*self));
     if (self == NULL)
         return ERR_NOMEM;
-    rc = tun_session_new(&self->session, cfg->session, clock_mono_ms());
-    if (rc != ERR_OK)
-        goto free_self;
-    self->hub = hub;
-    self->on_closed = cfg->on_closed;
-    self->arg = cfg->arg;
-    net_sock_tunnel(cfg->fd, LINK_USER_TIMEOUT_MS);
-    ev_io_init(&self->rd, on_readable, cfg->fd, EV_READ);
-    ev_io_init(&self->wr, on_writable, cfg->fd, EV_WRITE);
-    ev_init(&self->deadline, on_deadline);
+    rc = tun_link_new(&self->tunnel, session->tunnel, join->result, self, clock_mono_ms());
+    if (rc != ERR_OK) {
+        free(self);
+        return rc;
+    }
+    self->session = session;
+    self->number = join->number;
+    self->since_ms = clock_unix_ms();
+    if (join->remote != NULL)
+        self->remote = *join->remote;
+    net_sock_tunnel(join->fd, LINK_USER_TIMEOUT_MS);
+    ev_io_init(&self->rd, on_readable, join->fd, EV_READ);
+    ev_io_init(&self->wr, on_writable, join->fd, EV_WRITE);
     self->rd.data = self;
     self->wr.data = self;
-    self->deadline.data = self;
-    ev_io_start(hub->loop, &self->rd);
-    settle(self);
+    ev_io_start(session->hub->loop, &self->rd);
     *out = self;
     return ERR_OK;
-
-free_self:
-    free(self);
-    return rc;
 }
 
-struct tun_session *link_session(const struct link *self)
+static void stop(struct link *self)
 {
-    return self->ending ? NULL : self->session;
+    ev_io_stop(hub_of(self)->loop, &self->rd);
+    ev_io_stop(hub_of(self)->loop, &self->wr);
 }
 
-void link_close(struct link *self, enum tun_code code, const char *why)
+void link_cut(struct link *self)
 {
-    if (link_session(self) == NULL)
-        return;
-    tun_session_close(self->session, code, why);
-    self->ending = true;
-    link_hub_add(self->hub, self);
-}
-
-void link_reject(struct link *self, const struct tun_notice *notice)
-{
-    if (link_session(self) == NULL)
-        return;
-    tun_session_reject(self->session, notice);
-    self->ending = true;
-    link_hub_add(self->hub, self);
-}
-
-void link_free(struct link *self)
-{
-    if (self == NULL)
-        return;
+    self->cut = true;
     stop(self);
-    end_session(self, ERR_SYS);
-    leave_socket(self, ERR_SYS);
+}
+
+void link_undo(struct link *self)
+{
+    stop(self);
+    tun_link_lost(self->tunnel, clock_mono_ms());
+    free(self);
+}
+
+/* What the other side ended is closed, all else is cut. */
+static void close_fd(struct link *self, int rc)
+{
+    link_hub_return(hub_of(self), &self->out);
+    if (rc == ERR_EOF || rc == ERR_REFUSED)
+        close(self->rd.fd);
+    else
+        net_sock_reset(self->rd.fd);
+}
+
+void link_lose(struct link *self, int rc, uint64_t now_ms)
+{
+    self->error = errno;
+    self->rc = rc;
+    stop(self);
+    tun_link_lost(self->tunnel, now_ms);
+    self->tunnel = NULL;
+    close_fd(self, rc);
+}
+
+void link_seal_farewell(struct link *self, uint64_t now_ms)
+{
+    if (self->tunnel == NULL || !tun_link_pending(self->tunnel))
+        return;
+    if (self->out.cap > 0 || link_hub_lend(hub_of(self), &self->out) == ERR_OK)
+        (void)tun_link_pull(self->tunnel, &self->out, now_ms); /* best effort */
+}
+
+void link_free(struct link *self, int rc, bool farewell)
+{
+    if (self->tunnel != NULL) {
+        stop(self);
+        if (farewell && self->out.len > 0)
+            link_farewell_start(hub_of(self), self->rd.fd, &self->out);
+        else
+            close_fd(self, rc);
+    }
     free(self);
 }

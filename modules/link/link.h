@@ -1,72 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tunnel connection on a loop: a socket whose handshake is done, and the session on it. It
- * reads, feeds, seals what waits once per loop turn and writes it at once, keeps the session's
- * deadlines and ends in order. It knows nothing of what streams are for, and never reconnects.
+ * Inside modules/link only: one connection of a session. It reads and feeds, seals and sends, and
+ * looks whether the path still moves. What a loss means, and when, is session.c's matter.
  */
 #ifndef MODULES_LINK_LINK_H
 #define MODULES_LINK_LINK_H
 
+#include <ev.h>
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
 
-#include "modules/tunnel/session.h"
+#include "bus/base/addr.h"
+#include "bus/base/buf.h"
+#include "modules/link/session.h"
 
-#define LINK_READ_BYTES (64u << 10) /* at most, per read */
-#define LINK_OUT_BYTES (256u << 10) /* sealed and not yet taken by the kernel, per link */
-#define LINK_USER_TIMEOUT_MS 6000u  /* the session judges after TUN_DEAD_MS, before this */
-#define LINK_FAREWELL_MS 2000u      /* for the last bytes of an ended link */
+#define LINK_USER_TIMEOUT_MS 6000u /* the tunnel judges after TUN_DEAD_MS, before this */
 
-struct ev_loop;
-struct link;     /* opaque: link.c */
-struct link_hub; /* opaque: hub.c; what the links of one loop share */
-
-/* The list of links with something to seal, and buffers that links lend. One per loop. */
-int link_hub_new(struct link_hub **out, struct ev_loop *loop); /* 0, ERR_NOMEM, ERR_SYS */
-/* Every link must be gone or _freed; farewells still under way are cut. NULL is fine. */
-void link_hub_free(struct link_hub *self);
-/* Nothing waits to be sealed, and the last bytes of every ended link are with the other side (or
- * given up): a process that closed its links may end. */
-bool link_hub_is_idle(const struct link_hub *self);
-
-/*
- * The end of a link, from the loop, never inside a function of this header. RC: ERR_EOF the other
- * side ended or vanished (an on_close op came before when it did so in order), ERR_REFUSED (REJECT,
- * gateway to us), ERR_TIMEOUT (it is silent), ERR_PROTO, ERR_AUTH, ERR_LIMIT (it broke a rule),
- * ERR_SYS (errno), ERR_NOMEM, ERR_CANCELLED (link_close, link_reject). Every stream has had its
- * on_reset, the session is freed, and the handle is gone.
- */
-typedef void link_closed_fn(void *arg, int rc);
-
-struct link_config {
-    int fd; /* connected, non-blocking, handshake done; the link's once _new returned 0 */
-    const struct tun_session_config *session; /* read during _new; its ops and arg stay borrowed */
-    link_closed_fn *on_closed;
-    void *arg;
+struct link {
+    TAILQ_ENTRY(link) entry; /* of session->links */
+    struct link_session *session;
+    struct tun_link *tunnel; /* the core's handle; NULL once lost */
+    uint8_t number;
+    bool accepted;
+    bool cut; /* the other side lost it: not read any more, lost at the end of this turn */
+    ev_io rd, wr;
+    struct buf out;       /* sealed bytes; lent by the hub while there are any */
+    uint64_t acked_bytes; /* of the kernel, when it was looked at last */
+    uint64_t since_ms;    /* unix time */
+    struct addr remote;   /* len 0 = unknown */
+    int rc, error;        /* once lost; errno */
 };
 
+/* Returns 0 and a link that reads, in nobody's list; ERR_INVALID, ERR_LIMIT, ERR_NOMEM or ERR_EOF,
+ * and the fd stays the caller's. */
+int link_new(struct link **out, struct link_session *session, const struct link_join *join);
+/* As if it had never been: the fd is the caller's again. SELF is gone. */
+void link_undo(struct link *self);
+
 /*
- * Returns 0 and a link, valid until ON_CLOSED starts or link_free. ERR_NOMEM or ERR_INVALID: the fd
- * stays the caller's. Ops of the session may run from the next loop turn on, none inside.
+ * Read and feed what the socket holds. Returns 0, what is wrong with the link (ERR_EOF, ERR_SYS,
+ * ERR_AUTH, ERR_REFUSED), or what ended the session (tun_session_ended tells).
  */
-int link_new(struct link **out, struct link_hub *hub, const struct link_config *cfg);
-/* The session; NULL once link_close or link_reject was called or the link ended. */
-struct tun_session *link_session(const struct link *self);
-/*
- * Say that the session may have something to send: after tun_session_ or tun_stream_ calls that
- * were not made from an op of this session. Cheap; the sealing happens once, at the end of the
- * turn. (A link_pipe does it by itself.)
- */
-void link_touch(struct link *self);
-/*
- * End in order: CLOSE with CODE and WHY is sent, streams are reset. Fine from inside ops and
- * repeatedly. ON_CLOSED follows from the loop.
- */
-void link_close(struct link *self, enum tun_code code, const char *why);
-/* Gateway, instead of tun_session_accept: REJECT, then as link_close. */
-void link_reject(struct link *self, const struct tun_notice *notice);
-/* Cut at once (RST), no ON_CLOSED; streams get on_reset inside. Not from an op of this link. NULL
- * is fine. */
-void link_free(struct link *self);
+int link_take_in(struct link *self);
+/* The deadline came, and link_take_in was called: 0 or ERR_TIMEOUT. */
+int link_judge(struct link *self, uint64_t now_ms);
+/* Seal one batch and give it to the kernel. Returns 0, ERR_NOMEM or ERR_SYS. Ops may run. */
+int link_send(struct link *self, uint64_t now_ms);
+/* The other side lost it. */
+void link_cut(struct link *self);
+/* Poll for room while sealed bytes, or bytes to seal, wait for it. */
+void link_rearm(struct link *self);
+
+/* The connection is over because of RC (errno, when ERR_SYS): the socket is closed, and the streams
+ * wait for another link. What is left is for on_lost. Not from inside an op. */
+void link_lose(struct link *self, int rc, uint64_t now_ms);
+/* Seal the last words of an ended session, as far as there is room. */
+void link_seal_farewell(struct link *self, uint64_t now_ms);
+/* The session is gone, by RC: send what is sealed if that is meant to be read (true), and close. */
+void link_free(struct link *self, int rc, bool farewell);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
-#include "modules/link/link_impl.h"
+#include "modules/link/session_impl.h"
 #include "modules/net/hangup.h"
 #include "modules/net/pace.h"
 #include "modules/net/sock.h"
@@ -29,7 +29,7 @@ struct first {
 
 struct link_pipe {
     struct ev_loop *loop;
-    struct link *link;
+    struct link_session *session;
     struct tun_stream *stream;
     ev_io rd, wr;
     ev_timer idle;
@@ -52,7 +52,7 @@ static void deinit(struct link_pipe *self)
     ev_io_stop(self->loop, &self->wr);
     ev_timer_stop(self->loop, &self->idle);
     ev_timer_stop(self->loop, &self->paced);
-    net_hangup_stop(self->link->hub->hangup, &self->hangup, self->rd.fd);
+    net_hangup_stop(self->session->hub->hangup, &self->hangup, self->rd.fd);
     free(self->to_fd.data);
     free(self->to_stream.data);
 }
@@ -67,7 +67,7 @@ static void finish(struct link_pipe *self, int rc, enum tun_code code)
     int error = errno;
 
     deinit(self);
-    link_touch(self->link);
+    link_session_touch(self->session);
     if (rc == ERR_OK) {
         net_sock_set_abortive(self->rd.fd, false);
         close(self->rd.fd);
@@ -199,7 +199,7 @@ static void fail_fd(struct link_pipe *self)
 /* The socket is not read for a time that nobody knows: a reset shall be found all the same. */
 static void watch_reset(struct link_pipe *self)
 {
-    net_hangup_start(self->link->hub->hangup, &self->hangup, self->rd.fd);
+    net_hangup_start(self->session->hub->hangup, &self->hangup, self->rd.fd);
 }
 
 /* The socket was reset. If it is read, the read finds that out, after the bytes before the reset.
@@ -209,7 +209,7 @@ static void on_hangup(void *arg)
     struct link_pipe *self = arg;
 
     if (ev_is_active(&self->rd) || ev_is_active(&self->paced)) {
-        net_hangup_stop(self->link->hub->hangup, &self->hangup, self->rd.fd);
+        net_hangup_stop(self->session->hub->hangup, &self->hangup, self->rd.fd);
         return; /* watched, and told, again if the reading stops before */
     }
     errno = net_sock_error(self->rd.fd);
@@ -225,7 +225,7 @@ static void fill(struct link_pipe *self)
         return;
     for (int i = 0; i < READS_PER_TURN && rc == ERR_OK; i++)
         rc = read_once(self);
-    link_touch(self->link);
+    link_session_touch(self->session);
     if (rc == ERR_OK || rc == ERR_AGAIN) {
         ev_io_start(self->loop, &self->rd);
         return;
@@ -316,7 +316,7 @@ static void drain(struct link_pipe *self)
 
     if (rc == ERR_OK)
         rc = drain_waiting(self);
-    link_touch(self->link); /* consuming gives credit */
+    link_session_touch(self->session); /* consuming gives credit */
     if (rc == ERR_SYS) {
         fail_fd(self);
         return;
@@ -420,7 +420,7 @@ int link_pipe_new(struct link_pipe **out, struct ev_loop *loop, const struct lin
     struct link_pipe *self;
     int rc;
 
-    if (cfg->on_done == NULL || cfg->fd < 0 || cfg->stream == NULL || cfg->link == NULL)
+    if (cfg->on_done == NULL || cfg->fd < 0 || cfg->stream == NULL || cfg->session == NULL)
         return ERR_INVALID;
     self = calloc(1, sizeof(*self));
     if (self == NULL)
@@ -431,7 +431,7 @@ int link_pipe_new(struct link_pipe **out, struct ev_loop *loop, const struct lin
     if (rc != ERR_OK)
         goto free_self;
     self->loop = loop;
-    self->link = cfg->link;
+    self->session = cfg->session;
     self->stream = cfg->stream;
     self->idle_s = (double)cfg->idle_ms / 1000.0;
     self->hangup = (struct net_hangup_watch){.on_reset = on_hangup, .arg = self};
@@ -464,7 +464,7 @@ void link_pipe_free(struct link_pipe *self)
         return;
     tun_stream_reset(self->stream, TUN_CODE_CANCELLED);
     deinit(self);
-    link_touch(self->link);
+    link_session_touch(self->session);
     net_sock_reset(self->rd.fd);
     free(self);
 }

@@ -17,7 +17,7 @@
 
 struct ev_loop;
 struct net_pace;
-struct link;
+struct link_session;
 struct link_pipe; /* opaque: pipe.c */
 
 /* Payload carried so far. Bytes given up front count in to_stream, not in to_fd. */
@@ -39,7 +39,7 @@ struct link_pipe_end {
 typedef void link_pipe_done_fn(void *arg, const struct link_pipe_end *end);
 
 struct link_pipe_config {
-    struct link *link;         /* of the stream; touched when the stream has something to send */
+    struct link_session *session; /* of the stream; touched when that has something to send */
     struct tun_stream *stream; /* open (gateway) or accepted (connector); owned once _new gave 0 */
     int fd;                    /* connected, non-blocking; owned likewise */
     const void *to_fd;         /* sent to the socket before all else (PROXY header); copied */

@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h> /* the tcp_info of netinet/tcp.h ends too early */
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -94,4 +94,17 @@ void net_sock_reset(int fd)
 {
     net_sock_set_abortive(fd, true);
     close(fd);
+}
+
+bool net_sock_path(struct net_sock_path *out, int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return false;
+    *out = (struct net_sock_path){.acked_bytes = info.tcpi_bytes_acked,
+                                  .ack_age_ms = info.tcpi_last_ack_recv,
+                                  .rtt_us = info.tcpi_rtt};
+    return true;
 }

@@ -8,11 +8,19 @@
 #define MODULES_NET_SOCK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "bus/base/addr.h"
 
 /* Unsent bytes that the kernel holds for a tunnel connection before it stops asking for more. */
 #define NET_SOCK_NOTSENT_LOWAT (128 * 1024)
+
+/* How the path of a TCP connection does, as the kernel sees it. */
+struct net_sock_path {
+    uint64_t acked_bytes; /* of ours, in all */
+    uint64_t ack_age_ms;  /* since the last acknowledgement */
+    uint32_t rtt_us;      /* smoothed; 0 = unknown */
+};
 
 /* Non-blocking and close-on-exec. Returns 0 or ERR_SYS. */
 int net_sock_nonblock(int fd);
@@ -31,6 +39,8 @@ int net_sock_open(int *out_fd, const struct addr *addr);
 /* The socket's own address and the other end's. Return 0 or ERR_SYS (OUT->len is then 0). */
 int net_sock_local(struct addr *out, int fd);
 int net_sock_peer(struct addr *out, int fd);
+/* False for a socket that is not TCP. */
+bool net_sock_path(struct net_sock_path *out, int fd);
 /* Takes the pending error of the socket: 0 or an errno value. */
 int net_sock_error(int fd);
 /* True for an errno value that only says "not now": EAGAIN, EINTR. */

@@ -21,7 +21,7 @@ struct rule {
 
 /* clang-format off */
 static const struct rule rules[TUN_FRAME_SKIPPABLE] = {
-    [TUN_FRAME_ACCEPT]    = {SCOPE_SESSION, 0, 29, 61},
+    [TUN_FRAME_ACCEPT]    = {SCOPE_SESSION, 0, 33, 65},
     [TUN_FRAME_REJECT]    = {SCOPE_SESSION, 0, 7, 7 + TUN_WHY_MAX},
     [TUN_FRAME_EXPOSURES] = {SCOPE_SESSION, TUN_FLAG_MORE, 0, TUN_FRAME_CONTROL_MAX},
     [TUN_FRAME_OPEN]      = {SCOPE_STREAM, 0, 47, TUN_FRAME_CONTROL_MAX},
@@ -30,12 +30,13 @@ static const struct rule rules[TUN_FRAME_SKIPPABLE] = {
     [TUN_FRAME_DATA]      = {SCOPE_STREAM, 0, 0, UINT16_MAX},
     [TUN_FRAME_FIN]       = {SCOPE_STREAM, 0, 8, 8},
     [TUN_FRAME_RST]       = {SCOPE_STREAM, 0, 10, 10},
-    [TUN_FRAME_WINDOW]    = {SCOPE_BOTH, 0, 16, 16},
+    [TUN_FRAME_WINDOW]    = {SCOPE_BOTH, TUN_FLAG_END, 16, 16},
     [TUN_FRAME_PING]      = {SCOPE_SESSION, 0, 8, 8},
     [TUN_FRAME_PONG]      = {SCOPE_SESSION, 0, 8, 8},
     [TUN_FRAME_GOAWAY]    = {SCOPE_SESSION, 0, 7, 7 + TUN_WHY_MAX},
     [TUN_FRAME_CLOSE]     = {SCOPE_SESSION, 0, 7, 7 + TUN_WHY_MAX},
-    [TUN_FRAME_RESUME]    = {SCOPE_SESSION, TUN_FLAG_MORE, 0, TUN_FRAME_CONTROL_MAX},
+    [TUN_FRAME_RESUME]    = {SCOPE_SESSION, TUN_FLAG_MORE, 1, TUN_FRAME_CONTROL_MAX},
+    [TUN_FRAME_LOST]      = {SCOPE_SESSION, 0, 4, 4},
 };
 /* clang-format on */
 
@@ -161,6 +162,7 @@ void tun_frame_put_accept(struct out *o, const struct tun_accept *accept)
     size_t at = begin(o, TUN_FRAME_ACCEPT, 0);
 
     out_bytes(o, accept->session, sizeof(accept->session));
+    out_u32(o, accept->link);
     out_u32(o, accept->ping_ms);
     out_u32(o, accept->session_window);
     out_u32(o, accept->max_streams);
@@ -176,6 +178,7 @@ int tun_frame_get_accept(struct cur payload, struct tun_accept *out)
 
     memset(out, 0, sizeof(*out));
     cur_copy(&payload, out->session, sizeof(out->session));
+    out->link = cur_u32(&payload);
     out->ping_ms = cur_u32(&payload);
     out->session_window = cur_u32(&payload);
     out->max_streams = cur_u32(&payload);
@@ -183,7 +186,7 @@ int tun_frame_get_accept(struct cur payload, struct tun_accept *out)
     out->has_next_key = has_next_key == 1;
     if (out->has_next_key)
         cur_copy(&payload, out->next_key.bytes, sizeof(out->next_key.bytes));
-    if (!cur_done(&payload) || has_next_key > 1 || out->ping_ms < PING_MIN_MS ||
+    if (!cur_done(&payload) || out->link == 0 || has_next_key > 1 || out->ping_ms < PING_MIN_MS ||
         out->ping_ms > PING_MAX_MS)
         return ERR_PROTO;
     return ERR_OK;
@@ -281,13 +284,16 @@ int tun_frame_get_rst(struct cur payload, struct tun_rst *out)
     return cur_done(&payload) ? ERR_OK : ERR_PROTO;
 }
 
-void tun_frame_put_window(struct out *o, uint32_t stream, const struct tun_window *window)
+void tun_frame_put_window(struct out *o, uint32_t stream, const struct tun_window *window,
+                          uint8_t flags)
 {
     size_t at = begin(o, TUN_FRAME_WINDOW, stream);
 
     out_u64(o, window->consumed);
     out_u64(o, window->limit);
     end(o, at);
+    if (!o->bad)
+        o->start[at + 1] = flags;
 }
 
 int tun_frame_get_window(struct cur payload, struct tun_window *out)
@@ -353,6 +359,60 @@ int tun_frame_get_exposure(struct cur *payload, struct tun_exposure *out)
     memcpy(out->url, url, url_len);
     out->url[url_len] = '\0';
     return ERR_OK;
+}
+
+void tun_frame_put_lost(struct out *o, uint32_t serial)
+{
+    size_t at = begin(o, TUN_FRAME_LOST, 0);
+
+    out_u32(o, serial);
+    end(o, at);
+}
+
+int tun_frame_get_lost(struct cur payload, uint32_t *serial)
+{
+    *serial = cur_u32(&payload);
+    return cur_done(&payload) && *serial != 0 ? ERR_OK : ERR_PROTO;
+}
+
+#define RESUME_FIN_RECEIVED 0x01
+#define RESUME_OPEN_OK 0x02
+
+void tun_frame_put_resume_link(struct out *o, const struct tun_resume_link *link)
+{
+    out_u32(o, link->serial);
+    out_u64(o, link->received);
+    out_u32(o, link->last_open);
+}
+
+int tun_frame_get_resume_link(struct cur *payload, struct tun_resume_link *out)
+{
+    out->serial = cur_u32(payload);
+    out->received = cur_u64(payload);
+    out->last_open = cur_u32(payload);
+    return payload->bad || out->serial == 0 ? ERR_PROTO : ERR_OK;
+}
+
+void tun_frame_put_resume_stream(struct out *o, const struct tun_resume_stream *stream)
+{
+    out_u32(o, stream->id);
+    out_u64(o, stream->received);
+    out_u8(o, (uint8_t)((stream->fin_received ? RESUME_FIN_RECEIVED : 0) |
+                        (stream->open_ok ? RESUME_OPEN_OK : 0)));
+}
+
+int tun_frame_get_resume_stream(struct cur *payload, struct tun_resume_stream *out)
+{
+    uint8_t flags;
+
+    out->id = cur_u32(payload);
+    out->received = cur_u64(payload);
+    flags = cur_u8(payload);
+    out->fin_received = flags & RESUME_FIN_RECEIVED;
+    out->open_ok = flags & RESUME_OPEN_OK;
+    return payload->bad || out->id == 0 || flags > (RESUME_FIN_RECEIVED | RESUME_OPEN_OK)
+               ? ERR_PROTO
+               : ERR_OK;
 }
 
 int tun_frame_get_header(struct cur *c, struct tun_frame *out)

@@ -23,6 +23,8 @@
 #define TUN_URL_MAX 400
 #define TUN_SESSION_ID_LEN 16
 #define TUN_FLAG_MORE 0x01 /* EXPOSURES, RESUME: the list goes on in the next frame */
+#define TUN_FLAG_END 0x01  /* WINDOW: FIN and all before it arrived */
+#define TUN_RESUME_LINKS_MAX 16
 
 enum tun_frame_type {
     TUN_FRAME_ACCEPT = 0x01,
@@ -40,6 +42,7 @@ enum tun_frame_type {
     TUN_FRAME_GOAWAY = 0x32,
     TUN_FRAME_CLOSE = 0x33,
     TUN_FRAME_RESUME = 0x34,
+    TUN_FRAME_LOST = 0x35,
     TUN_FRAME_SKIPPABLE = 0x80, /* from here on unknown types are skipped */
     TUN_FRAME_NEXT_KEY = 0x90,
 };
@@ -105,6 +108,7 @@ struct tun_open {
 
 struct tun_accept {
     uint8_t session[TUN_SESSION_ID_LEN]; /* secret to the two ends */
+    uint32_t link;                       /* serial number of this link in the session; never 0 */
     uint32_t ping_ms;                    /* the connector pings an idle link so often; 0 = 15 s */
     uint32_t session_window;             /* the connector's credit over all streams; 0 = default */
     uint32_t max_streams;                /* 0 = default */
@@ -137,6 +141,21 @@ struct tun_window {
     uint64_t limit;    /* send up to here */
 };
 
+/* RESUME: a lost link. */
+struct tun_resume_link {
+    uint32_t serial;
+    uint64_t received;  /* bytes of DATA that arrived on it */
+    uint32_t last_open; /* highest stream number opened on it; 0 from a gateway */
+};
+
+/* RESUME: a stream of a lost link. */
+struct tun_resume_stream {
+    uint32_t id;
+    uint64_t received;
+    bool fin_received;
+    bool open_ok; /* connector: OPEN_OK was sent */
+};
+
 /* Name of a code for logs: "no_service". Unknown numbers are "unknown". */
 const char *tun_code_name(enum tun_code code);
 
@@ -152,11 +171,16 @@ void tun_frame_put_notice(struct out *o, enum tun_frame_type type, uint32_t stre
                           const struct tun_notice *notice);
 void tun_frame_put_fin(struct out *o, uint32_t stream, uint64_t offset);
 void tun_frame_put_rst(struct out *o, uint32_t stream, const struct tun_rst *rst);
-void tun_frame_put_window(struct out *o, uint32_t stream, const struct tun_window *window);
+void tun_frame_put_window(struct out *o, uint32_t stream, const struct tun_window *window,
+                          uint8_t flags);
 void tun_frame_put_next_key(struct out *o, const struct tun_public_key *key);
 void tun_frame_put_ping(struct out *o, enum tun_frame_type type, uint64_t opaque);
 /* One entry of an EXPOSURES payload (without a header). */
 void tun_frame_put_exposure(struct out *o, const struct tun_exposure *exposure);
+void tun_frame_put_lost(struct out *o, uint32_t serial);
+/* Entries of a RESUME payload (without a header and without the count before them). */
+void tun_frame_put_resume_link(struct out *o, const struct tun_resume_link *link);
+void tun_frame_put_resume_stream(struct out *o, const struct tun_resume_stream *stream);
 
 /*
  * Next header. Returns 0; ERR_PROTO when it or its payload is cut short, or when length, flags or
@@ -174,5 +198,9 @@ int tun_frame_get_next_key(struct cur payload, struct tun_public_key *out);
 int tun_frame_get_ping(struct cur payload, uint64_t *opaque);
 /* The next entry of an EXPOSURES payload; call until cur_left() is 0. */
 int tun_frame_get_exposure(struct cur *payload, struct tun_exposure *out);
+int tun_frame_get_lost(struct cur payload, uint32_t *serial);
+/* The next entry of a RESUME payload. */
+int tun_frame_get_resume_link(struct cur *payload, struct tun_resume_link *out);
+int tun_frame_get_resume_stream(struct cur *payload, struct tun_resume_stream *out);
 
 #endif

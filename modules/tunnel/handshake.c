@@ -297,6 +297,8 @@ static int work_msg2(struct tun_handshake *self)
     rc = tun_gateway_info_decode(&self->offer, offer);
     if (rc != ERR_OK)
         return rc;
+    if (self->cfg.on_offer != NULL)
+        self->cfg.on_offer(self->cfg.arg, &self->offer);
     if (self->cfg.test_payload != NULL) {
         len = TUN_INFO_PAD;
         memcpy(payload, self->cfg.test_payload, len);

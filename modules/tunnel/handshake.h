@@ -61,7 +61,11 @@ struct tun_handshake_config {
     const struct tun_identity *next;   /* gateway: also accepted (key rotation); NULL = none */
     const struct tun_public_key *peer; /* connector: the gateway's pinned key; copied */
     enum tun_suite suite;              /* connector; 0 = tun_cipher_best_suite() */
-    const struct tun_connector_info *connector;  /* connector: borrowed until done */
+    const struct tun_connector_info *connector; /* connector: borrowed until done */
+    /* Connector: the gateway is proven and said OFFER; what `connector` points to may be changed
+     * for the last time (its epoch fits one boot of the gateway). From _work; NULL = not asked. */
+    void (*on_offer)(void *arg, const struct tun_gateway_info *offer);
+    void *arg;                                   /* of on_offer */
     const struct tun_gateway_info *gateway;      /* gateway: borrowed until message 2 is made */
     const struct tun_secret_key *test_ephemeral; /* known-answer tests only; NULL in programs */
     const uint8_t *test_payload; /* known-answer tests only: 64 bytes instead of the TLVs */

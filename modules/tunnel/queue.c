@@ -8,9 +8,10 @@
 
 #include "bus/base/err.h"
 
+#define FEW_BYTES (4u << 10)        /* so many are copied rather than kept in a bigger chunk */
 #define FREE_BYTES_MAX (512u << 10) /* a session keeps at most so much for reuse */
 
-static const uint32_t grade_size[TUN_CHUNK_GRADES] = {4u << 10, 16u << 10, TUN_CHUNK_MAX};
+static const uint32_t grade_size[TUN_CHUNK_GRADES] = {1u << 10, 4u << 10, 16u << 10, TUN_CHUNK_MAX};
 
 struct tun_chunk {
     struct tun_chunk *next;
@@ -128,15 +129,48 @@ static void drop_empty_last(struct tun_queue *self, struct tun_pool *pool)
     give_back(pool, last);
 }
 
+/*
+ * N bytes lie in a chunk of their own that is much too big: they wait, perhaps long, for an
+ * acknowledgement, so they move. Without memory they stay.
+ */
+static void repack(struct tun_queue *self, struct tun_pool *pool, size_t n)
+{
+    struct tun_chunk *big = self->last, **at = &self->first, *before = NULL, *small;
+
+    while (*at != big) {
+        before = *at;
+        at = &before->next;
+    }
+    if (before != NULL && room_in(before) >= n) {
+        memcpy(before->data + before->tail, big->data, n);
+        before->tail += (uint32_t)n;
+        before->next = NULL;
+        self->last = before;
+        give_back(pool, big);
+        return;
+    }
+    small = lend(pool, n);
+    if (small == NULL)
+        return;
+    memcpy(small->data, big->data, n);
+    small->tail = (uint32_t)n;
+    *at = self->last = small;
+    give_back(pool, big);
+}
+
 void tun_queue_commit(struct tun_queue *self, struct tun_pool *pool, size_t n)
 {
+    struct tun_chunk *chunk = self->last;
+
     if (n == 0) {
         drop_empty_last(self, pool);
         return;
     }
-    assert(self->last != NULL && n <= room_in(self->last));
-    self->last->tail += (uint32_t)n;
+    assert(chunk != NULL && n <= room_in(chunk));
+    chunk->tail += (uint32_t)n;
     self->len += n;
+    if (chunk->tail == n && n <= FEW_BYTES && grade_size[chunk->grade] > 4 * FEW_BYTES)
+        repack(self, pool, n);
 }
 
 /* Chunks for what does not fit into the last one. False when memory is out; nothing is linked. */
@@ -198,27 +232,56 @@ const uint8_t *tun_queue_peek(const struct tun_queue *self, size_t *len)
 size_t tun_queue_pieces(const struct tun_queue *self, size_t n, struct tun_piece *pieces,
                         size_t max, size_t *covered)
 {
-    const struct tun_chunk *chunk = self->first;
+    const struct tun_chunk *chunk = self->mark != NULL ? self->mark : self->first;
+    uint32_t at = self->mark != NULL ? self->mark_at : chunk != NULL ? chunk->head : 0;
     size_t count = 0;
 
     *covered = 0;
     while (count < max && *covered < n) {
-        size_t len = chunk->tail - chunk->head;
+        size_t len = chunk->tail - at;
 
         if (len > n - *covered)
             len = n - *covered;
-        pieces[count++] = (struct tun_piece){chunk->data + chunk->head, len};
+        if (len > 0)
+            pieces[count++] = (struct tun_piece){chunk->data + at, len};
         *covered += len;
         chunk = chunk->next;
+        at = chunk != NULL ? chunk->head : 0;
     }
     return count;
+}
+
+void tun_queue_take(struct tun_queue *self, size_t n)
+{
+    assert(n <= self->len - self->taken);
+    if (n == 0)
+        return;
+    if (self->mark == NULL) {
+        self->mark = self->first;
+        self->mark_at = self->first->head;
+    }
+    self->taken += n;
+    while (n > self->mark->tail - self->mark_at) {
+        n -= self->mark->tail - self->mark_at;
+        self->mark = self->mark->next;
+        self->mark_at = self->mark->head;
+    }
+    self->mark_at += (uint32_t)n;
+}
+
+void tun_queue_rewind(struct tun_queue *self)
+{
+    self->taken = 0;
+    self->mark = NULL;
 }
 
 void tun_queue_consume(struct tun_queue *self, struct tun_pool *pool, size_t n,
                        struct tun_chunk **retired)
 {
-    assert(n <= self->len);
+    assert(n <= self->len && (self->taken == 0 || n <= self->taken));
     self->len -= n;
+    if (self->taken > 0)
+        self->taken -= n;
     while (n > 0) {
         struct tun_chunk *chunk = self->first;
         size_t len = chunk->tail - chunk->head;
@@ -231,6 +294,8 @@ void tun_queue_consume(struct tun_queue *self, struct tun_pool *pool, size_t n,
         self->first = chunk->next;
         if (self->first == NULL)
             self->last = NULL;
+        if (self->mark == chunk)
+            self->mark = NULL;
         if (retired != NULL) {
             chunk->next = *retired;
             *retired = chunk;
@@ -244,7 +309,8 @@ void tun_queue_shrink(struct tun_queue *self, struct tun_pool *pool)
 {
     struct tun_chunk *big = self->first, *small;
 
-    if (big == NULL || big != self->last || big->grade == 0 || self->len > grade_size[0])
+    if (big == NULL || big != self->last || grade_size[big->grade] <= FEW_BYTES ||
+        self->len > FEW_BYTES)
         return;
     small = lend(pool, self->len);
     if (small == NULL)
@@ -265,4 +331,5 @@ void tun_queue_clear(struct tun_queue *self, struct tun_pool *pool)
     }
     self->last = NULL;
     self->len = 0;
+    tun_queue_rewind(self);
 }

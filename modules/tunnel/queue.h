@@ -12,7 +12,7 @@
 
 #include "modules/tunnel/cipher.h"
 
-#define TUN_CHUNK_GRADES 3 /* 4, 16 and 64 KiB */
+#define TUN_CHUNK_GRADES 4 /* 1, 4, 16 and 64 KiB */
 #define TUN_CHUNK_MAX (64u << 10)
 
 struct tun_chunk; /* opaque: queue.c */
@@ -24,10 +24,16 @@ struct tun_pool {
     size_t used_bytes; /* lent to queues */
 };
 
-/* Bytes in order. All-zero is an empty queue. */
+/*
+ * Bytes in order. All-zero is an empty queue. Those before the mark are taken: sent once, and kept
+ * until they are consumed (acknowledged) or the mark goes back.
+ */
 struct tun_queue {
     struct tun_chunk *first, *last;
     size_t len;
+    size_t taken;           /* bytes before the mark */
+    struct tun_chunk *mark; /* NULL = at the front */
+    uint32_t mark_at;       /* within its data */
 };
 
 /* Give the memory that nobody uses back to the system; every queue may live on. */
@@ -40,7 +46,8 @@ void tun_pool_trim(struct tun_pool *self);
  */
 uint8_t *tun_queue_reserve(struct tun_queue *self, struct tun_pool *pool, size_t min, size_t want,
                            size_t *room);
-/* N bytes were written there; with 0 no memory stays behind. */
+/* N bytes were written there; with 0 no memory stays behind. A few bytes in a big chunk move to a
+ * smaller one. */
 void tun_queue_commit(struct tun_queue *self, struct tun_pool *pool, size_t n);
 /* Copy all LEN bytes in, over as many chunks as it takes. Returns 0 or ERR_NOMEM (and none are in).
  */
@@ -49,14 +56,19 @@ int tun_queue_append(struct tun_queue *self, struct tun_pool *pool, const uint8_
 /* The first piece; NULL and 0 when empty. */
 const uint8_t *tun_queue_peek(const struct tun_queue *self, size_t *len);
 /*
- * The first N bytes (N <= len) as pieces, without copying; at most MAX of them. Returns how many
- * pieces; *COVERED tells how many bytes they hold.
+ * The N bytes after the mark (N <= len - taken) as pieces, without copying; at most MAX of them.
+ * Returns how many pieces; *COVERED tells how many bytes they hold.
  */
 size_t tun_queue_pieces(const struct tun_queue *self, size_t n, struct tun_piece *pieces,
                         size_t max, size_t *covered);
+/* The mark moves over N bytes (N <= len - taken). */
+void tun_queue_take(struct tun_queue *self, size_t n);
+/* The mark goes back to the front: everything is to be sent again. */
+void tun_queue_rewind(struct tun_queue *self);
 /*
- * Drop the first N bytes. With RETIRED, chunks that became empty are put there instead of into the
- * pool, so that pieces taken before stay valid until tun_pool_release.
+ * Drop the first N bytes (not beyond the mark, unless it is at the front). With RETIRED, chunks
+ * that became empty are put there instead of into the pool, so that pieces taken before stay valid
+ * until tun_pool_release.
  */
 void tun_queue_consume(struct tun_queue *self, struct tun_pool *pool, size_t n,
                        struct tun_chunk **retired);

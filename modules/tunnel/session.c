@@ -10,8 +10,6 @@
 #include "bus/base/err.h"
 #include "modules/tunnel/session_impl.h"
 
-#define CONTROL_FRAME_MAX (TUN_FRAME_HEADER_LEN + TUN_FRAME_CONTROL_MAX)
-
 static uint32_t or_default(uint32_t value, uint32_t usual)
 {
     return value != 0 ? value : usual;
@@ -24,17 +22,12 @@ static bool fill_config(struct tun_session_config *cfg)
     cfg->session_window = or_default(cfg->session_window, TUN_SESSION_WINDOW);
     cfg->max_streams = or_default(cfg->max_streams, TUN_STREAMS_MAX);
     cfg->max_record = or_default(cfg->max_record, TUN_RECORD_MAX);
+    cfg->resume_ms = or_default(cfg->resume_ms, TUN_RESUME_MS);
     if (cfg->stream_window_max < cfg->stream_window)
         cfg->stream_window_max = cfg->stream_window;
     return cfg->max_record >= TUN_RECORD_MIN && cfg->max_record <= TUN_RECORD_MAX &&
            cfg->session_window >= TUN_SESSION_WINDOW_MIN &&
            cfg->stream_window >= TUN_STREAM_WINDOW_MIN;
-}
-
-static void start_clocks(struct tun_session *self, uint64_t now_ms)
-{
-    self->now_ms = self->born_ms = self->heard_ms = now_ms;
-    tun_budget_init(&self->budget, now_ms);
 }
 
 /* A gateway tells its session window in ACCEPT; a connector's is known to be the default at least.
@@ -51,38 +44,27 @@ static void start_windows(struct tun_session *self)
 
 int tun_session_new(struct tun_session **out, const struct tun_session_config *cfg, uint64_t now_ms)
 {
-    const struct tun_handshake_result *link = cfg->link;
     struct tun_session *self;
-    int rc = ERR_INVALID;
 
-    if (link == NULL || cfg->ops == NULL || link->peer_max_record < TUN_RECORD_MIN)
+    if (cfg->ops == NULL)
         return ERR_INVALID;
     self = calloc(1, sizeof(*self));
     if (self == NULL)
         return ERR_NOMEM;
     self->cfg = *cfg;
-    self->cfg.link = NULL; /* borrowed for this call only */
-    if (!fill_config(&self->cfg))
-        goto free_self;
-    self->role = link->role;
+    if (!fill_config(&self->cfg)) {
+        free(self);
+        return ERR_INVALID;
+    }
+    self->role = cfg->role;
     self->ops = cfg->ops;
     self->arg = cfg->arg;
-    self->peer_max_record = link->peer_max_record;
-    self->ping_ms = TUN_PING_MS;
-    TAILQ_INIT(&self->ready_list);
-    start_clocks(self, now_ms);
+    TAILQ_INIT(&self->links);
+    self->now_ms = self->down_ms = now_ms;
+    tun_budget_init(&self->budget, now_ms);
     start_windows(self);
-    rc = tun_record_init(&self->sealer, link->suite, true, link->send_key);
-    if (rc == ERR_OK)
-        rc = tun_record_init(&self->opener, link->suite, false, link->recv_key);
-    if (rc != ERR_OK)
-        goto free_self;
     *out = self;
     return ERR_OK;
-
-free_self:
-    tun_session_free(self);
-    return rc;
 }
 
 void tun_session_enter(struct tun_session *self, uint64_t now_ms)
@@ -94,6 +76,11 @@ void tun_session_enter(struct tun_session *self, uint64_t now_ms)
 
 void tun_session_leave(struct tun_session *self)
 {
+    if (self->depth == 1 && self->is_idle && self->state == TUN_SESSION_OPEN) {
+        self->is_idle = false;
+        if (self->streams.count == 0 && self->ops->on_idle != NULL)
+            self->ops->on_idle(self->arg);
+    }
     if (--self->depth > 0)
         return;
     if (self->check_ms == 0 && tun_session_wants_check(self))
@@ -103,6 +90,18 @@ void tun_session_leave(struct tun_session *self)
 
         LIST_REMOVE(stream, reap);
         free(stream);
+    }
+}
+
+static void free_links(struct tun_session *self)
+{
+    struct tun_link *link;
+
+    while ((link = TAILQ_FIRST(&self->links)) != NULL) {
+        if (link->state == TUN_LINK_LOST)
+            tun_link_forget(link);
+        else
+            tun_link_lost(link, self->now_ms);
     }
 }
 
@@ -118,49 +117,35 @@ void tun_session_free(struct tun_session *self)
     while ((stream = tun_stream_table_next(&self->streams, NULL)) != NULL)
         tun_stream_cut(stream, TUN_CODE_LOST);
     tun_session_leave(self);
-    tun_queue_clear(&self->control, &self->out_pool);
+    free_links(self);
     tun_pool_trim(&self->out_pool);
     tun_pool_trim(&self->in_pool);
     tun_stream_table_deinit(&self->streams);
-    tun_record_deinit(&self->sealer);
-    tun_record_deinit(&self->opener);
-    free(self->partial);
     sodium_memzero(self, sizeof(*self));
     free(self);
 }
 
-bool tun_session_control(struct tun_session *self, struct out *o)
-{
-    size_t room = 0;
-    uint8_t *at = NULL;
-
-    if (self->control.len < TUN_CONTROL_QUEUE_MAX)
-        at = tun_queue_reserve(&self->control, &self->out_pool, CONTROL_FRAME_MAX,
-                               CONTROL_FRAME_MAX, &room);
-    if (at != NULL) {
-        *o = out_init(at, room);
-        return true;
-    }
-    /* A peer that makes us answer and does not read, or no memory: either way it is over. */
-    if (self->state != TUN_SESSION_ENDED)
-        (void)tun_session_end(self, self->control.len == 0 ? ERR_NOMEM : ERR_LIMIT, TUN_CODE_NONE);
-    return false;
-}
-
-void tun_session_put(struct tun_session *self, const struct out *o)
-{
-    tun_queue_commit(&self->control, &self->out_pool, o->bad ? 0 : out_len(o));
-}
-
-static void put_notice(struct tun_session *self, enum tun_frame_type type,
+static void put_notice(struct tun_link *link, enum tun_frame_type type,
                        const struct tun_notice *notice)
 {
     struct out o;
 
-    if (!tun_session_control(self, &o))
+    if (!tun_link_control(link, &o))
         return;
     tun_frame_put_notice(&o, type, 0, notice);
-    tun_session_put(self, &o);
+    tun_link_put(link, &o);
+}
+
+/* The farewell, on every link that is there. Before ACCEPT a connector says nothing. */
+static void put_close(struct tun_session *self, const struct tun_notice *notice)
+{
+    struct tun_link *link;
+
+    TAILQ_FOREACH(link, &self->links, entry)
+    {
+        if (link->state != TUN_LINK_WAIT || self->role == TUN_GATEWAY)
+            put_notice(link, TUN_FRAME_CLOSE, notice);
+    }
 }
 
 int tun_session_end(struct tun_session *self, int rc, enum tun_code code)
@@ -170,42 +155,17 @@ int tun_session_end(struct tun_session *self, int rc, enum tun_code code)
     self->state = TUN_SESSION_ENDED;
     self->ended = rc;
     if (code != TUN_CODE_NONE)
-        put_notice(self, TUN_FRAME_CLOSE, &(struct tun_notice){.code = code});
+        put_close(self, &(struct tun_notice){.code = code});
     return rc;
 }
 
-int tun_session_accept(struct tun_session *self, const struct tun_accept *accept)
+int tun_session_ended(const struct tun_session *self)
 {
-    struct tun_accept said = *accept;
-    struct out o;
-
-    if (self->role != TUN_GATEWAY || self->state != TUN_SESSION_WAIT)
-        return ERR_INVALID;
-    said.ping_ms = or_default(said.ping_ms, TUN_PING_MS);
-    said.session_window = self->cfg.session_window;
-    said.max_streams = or_default(said.max_streams, self->cfg.max_streams);
-    if (sodium_is_zero(said.session, sizeof(said.session)))
-        randombytes_buf(said.session, sizeof(said.session));
-    if (!tun_session_control(self, &o))
-        return ERR_NOMEM;
-    tun_frame_put_accept(&o, &said);
-    tun_session_put(self, &o);
-    self->ping_ms = said.ping_ms;
-    self->state = TUN_SESSION_OPEN;
-    return ERR_OK;
-}
-
-void tun_session_reject(struct tun_session *self, const struct tun_notice *notice)
-{
-    if (self->role != TUN_GATEWAY || self->state != TUN_SESSION_WAIT)
-        return;
-    put_notice(self, TUN_FRAME_REJECT, notice);
-    (void)tun_session_end(self, ERR_CANCELLED, TUN_CODE_NONE);
-    self->end_told = true;
+    return self->state == TUN_SESSION_ENDED ? self->ended : ERR_OK;
 }
 
 /* As many entries of LIST as fit into one frame; *DONE moves on. An entry always fits. */
-static int put_exposures(struct tun_session *self, const struct tun_exposure *list, size_t count,
+static int put_exposures(struct tun_link *link, const struct tun_exposure *list, size_t count,
                          size_t *done)
 {
     struct tun_frame header = {.type = TUN_FRAME_EXPOSURES};
@@ -227,38 +187,63 @@ static int put_exposures(struct tun_session *self, const struct tun_exposure *li
     }
     header.flags = *done < count ? TUN_FLAG_MORE : 0;
     header.len = (uint16_t)out_len(&body);
-    if (!tun_session_control(self, &o))
+    if (!tun_link_control(link, &o))
         return ERR_NOMEM;
     tun_frame_put_header(&o, &header);
     out_bytes(&o, bytes, header.len);
-    tun_session_put(self, &o);
+    tun_link_put(link, &o);
     return ERR_OK;
+}
+
+/* What replaces what was said before must not overtake it: always the same link while it lives. */
+static struct tun_link *oldest_link(const struct tun_session *self)
+{
+    struct tun_link *link;
+
+    TAILQ_FOREACH(link, &self->links, entry)
+    {
+        if (link->state == TUN_LINK_LIVE)
+            return link;
+    }
+    return NULL;
 }
 
 int tun_session_exposures(struct tun_session *self, const struct tun_exposure *list, size_t count)
 {
+    struct tun_link *link = oldest_link(self);
     size_t done = 0;
     int rc;
 
     if (self->role != TUN_GATEWAY || self->state != TUN_SESSION_OPEN)
         return ERR_INVALID;
+    if (link == NULL)
+        return ERR_AGAIN;
     do {
-        rc = put_exposures(self, list, count, &done);
+        rc = put_exposures(link, list, count, &done);
     } while (rc == ERR_OK && done < count);
     return rc;
 }
 
 int tun_session_next_key(struct tun_session *self, const struct tun_public_key *key)
 {
+    struct tun_link *link = oldest_link(self);
     struct out o;
 
     if (self->role != TUN_GATEWAY || self->state != TUN_SESSION_OPEN)
         return ERR_INVALID;
-    if (!tun_session_control(self, &o))
+    if (link == NULL)
+        return ERR_AGAIN; /* the ACCEPT of the next link says it */
+    if (!tun_link_control(link, &o))
         return ERR_NOMEM;
     tun_frame_put_next_key(&o, key);
-    tun_session_put(self, &o);
+    tun_link_put(link, &o);
     return ERR_OK;
+}
+
+void tun_session_put_goaway(struct tun_session *self, struct tun_link *link)
+{
+    if (self->goaway.code != TUN_CODE_NONE && link != NULL)
+        put_notice(link, TUN_FRAME_GOAWAY, &self->goaway);
 }
 
 void tun_session_goaway(struct tun_session *self, const struct tun_notice *notice)
@@ -266,7 +251,8 @@ void tun_session_goaway(struct tun_session *self, const struct tun_notice *notic
     if (self->state != TUN_SESSION_OPEN || self->goaway_sent)
         return;
     self->goaway_sent = notice->code != TUN_CODE_UPGRADE; /* after that one all goes on here */
-    put_notice(self, TUN_FRAME_GOAWAY, notice);
+    self->goaway = *notice;
+    tun_session_put_goaway(self, tun_link_best(self));
 }
 
 void tun_session_close(struct tun_session *self, enum tun_code code, const char *why)
@@ -276,26 +262,38 @@ void tun_session_close(struct tun_session *self, enum tun_code code, const char 
     if (self->state == TUN_SESSION_ENDED)
         return;
     tun_frame_set_why(&notice, why);
-    put_notice(self, TUN_FRAME_CLOSE, &notice);
+    put_close(self, &notice);
     (void)tun_session_end(self, ERR_CANCELLED, TUN_CODE_NONE);
     self->end_told = true;
 }
 
 void tun_session_stats(const struct tun_session *self, struct tun_session_stats *out)
 {
+    const struct tun_link *link;
+
     *out = (struct tun_session_stats){
         .rx_bytes = self->rx.received,
         .tx_bytes = self->tx.sent,
         .streams = self->streams.count,
-        .rtt_ms = self->rtt_ms,
+        .links = self->live,
+        .resumes = self->resumes,
         .queued = self->queued,
+        .kept = self->kept,
         .waiting = (size_t)tun_recv_window_waiting(&self->rx),
     };
+    TAILQ_FOREACH(link, &self->links, entry)
+    {
+        if (link->state == TUN_LINK_LOST)
+            out->waiting_streams += link->streams;
+        else if (link->state == TUN_LINK_LIVE && (out->rtt_ms == 0 || link->rtt_ms < out->rtt_ms))
+            out->rtt_ms = link->rtt_ms;
+    }
 }
 
 bool tun_session_usable(const struct tun_session *self)
 {
-    return self->state == TUN_SESSION_OPEN && !self->goaway_sent && !self->goaway_received;
+    return self->state == TUN_SESSION_OPEN && self->live > 0 && !self->goaway_sent &&
+           !self->goaway_received;
 }
 
 enum tun_role tun_session_role(const struct tun_session *self)

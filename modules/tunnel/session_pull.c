@@ -70,7 +70,7 @@ static bool wants_answer(uint8_t type)
     return type != TUN_FRAME_PONG && type != TUN_FRAME_CLOSE && type != TUN_FRAME_REJECT;
 }
 
-static void gather_control(struct tun_session *self, struct parcel *parcel)
+static void gather_control(struct tun_link *self, struct parcel *parcel)
 {
     size_t piece_len;
     const uint8_t *frame;
@@ -84,20 +84,21 @@ static void gather_control(struct tun_session *self, struct parcel *parcel)
             return;
         parcel->asks = parcel->asks || wants_answer(frame[0]);
         add_piece(parcel, frame, len);
-        tun_queue_consume(&self->control, &self->out_pool, len, &parcel->retired);
+        tun_queue_consume(&self->control, &self->session->out_pool, len, &parcel->retired);
     }
 }
 
-static void add_window(struct parcel *parcel, uint32_t stream, struct tun_window window)
+static void add_window(struct parcel *parcel, uint32_t stream, struct tun_window window,
+                       uint8_t flags)
 {
     uint8_t *at = parcel->scratch.p;
 
-    tun_frame_put_window(&parcel->scratch, stream, &window);
+    tun_frame_put_window(&parcel->scratch, stream, &window, flags);
     add_scratch(parcel, at);
 }
 
 /* Half a round trip, but no less than what a loop's turns may take. */
-static uint64_t growth_limit_ms(const struct tun_session *self)
+static uint64_t growth_limit_ms(const struct tun_link *self)
 {
     return (self->rtt_ms > 20 ? self->rtt_ms : 20) / 2;
 }
@@ -115,54 +116,70 @@ static uint32_t scarce_window(const struct tun_session *self)
     return part < self->cfg.stream_window ? (uint32_t)part : self->cfg.stream_window;
 }
 
-static void gather_windows(struct tun_session *self, struct parcel *parcel)
+static void tell_window(struct tun_link *self, struct tun_stream *stream, struct parcel *parcel)
 {
-    bool pressure = tun_recv_window_waiting(&self->rx) > self->rx.size / 4;
-    uint32_t usual = pressure ? scarce_window(self) : self->cfg.stream_window;
-    uint32_t max = pressure ? usual : self->cfg.stream_window_max;
+    struct tun_session *session = self->session;
+    bool pressure = tun_recv_window_waiting(&session->rx) > session->rx.size / 4;
+    uint32_t usual = pressure ? scarce_window(session) : session->cfg.stream_window;
+    uint32_t max = pressure ? usual : session->cfg.stream_window_max;
+    uint64_t limit = stream->rx.limit;
+
+    if (!stream->fin_received)
+        tun_recv_window_grow(&stream->rx, usual, max, growth_limit_ms(self), session->now_ms);
+    add_window(parcel, stream->id, tun_recv_window_tell(&stream->rx, session->now_ms),
+               stream->fin_received ? TUN_FLAG_END : 0);
+    session->promised += stream->rx.limit - limit;
+    if (stream->fin_received) {
+        stream->end_told = true;
+        tun_stream_settle(stream);
+    }
+}
+
+static void gather_windows(struct tun_link *self, struct parcel *parcel)
+{
+    struct tun_session *session = self->session;
     struct tun_stream *stream;
 
-    if (self->telling && parcel_room(parcel) >= WINDOW_LEN && scratch_left(parcel, 1)) {
-        self->telling = false;
-        add_window(parcel, 0, tun_recv_window_tell(&self->rx, self->now_ms));
+    if (session->telling && parcel_room(parcel) >= WINDOW_LEN && scratch_left(parcel, 1)) {
+        session->telling = false;
+        add_window(parcel, 0, tun_recv_window_tell(&session->rx, session->now_ms), 0);
     }
     while ((stream = LIST_FIRST(&self->telling_list)) != NULL &&
            parcel_room(parcel) >= WINDOW_LEN && scratch_left(parcel, 1)) {
         LIST_REMOVE(stream, telling);
         stream->is_telling = false;
-        tun_recv_window_grow(&stream->rx, usual, max, growth_limit_ms(self), self->now_ms);
-        add_window(parcel, stream->id, tun_recv_window_tell(&stream->rx, self->now_ms));
+        tell_window(self, stream, parcel);
     }
 }
 
 static uint64_t sendable(const struct tun_stream *stream)
 {
-    uint64_t room = tun_send_window_room(&stream->tx);
+    uint64_t room = tun_send_window_room(&stream->tx), unsent = tun_stream_unsent(stream);
 
-    return room < stream->out.len ? room : stream->out.len;
+    return room < unsent ? room : unsent;
 }
 
 void tun_stream_make_ready(struct tun_stream *self)
 {
-    if (self->is_ready || sendable(self) == 0)
+    if (self->is_ready || self->link->state != TUN_LINK_LIVE || sendable(self) == 0)
         return;
     self->is_ready = true;
     self->deficit = 0;
-    TAILQ_INSERT_TAIL(&self->session->ready_list, self, ready);
+    TAILQ_INSERT_TAIL(&self->link->ready_list, self, ready);
 }
 
 static void leave_ready(struct tun_stream *stream)
 {
     stream->is_ready = false;
-    TAILQ_REMOVE(&stream->session->ready_list, stream, ready);
+    TAILQ_REMOVE(&stream->link->ready_list, stream, ready);
 }
 
 /* Bytes of STREAM that this record takes now; 0 = it must wait for the next one. */
-static size_t share_of(struct tun_session *self, const struct tun_stream *stream,
+static size_t share_of(struct tun_link *self, const struct tun_stream *stream,
                        const struct parcel *parcel)
 {
     size_t room = parcel_room(parcel);
-    uint64_t credit = tun_send_window_room(&self->tx);
+    uint64_t credit = tun_send_window_room(&self->session->tx);
     size_t want = (size_t)sendable(stream), n;
     bool alone = TAILQ_NEXT(stream, ready) == NULL && TAILQ_FIRST(&self->ready_list) == stream;
 
@@ -176,7 +193,24 @@ static size_t share_of(struct tun_session *self, const struct tun_stream *stream
     return n < want && n < SCRAP && parcel->len > 0 ? 0 : n;
 }
 
-static void send_data(struct tun_session *self, struct tun_stream *stream, struct parcel *parcel,
+/* N more bytes of STREAM are sealed; they stay until they are acknowledged. */
+static void count_sealed(struct tun_link *self, struct tun_stream *stream, size_t n)
+{
+    struct tun_session *session = self->session;
+
+    tun_queue_take(&stream->out, n);
+    stream->tx.sent += n;
+    session->tx.sent += n;
+    self->tx_bytes += n;
+    self->queued -= n;
+    session->queued -= n;
+    session->kept += n;
+    stream->deficit -= (int32_t)smaller(n, (size_t)stream->deficit);
+    if (stream->released)
+        stream->progress_ms = session->now_ms;
+}
+
+static void send_data(struct tun_link *self, struct tun_stream *stream, struct parcel *parcel,
                       size_t n)
 {
     struct tun_piece pieces[PIECES_MAX];
@@ -190,13 +224,7 @@ static void send_data(struct tun_session *self, struct tun_stream *stream, struc
     add_scratch(parcel, at);
     for (size_t i = 0; i < count; i++)
         add_piece(parcel, pieces[i].data, pieces[i].len);
-    tun_queue_consume(&stream->out, &self->out_pool, covered, &parcel->retired);
-    self->queued -= covered;
-    stream->tx.sent += covered;
-    self->tx.sent += covered;
-    stream->deficit -= (int32_t)smaller(covered, (size_t)stream->deficit);
-    if (stream->released)
-        stream->progress_ms = self->now_ms;
+    count_sealed(self, stream, covered);
     tun_stream_wake(stream);
     parcel->asks = true;
 }
@@ -212,16 +240,19 @@ static void send_fin(struct tun_stream *stream, struct parcel *parcel)
         add_scratch(parcel, at);
         stream->fin_sent = true;
     }
-    tun_stream_settle(stream); /* or as a control frame, in the next record */
+    if (stream->is_cut) /* not now: what is being sealed lies in its queue */
+        tun_stream_judge(stream, TUN_VERDICT_RST);
+    else
+        tun_stream_settle(stream); /* or as a control frame, in the next record */
 }
 
-static void gather_data(struct tun_session *self, struct parcel *parcel)
+static void gather_data(struct tun_link *self, struct parcel *parcel)
 {
     struct tun_stream *stream;
     size_t n;
 
     while ((stream = TAILQ_FIRST(&self->ready_list)) != NULL &&
-           tun_send_window_room(&self->tx) > 0 && scratch_left(parcel, 4)) {
+           tun_send_window_room(&self->session->tx) > 0 && scratch_left(parcel, 4)) {
         if (stream->deficit == 0)
             stream->deficit = QUANTUM;
         n = share_of(self, stream, parcel);
@@ -230,7 +261,7 @@ static void gather_data(struct tun_session *self, struct parcel *parcel)
         send_data(self, stream, parcel, n);
         if (sendable(stream) == 0) {
             leave_ready(stream);
-            if (stream->out.len == 0)
+            if (tun_stream_unsent(stream) == 0)
                 send_fin(stream, parcel);
         } else if (stream->deficit == 0) {
             leave_ready(stream);
@@ -240,19 +271,31 @@ static void gather_data(struct tun_session *self, struct parcel *parcel)
     }
 }
 
-bool tun_session_pending(const struct tun_session *self)
+bool tun_link_pending(const struct tun_link *self)
 {
+    const struct tun_session *session = self->session;
+
     if (self->control.len > 0)
         return true;
-    if (self->state != TUN_SESSION_OPEN)
+    if (session->state != TUN_SESSION_OPEN || self->state != TUN_LINK_LIVE)
         return false;
-    return self->telling || !LIST_EMPTY(&self->telling_list) ||
-           (!TAILQ_EMPTY(&self->ready_list) && tun_send_window_room(&self->tx) > 0);
+    return session->telling || !LIST_EMPTY(&self->telling_list) ||
+           (!TAILQ_EMPTY(&self->ready_list) && tun_send_window_room(&session->tx) > 0);
+}
+
+/* Streams whose last bytes are sealed now and that end with RST. */
+static void reset_sealed(struct tun_session *self)
+{
+    struct tun_stream *stream;
+
+    while ((stream = LIST_FIRST(&self->judged_list)) != NULL)
+        tun_stream_abort(stream, stream->cut_code);
 }
 
 /* One record into AT, which has ROOM bytes. *WRITTEN is 0 when nothing was to be sent. */
-static int seal_one(struct tun_session *self, uint8_t *at, size_t room, size_t *written)
+static int seal_one(struct tun_link *self, uint8_t *at, size_t room, size_t *written)
 {
+    struct tun_session *session = self->session;
     struct parcel parcel;
     int rc = ERR_OK;
 
@@ -263,16 +306,18 @@ static int seal_one(struct tun_session *self, uint8_t *at, size_t room, size_t *
     parcel.cap = smaller(room - TUN_RECORD_HEADER_LEN, self->peer_max_record) - TUN_CIPHER_TAG_LEN;
     parcel.scratch = out_init(parcel.scratch_bytes, sizeof(parcel.scratch_bytes));
     gather_control(self, &parcel);
-    if (self->state == TUN_SESSION_OPEN && self->control.len == 0) {
+    if (session->state == TUN_SESSION_OPEN && self->state == TUN_LINK_LIVE &&
+        self->control.len == 0) {
         gather_windows(self, &parcel);
         gather_data(self, &parcel);
     }
     if (parcel.len > 0)
         rc = tun_record_seal(&self->sealer, parcel.pieces, parcel.count, parcel.len, at);
-    tun_pool_release(&self->out_pool, &parcel.retired);
+    tun_pool_release(&session->out_pool, &parcel.retired);
+    reset_sealed(session);
     *written = parcel.len > 0 ? TUN_RECORD_HEADER_LEN + parcel.len + TUN_CIPHER_TAG_LEN : 0;
-    if (rc == ERR_OK && parcel.asks)
-        tun_session_asked(self);
+    if (rc == ERR_OK && parcel.len > 0)
+        tun_link_said(self, parcel.asks);
     return rc;
 }
 
@@ -280,20 +325,21 @@ size_t tun_stream_room(const struct tun_stream *self)
 {
     uint64_t credit = tun_send_window_room(&self->tx);
     size_t cap = credit < TUN_STREAM_QUEUE_MAX ? (size_t)credit : TUN_STREAM_QUEUE_MAX;
+    size_t unsent = tun_stream_unsent(self);
 
-    if (self->out.len >= cap)
+    if (unsent >= cap)
         return 0;
     if (self->session->out_pool.used_bytes >= TUN_SESSION_QUEUE_MAX) {
         self->session->memory_full = true;
         return 0;
     }
-    return cap - self->out.len;
+    return cap - unsent;
 }
 
 /* A writer is called when it is worth while, not for every byte that left. */
 static bool worth_writing(const struct tun_stream *stream)
 {
-    return tun_stream_room(stream) > 0 && stream->out.len <= TUN_STREAM_QUEUE_MAX / 2;
+    return tun_stream_room(stream) > 0 && tun_stream_unsent(stream) <= TUN_STREAM_QUEUE_MAX / 2;
 }
 
 void tun_stream_wake(struct tun_stream *self)
@@ -331,17 +377,18 @@ void tun_session_notify(struct tun_session *self)
     }
 }
 
-int tun_session_pull(struct tun_session *self, struct buf *out, uint64_t now_ms)
+int tun_link_pull(struct tun_link *self, struct buf *out, uint64_t now_ms)
 {
+    struct tun_session *session = self->session;
     size_t room, least, written;
     uint8_t *at;
     int rc = ERR_OK;
 
-    assert(self->depth == 0);
-    tun_session_enter(self, now_ms);
+    assert(session->depth == 0);
+    tun_session_enter(session, now_ms);
     /* A nearly full buffer waits for a better moment, rather than for many small records. */
     least = smaller(self->peer_max_record, QUANTUM) + TUN_RECORD_HEADER_LEN;
-    while (rc == ERR_OK && tun_session_pending(self)) {
+    while (rc == ERR_OK && tun_link_pending(self)) {
         at = buf_reserve(out, &room);
         if (at == NULL || room < least)
             break;
@@ -350,7 +397,7 @@ int tun_session_pull(struct tun_session *self, struct buf *out, uint64_t now_ms)
             break;
         buf_commit(out, written);
     }
-    tun_session_notify(self);
-    tun_session_leave(self);
+    tun_session_notify(session);
+    tun_session_leave(session);
     return rc == ERR_OK ? ERR_OK : ERR_NOMEM;
 }

@@ -1,68 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What time does to a session: PINGs, the judgement that a link is dead, and the end of streams
- * that hold memory without moving.
+ * What time does to a session: it ends without a link, streams that wait for one end before, those
+ * that hold memory without moving too, and what was consumed is acknowledged.
  */
 #include <assert.h>
 
 #include "bus/base/err.h"
 #include "modules/tunnel/session_impl.h"
 
-void tun_session_heard(struct tun_session *self)
-{
-    self->heard_ms = self->now_ms;
-    self->unanswered_ms = 0;
-}
-
-void tun_session_asked(struct tun_session *self)
-{
-    if (self->unanswered_ms == 0)
-        self->unanswered_ms = self->now_ms > 0 ? self->now_ms : 1;
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
-}
-
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* When a PING is due if nothing arrives before. One end looks after an idle link: the connector. */
-static uint64_t ping_at(const struct tun_session *self)
-{
-    uint64_t at = UINT64_MAX;
-
-    if (self->ping_sent_ms != 0 || self->state != TUN_SESSION_OPEN)
-        return UINT64_MAX;
-    if (self->role == TUN_CONNECTOR)
-        at = self->heard_ms + self->ping_ms;
-    if (self->streams.count > 0)
-        at = earlier(at, self->heard_ms + TUN_PING_BUSY_MS);
-    if (self->unanswered_ms != 0)
-        at = earlier(at, self->unanswered_ms + TUN_PING_BUSY_MS);
-    return at;
-}
-
-/* When the link is dead if nothing arrives before. */
-static uint64_t dead_at(const struct tun_session *self)
-{
-    uint64_t at = UINT64_MAX;
-
-    if (self->role == TUN_CONNECTOR && self->state == TUN_SESSION_WAIT)
-        return self->born_ms + TUN_ACCEPT_MS;
-    if (self->state == TUN_SESSION_WAIT)
-        return UINT64_MAX; /* the owner has not answered yet */
-    if (self->role == TUN_GATEWAY)
-        at = self->heard_ms + self->ping_ms + TUN_DEAD_MS;
-    if (self->unanswered_ms != 0)
-        at = earlier(at, self->unanswered_ms + TUN_DEAD_MS);
-    /* A PING that could not even be sent, because the socket takes nothing, counts as well. */
-    if (self->ping_sent_ms != 0)
-        at = earlier(at, later(self->ping_sent_ms, self->heard_ms) + TUN_DEAD_MS);
-    return at;
 }
 
 static bool under_pressure(const struct tun_session *self)
@@ -76,25 +24,28 @@ bool tun_session_wants_check(const struct tun_session *self)
            (self->streams.count == 0 && self->in_pool.free_bytes + self->out_pool.free_bytes > 0);
 }
 
+/* Without a link it ends. */
+static uint64_t down_at(const struct tun_session *self)
+{
+    return self->live == 0 ? self->down_ms + self->cfg.resume_ms : UINT64_MAX;
+}
+
+/* Streams of lost links end. */
+static uint64_t orphans_at(const struct tun_session *self)
+{
+    return self->orphan_ms != 0 ? self->orphan_ms + self->cfg.resume_ms : UINT64_MAX;
+}
+
 uint64_t tun_session_deadline(const struct tun_session *self)
 {
     uint64_t at;
 
     if (self->state == TUN_SESSION_ENDED)
         return self->end_told ? UINT64_MAX : 0; /* a full queue ended it: tick says so */
-    at = earlier(ping_at(self), dead_at(self));
+    at = earlier(down_at(self), orphans_at(self));
+    if (self->owing_ms != 0)
+        at = earlier(at, self->owing_ms);
     return self->check_ms != 0 ? earlier(at, self->check_ms) : at;
-}
-
-static void send_ping(struct tun_session *self)
-{
-    struct out o;
-
-    if (!tun_session_control(self, &o))
-        return;
-    tun_frame_put_ping(&o, TUN_FRAME_PING, ++self->ping_value);
-    tun_session_put(self, &o);
-    self->ping_sent_ms = self->now_ms > 0 ? self->now_ms : 1;
 }
 
 /*
@@ -145,24 +96,43 @@ static void check(struct tun_session *self)
     self->check_ms = 0; /* set again on leaving, if there is need */
 }
 
+/* What was consumed a while ago and never told, because it is little. */
+static void tell_owed(struct tun_session *self)
+{
+    struct tun_stream *stream;
+
+    self->owing_ms = 0;
+    while ((stream = LIST_FIRST(&self->owing_list)) != NULL) {
+        LIST_REMOVE(stream, owing);
+        stream->is_owing = false;
+        if (stream->rx.consumed != stream->rx.told && !stream->fin_received)
+            tun_stream_tell(stream);
+    }
+}
+
+static void run_clocks(struct tun_session *self)
+{
+    if (self->now_ms >= down_at(self)) {
+        (void)tun_session_end(self, ERR_TIMEOUT, TUN_CODE_NONE);
+        return;
+    }
+    if (self->now_ms >= orphans_at(self))
+        tun_resume_give_up(self);
+    if (self->owing_ms != 0 && self->now_ms >= self->owing_ms)
+        tell_owed(self);
+    if (self->check_ms != 0 && self->now_ms >= self->check_ms)
+        check(self);
+}
+
 int tun_session_tick(struct tun_session *self, uint64_t now_ms)
 {
-    int rc;
-
     assert(self->depth == 0);
-    if (self->state == TUN_SESSION_ENDED) {
-        self->end_told = true;
-        return self->ended;
+    if (self->state != TUN_SESSION_ENDED) {
+        tun_session_enter(self, now_ms);
+        run_clocks(self);
+        tun_session_notify(self);
+        tun_session_leave(self);
     }
-    tun_session_enter(self, now_ms);
-    if (self->now_ms >= dead_at(self))
-        (void)tun_session_end(self, ERR_TIMEOUT, TUN_CODE_NONE);
-    else if (self->now_ms >= ping_at(self))
-        send_ping(self);
-    if (self->state != TUN_SESSION_ENDED && self->check_ms != 0 && self->now_ms >= self->check_ms)
-        check(self);
     self->end_told = self->state == TUN_SESSION_ENDED;
-    rc = self->end_told ? self->ended : ERR_OK;
-    tun_session_leave(self);
-    return rc;
+    return tun_session_ended(self);
 }

@@ -12,20 +12,20 @@
 #include "bus/base/err.h"
 #include "modules/tunnel/session_impl.h"
 
-#define PRESSURE_WINDOW (16u << 10) /* first window when a quarter of the session's is waiting */
-#define CRITICAL_WINDOW (4u << 10)  /* ... when half of it is */
+#define FIRST_PART 16 /* of what is left of the session's window goes to a new stream */
 
-/* Streams of slow visitors must not use up the session's window: new ones start smaller. */
+/*
+ * All visitors may stop reading at once, so what is promised to streams counts, not what waits: a
+ * new one gets a part of what is left of the session's window. A reader that keeps up gets more.
+ */
 static uint32_t first_window(const struct tun_session *session)
 {
-    uint64_t waiting = tun_recv_window_waiting(&session->rx);
-    uint32_t want = session->cfg.stream_window;
+    uint64_t size = session->rx.size, promised = session->promised;
+    uint64_t part = promised < size ? (size - promised) / FIRST_PART : 0;
 
-    if (waiting >= session->rx.size / 2 && want > CRITICAL_WINDOW)
-        return CRITICAL_WINDOW;
-    if (waiting >= session->rx.size / 4 && want > PRESSURE_WINDOW)
-        return PRESSURE_WINDOW;
-    return want;
+    if (part < TUN_STREAM_WINDOW_MIN)
+        return TUN_STREAM_WINDOW_MIN;
+    return part < session->cfg.stream_window ? (uint32_t)part : session->cfg.stream_window;
 }
 
 static int may_open(const struct tun_session *session)
@@ -39,46 +39,61 @@ static int may_open(const struct tun_session *session)
     return ERR_OK;
 }
 
+/* In the table and on LINK, nothing said yet. */
+static struct tun_stream *add(struct tun_session *session, struct tun_link *link, uint32_t window)
+{
+    struct tun_stream *self = tun_stream_table_add(session, session->last_id + 1);
+
+    if (self == NULL)
+        return NULL;
+    session->last_id++;
+    link->last_open = self->id;
+    tun_link_pin(link, self);
+    self->pending = true;
+    self->tx.limit = TUN_WINDOW_FIRST;
+    self->progress_ms = session->now_ms;
+    tun_recv_window_init(&self->rx, window, window, session->now_ms);
+    session->promised += window;
+    return self;
+}
+
 int tun_stream_open(struct tun_stream **out, struct tun_session *session,
                     const struct tun_open *open, void *user)
 {
     struct tun_open said = *open;
     struct tun_stream *self;
+    struct tun_link *link;
     struct out o;
     int rc = may_open(session);
 
     if (rc != ERR_OK)
         return rc;
-    if (!tun_session_control(session, &o))
+    link = tun_link_best(session);
+    if (!tun_link_control(link, &o))
         return ERR_NOMEM;
     said.window = first_window(session);
     tun_frame_put_open(&o, session->last_id + 1, &said);
-    self = o.bad ? NULL : tun_stream_table_add(session, session->last_id + 1);
+    self = o.bad ? NULL : add(session, link, said.window);
     if (self == NULL) {
         rc = o.bad ? ERR_INVALID : ERR_NOMEM;
         o.p = o.start; /* nothing is queued */
-        tun_session_put(session, &o);
+        tun_link_put(link, &o);
         return rc;
     }
-    tun_session_put(session, &o);
-    session->last_id++;
+    tun_link_put(link, &o);
     self->user = user;
-    self->pending = true;
-    self->tx.limit = TUN_WINDOW_FIRST;
-    self->progress_ms = session->now_ms;
-    tun_recv_window_init(&self->rx, said.window, said.window, session->now_ms);
     *out = self;
     return ERR_OK;
 }
 
-static void put_simple(struct tun_stream *self, enum tun_frame_type type)
+void tun_stream_put_open_ok(struct tun_stream *self)
 {
     struct out o;
 
-    if (!tun_session_control(self->session, &o))
-        return; /* the session is over, the caller of feed or pull hears of it */
-    tun_frame_put_empty(&o, type, self->id);
-    tun_session_put(self->session, &o);
+    if (!tun_link_control(self->link, &o))
+        return; /* its link is lost: RESUME will say so; or the session is over */
+    tun_frame_put_empty(&o, TUN_FRAME_OPEN_OK, self->id);
+    tun_link_put(self->link, &o);
 }
 
 void tun_stream_accept(struct tun_stream *self)
@@ -86,7 +101,7 @@ void tun_stream_accept(struct tun_stream *self)
     if (!self->pending || self->session->role != TUN_CONNECTOR)
         return;
     self->pending = false;
-    put_simple(self, TUN_FRAME_OPEN_OK);
+    tun_stream_put_open_ok(self);
 }
 
 void tun_stream_refuse(struct tun_stream *self, enum tun_code code, const char *why)
@@ -96,9 +111,9 @@ void tun_stream_refuse(struct tun_stream *self, enum tun_code code, const char *
 
     assert(self->pending && self->session->role == TUN_CONNECTOR);
     tun_frame_set_why(&notice, why);
-    if (tun_session_control(self->session, &o)) {
+    if (tun_link_control(self->link, &o)) {
         tun_frame_put_notice(&o, TUN_FRAME_OPEN_ERR, self->id, &notice);
-        tun_session_put(self->session, &o);
+        tun_link_put(self->link, &o);
     }
     tun_stream_remove(self);
 }
@@ -163,6 +178,7 @@ void tun_stream_commit(struct tun_stream *self, size_t n)
 {
     tun_queue_commit(&self->out, &self->session->out_pool, n);
     self->session->queued += n;
+    self->link->queued += n;
     if (n > 0)
         tun_stream_make_ready(self);
 }
@@ -198,9 +214,14 @@ bool tun_stream_finished(const struct tun_stream *self)
     return self->fin_wanted;
 }
 
+size_t tun_stream_unsent(const struct tun_stream *self)
+{
+    return self->out.len - self->out.taken;
+}
+
 size_t tun_stream_queued(const struct tun_stream *self)
 {
-    return self->out.len;
+    return tun_stream_unsent(self);
 }
 
 /* Until the user accepted, nothing is shown: it must not answer what it has not taken. */
@@ -262,7 +283,7 @@ void tun_stream_reset_late(struct tun_stream *self, enum tun_code code)
 {
     struct tun_session *session = self->session;
 
-    if (session->state != TUN_SESSION_OPEN || self->pending || self->out.len == 0) {
+    if (session->state != TUN_SESSION_OPEN || self->pending || tun_stream_unsent(self) == 0) {
         tun_stream_abort(self, code);
         return;
     }
@@ -283,6 +304,27 @@ uint64_t tun_stream_received_bytes(const struct tun_stream *self)
     return self->rx.received;
 }
 
+void tun_stream_tell(struct tun_stream *self)
+{
+    if (self->is_telling || self->gone || self->link->state != TUN_LINK_LIVE)
+        return; /* without a link: RESUME ends with a WINDOW */
+    self->is_telling = true;
+    LIST_INSERT_HEAD(&self->link->telling_list, self, telling);
+}
+
+/* Not worth a frame of its own yet; but what the other side keeps for us must not wait for ever. */
+static void owe(struct tun_stream *self)
+{
+    struct tun_session *session = self->session;
+
+    if (self->is_owing || self->is_telling)
+        return;
+    self->is_owing = true;
+    LIST_INSERT_HEAD(&session->owing_list, self, owing);
+    if (session->owing_ms == 0)
+        session->owing_ms = session->now_ms + TUN_ACK_MS;
+}
+
 void tun_stream_consumed(struct tun_stream *self, uint64_t n)
 {
     struct tun_session *session = self->session;
@@ -291,26 +333,72 @@ void tun_stream_consumed(struct tun_stream *self, uint64_t n)
         return;
     tun_recv_window_consume(&self->rx, n);
     tun_recv_window_consume(&session->rx, n);
+    session->promised -= n;
     self->progress_ms = session->now_ms;
-    session->telling = tun_recv_window_due(&session->rx);
-    /* After the FIN nothing can come that needs credit. */
-    if (!self->is_telling && !self->fin_received && !self->gone && tun_recv_window_due(&self->rx)) {
-        self->is_telling = true;
-        LIST_INSERT_HEAD(&session->telling_list, self, telling);
-    }
+    session->telling = session->telling || tun_recv_window_due(&session->rx);
+    /* The FIN is acknowledged with everything before it; after it nothing needs credit. */
+    if (self->fin_received || self->gone)
+        return;
+    if (tun_recv_window_due(&self->rx))
+        tun_stream_tell(self);
+    else
+        owe(self);
+}
+
+void tun_stream_acked(struct tun_stream *self, uint64_t offset)
+{
+    size_t n = offset > self->kept_from ? (size_t)(offset - self->kept_from) : 0;
+
+    if (n == 0)
+        return;
+    tun_queue_consume(&self->out, &self->session->out_pool, n, NULL);
+    self->kept_from = offset;
+    self->session->kept -= n;
+    self->progress_ms = self->released ? self->session->now_ms : self->progress_ms;
+}
+
+void tun_stream_judge(struct tun_stream *self, enum tun_verdict verdict)
+{
+    if (self->verdict == TUN_VERDICT_NONE)
+        LIST_INSERT_HEAD(&self->session->judged_list, self, judged);
+    self->verdict = verdict;
+}
+
+void tun_stream_leave_link(struct tun_stream *self)
+{
+    if (self->is_ready)
+        TAILQ_REMOVE(&self->link->ready_list, self, ready);
+    if (self->is_telling)
+        LIST_REMOVE(self, telling);
+    self->is_ready = self->is_telling = false;
 }
 
 static void leave_lists(struct tun_stream *self)
 {
-    struct tun_session *session = self->session;
-
-    if (self->is_ready)
-        TAILQ_REMOVE(&session->ready_list, self, ready);
-    if (self->is_telling)
-        LIST_REMOVE(self, telling);
+    tun_stream_leave_link(self);
+    if (self->is_owing)
+        LIST_REMOVE(self, owing);
     if (self->is_starved)
         LIST_REMOVE(self, starved);
-    self->is_ready = self->is_telling = self->is_starved = false;
+    if (self->verdict != TUN_VERDICT_NONE)
+        LIST_REMOVE(self, judged);
+    self->is_starved = self->is_owing = false;
+    self->verdict = TUN_VERDICT_NONE;
+}
+
+/* What was promised to it and what it holds belong to the session again. */
+static void give_back(struct tun_stream *self)
+{
+    struct tun_session *session = self->session;
+
+    tun_stream_consumed(self, tun_recv_window_waiting(&self->rx));
+    session->promised -= self->rx.limit - self->rx.consumed;
+    session->queued -= tun_stream_unsent(self);
+    session->kept -= self->out.taken;
+    self->link->queued -= tun_stream_unsent(self);
+    self->link->streams--;
+    tun_queue_clear(&self->out, &session->out_pool);
+    tun_queue_clear(&self->in, &session->in_pool);
 }
 
 void tun_stream_remove(struct tun_stream *self)
@@ -319,14 +407,13 @@ void tun_stream_remove(struct tun_stream *self)
 
     assert(!self->gone);
     self->gone = true;
-    tun_stream_consumed(self, tun_recv_window_waiting(&self->rx));
     leave_lists(self);
-    session->queued -= self->out.len;
-    tun_queue_clear(&self->out, &session->out_pool);
-    tun_queue_clear(&self->in, &session->in_pool);
+    give_back(self);
     if (self->released)
         session->released--;
     tun_stream_table_remove(&session->streams, self);
+    if (session->streams.count == 0)
+        session->is_idle = true;
     if (session->depth > 0)
         LIST_INSERT_HEAD(&session->reap_list, self, reap);
     else
@@ -338,9 +425,9 @@ void tun_stream_abort(struct tun_stream *self, enum tun_code code)
     struct tun_rst rst = {.code = code, .offset = self->tx.sent};
     struct out o;
 
-    if (self->session->state == TUN_SESSION_OPEN && tun_session_control(self->session, &o)) {
+    if (self->session->state == TUN_SESSION_OPEN && tun_link_control(self->link, &o)) {
         tun_frame_put_rst(&o, self->id, &rst);
-        tun_session_put(self->session, &o);
+        tun_link_put(self->link, &o);
     }
     tun_stream_remove(self);
 }
@@ -361,16 +448,16 @@ void tun_stream_settle(struct tun_stream *self)
     struct out o;
 
     if (self->is_cut) {
-        if (self->out.len == 0)
+        if (tun_stream_unsent(self) == 0)
             tun_stream_abort(self, self->cut_code);
         return;
     }
-    if (self->fin_wanted && !self->fin_sent && self->out.len == 0 &&
-        tun_session_control(self->session, &o)) {
+    if (self->fin_wanted && !self->fin_sent && tun_stream_unsent(self) == 0 &&
+        tun_link_control(self->link, &o)) {
         tun_frame_put_fin(&o, self->id, self->tx.sent);
-        tun_session_put(self->session, &o);
+        tun_link_put(self->link, &o);
         self->fin_sent = true;
     }
-    if (self->released && self->fin_sent)
+    if (self->released && self->fin_acked && self->end_told)
         tun_stream_remove(self);
 }

@@ -55,7 +55,9 @@ uint64_t tun_recv_window_waiting(const struct tun_recv_window *self)
 
 bool tun_recv_window_due(const struct tun_recv_window *self)
 {
-    return self->consumed - self->told >= (self->limit - self->told) / 4;
+    uint64_t quarter = (self->limit - self->told) / 4;
+
+    return self->consumed - self->told >= (quarter < TUN_ACK_BYTES ? quarter : TUN_ACK_BYTES);
 }
 
 struct tun_window tun_recv_window_tell(struct tun_recv_window *self, uint64_t now_ms)

@@ -13,6 +13,7 @@
 #include "modules/tunnel/frame.h"
 
 #define TUN_OFFSET_MAX (UINT64_C(1) << 62)
+#define TUN_ACK_BYTES (256u << 10)
 
 /* Sending side. acked <= sent <= limit. */
 struct tun_send_window {
@@ -48,7 +49,8 @@ int tun_recv_window_take(struct tun_recv_window *self, uint64_t n);
 void tun_recv_window_consume(struct tun_recv_window *self, uint64_t n);
 /* Bytes received and not consumed. */
 uint64_t tun_recv_window_waiting(const struct tun_recv_window *self);
-/* Enough was consumed (a quarter of the window) that the other side should be told. */
+/* Enough was consumed (a quarter of the window, or TUN_ACK_BYTES, which the other side keeps until
+ * it hears of it) that the other side should be told. */
 bool tun_recv_window_due(const struct tun_recv_window *self);
 /* What to tell now; it counts as told. */
 struct tun_window tun_recv_window_tell(struct tun_recv_window *self, uint64_t now_ms);

@@ -81,10 +81,23 @@ static void add_key(struct ctl_table *table, const char *key)
     ctl_table_add(table, text);
 }
 
+/* When and why the last link or session of the connector was lost. */
+static void add_loss(struct ctl_table *table, const json_t *lost)
+{
+    if (lost == NULL) {
+        ctl_table_add(table, "");
+        ctl_table_add(table, "");
+        return;
+    }
+    ctl_table_time(table, ctl_int(lost, "at"));
+    ctl_table_add(table, ctl_text(lost, "why"));
+}
+
 static void show_tunnels(const json_t *data)
 {
-    static const char *const titles[] = {"CONNECTOR", "NAME",     "REMOTE", "SINCE", "RTT us",
-                                         "STREAMS",   "RECEIVED", "SENT",   "STATE", NULL};
+    static const char *const titles[] = {"CONNECTOR", "NAME",    "REMOTE",  "SINCE",    "LINKS",
+                                         "RTT us",    "STREAMS", "RESUMES", "RECEIVED", "SENT",
+                                         "STATE",     "LOST",    "WHY",     NULL};
     struct ctl_table *table = ctl_table_new(titles);
     const char *key;
     json_t *sessions;
@@ -98,11 +111,14 @@ static void show_tunnels(const json_t *data)
             ctl_table_add(table, ctl_text(session, "name"));
             ctl_table_add(table, ctl_text(session, "remote"));
             ctl_table_time(table, ctl_int(session, "since"));
+            ctl_table_number(table, ctl_int(session, "links"));
             ctl_table_number(table, ctl_int(session, "rtt_us"));
             ctl_table_number(table, ctl_int(session, "streams"));
+            ctl_table_number(table, ctl_int(session, "resumes"));
             ctl_table_bytes(table, ctl_int(session, "rx_bytes"));
             ctl_table_bytes(table, ctl_int(session, "tx_bytes"));
             ctl_table_add(table, ctl_text(session, "state"));
+            add_loss(table, json_object_get(session, "lost"));
         }
     }
     ctl_table_end(table, "no connector is online");

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define CTL_COLUMNS_MAX 10
+#define CTL_COLUMNS_MAX 16
 
 struct ctl_table; /* opaque: table.c */
 

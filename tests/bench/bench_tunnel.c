@@ -12,10 +12,12 @@
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
+#include "modules/tunnel/link.h"
 #include "modules/tunnel/session.h"
 
 struct end {
     struct tun_session *session;
+    struct tun_link *link;
     struct tun_stream *stream;
     uint64_t received;
 };
@@ -85,43 +87,46 @@ static void shake(enum tun_suite suite, struct tun_handshake_result *c,
     tun_handshake_finish(&gh, g);
 }
 
-static void move(struct end *from, struct end *to, struct buf *link)
+static void move(struct end *from, struct end *to, struct buf *way)
 {
     uint64_t now = clock_mono_ms();
 
-    must(tun_session_pull(from->session, link, now));
-    must(tun_session_feed(to->session, buf_peek(link), link->len, now));
-    buf_consume(link, link->len);
+    must(tun_link_pull(from->link, way, now));
+    must(tun_link_feed(to->link, buf_peek(way), way->len, now));
+    buf_consume(way, way->len);
 }
 
-static void begin(struct end *g, struct end *c, enum tun_suite suite, struct buf *link)
+static void join(struct end *end, const struct tun_handshake_result *result)
+{
+    struct tun_session_config cfg = {.role = result->role, .ops = &ops, .arg = end};
+
+    must(tun_session_new(&end->session, &cfg, clock_mono_ms()));
+    must(tun_link_new(&end->link, end->session, result, NULL, clock_mono_ms()));
+}
+
+static void begin(struct end *g, struct end *c, enum tun_suite suite, struct buf *way)
 {
     struct tun_handshake_result gr, cr;
     struct tun_open open = {.workload = "7-1-a", .service = "web", .kind = TUN_KIND_TCP};
-    struct tun_session_config cfg = {.ops = &ops};
 
     shake(suite, &cr, &gr);
-    cfg.link = &gr;
-    cfg.arg = g;
-    must(tun_session_new(&g->session, &cfg, clock_mono_ms()));
-    cfg.link = &cr;
-    cfg.arg = c;
-    must(tun_session_new(&c->session, &cfg, clock_mono_ms()));
-    must(tun_session_accept(g->session, &(struct tun_accept){0}));
+    join(g, &gr);
+    join(c, &cr);
+    must(tun_link_accept(g->link, &(struct tun_accept){0}));
     must(tun_stream_open(&g->stream, g->session, &open, g));
-    move(g, c, link);
-    move(c, g, link);
+    move(g, c, way);
+    move(c, g, way);
 }
 
 /* One stream downwards, CHUNK bytes per write as a socket would give them. */
 static void bench_bulk(enum tun_suite suite, size_t chunk, double seconds)
 {
     struct end g = {0}, c = {0};
-    struct buf link;
+    struct buf way;
     uint64_t start, elapsed;
 
-    must(buf_init(&link, 256u << 10));
-    begin(&g, &c, suite, &link);
+    must(buf_init(&way, 256u << 10));
+    begin(&g, &c, suite, &way);
     start = clock_mono_us();
     do {
         for (size_t room = chunk; room > 0; room = chunk) {
@@ -132,19 +137,19 @@ static void bench_bulk(enum tun_suite suite, size_t chunk, double seconds)
             memset(at, 'x', room); /* stands for the kernel's copy */
             tun_stream_commit(c.stream, room);
         }
-        move(&c, &g, &link);
-        move(&g, &c, &link);
+        move(&c, &g, &way);
+        move(&g, &c, &way);
         elapsed = clock_mono_us() - start;
     } while ((double)elapsed < seconds * 1e6);
     printf("%-18s writes of %6zu: %6.2f GB/s\n", tun_cipher_suite_name(suite), chunk,
            (double)g.received / (double)elapsed / 1000.0);
     tun_session_free(g.session);
     tun_session_free(c.session);
-    buf_deinit(&link);
+    buf_deinit(&way);
 }
 
 /* Open, request, answer, both FINs, close: what a visitor without keep-alive costs. */
-static void visit(struct end *g, struct end *c, struct buf *link)
+static void visit(struct end *g, struct end *c, struct buf *way)
 {
     static const char request[200] = "GET", answer[1000] = "HTTP";
     struct tun_open open = {.workload = "7-1-a", .service = "web", .kind = TUN_KIND_TCP};
@@ -152,10 +157,10 @@ static void visit(struct end *g, struct end *c, struct buf *link)
     must(tun_stream_open(&g->stream, g->session, &open, g));
     (void)tun_stream_write(g->stream, request, sizeof(request));
     tun_stream_finish(g->stream);
-    move(g, c, link);
+    move(g, c, way);
     (void)tun_stream_write(c->stream, answer, sizeof(answer));
     tun_stream_finish(c->stream);
-    move(c, g, link);
+    move(c, g, way);
     tun_stream_close(g->stream);
     tun_stream_close(c->stream);
 }
@@ -163,14 +168,14 @@ static void visit(struct end *g, struct end *c, struct buf *link)
 static void bench_visits(enum tun_suite suite, double seconds)
 {
     struct end g = {0}, c = {0};
-    struct buf link;
+    struct buf way;
     uint64_t start, elapsed, visits = 0;
 
-    must(buf_init(&link, 256u << 10));
-    begin(&g, &c, suite, &link);
+    must(buf_init(&way, 256u << 10));
+    begin(&g, &c, suite, &way);
     start = clock_mono_us();
     do {
-        visit(&g, &c, &link);
+        visit(&g, &c, &way);
         visits++;
         elapsed = clock_mono_us() - start;
     } while ((double)elapsed < seconds * 1e6);
@@ -178,7 +183,7 @@ static void bench_visits(enum tun_suite suite, double seconds)
            tun_cipher_suite_name(suite), (double)visits / (double)elapsed * 1000.0);
     tun_session_free(g.session);
     tun_session_free(c.session);
-    buf_deinit(&link);
+    buf_deinit(&way);
 }
 
 static void bench_handshakes(enum tun_suite suite, double seconds)

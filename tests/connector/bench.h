@@ -17,7 +17,7 @@
 
 #include "bus/base/err.h"
 #include "modules/connector/context.h"
-#include "modules/link/link.h"
+#include "modules/link/hub.h"
 #include "modules/net/sock.h"
 #include "tests/connector/peer_gateway.h"
 #include "tests/net/loop_until.h"

@@ -70,12 +70,12 @@ START_TEST(test_connector_serves_two_gateways_at_once)
     ck_assert_uint_eq(f.count, 2);
     peer_visit(&f.gw1, &one, &open);
     service = bench_serve(&f.b);
-    peer_say(&f.gw1, &one, "from one", false);
+    peer_say(&one, "from one", false);
     bench_expect(&f.b, service, "from one");
     close(service);
     peer_visit(&f.gw2, &two, &open);
     service = bench_serve(&f.b);
-    peer_say(&f.gw2, &two, "from two", true);
+    peer_say(&two, "from two", true);
     bench_expect(&f.b, service, "from two");
     bench_expect(&f.b, service, "");
     bench_say(service, "answer");
@@ -103,16 +103,39 @@ START_TEST(test_connector_drain_finishes_visitors_first)
     LOOP_UNTIL(f.b.loop, peer_gateway_session(&f.gw1)->goaway);
     ck_assert_int_eq(f.drained, 0);
     memset(&late, 0, sizeof(late));
-    ck_assert_int_ne(tun_stream_open(&late.stream, link_session(peer_gateway_session(&f.gw1)->link),
-                                     &open, &late),
+    ck_assert_int_ne(tun_stream_open(&late.stream,
+                                     link_session_tunnel(peer_gateway_session(&f.gw1)->link), &open,
+                                     &late),
                      ERR_OK); /* nobody new */
-    peer_say(&f.gw1, &visitor, "last words", true);
+    peer_say(&visitor, "last words", true);
     bench_expect(&f.b, service, "last words");
     bench_say(service, "bye");
     close(service);
     LOOP_UNTIL(f.b.loop, f.drained == 1);
     ck_assert_str_eq(visitor.got, "bye");
     LOOP_UNTIL(f.b.loop, f.gw1.sessions[0].closed_in_order);
+    teardown();
+}
+END_TEST
+
+/* The limit passed: visitors are cut, and the gateway is told in order. */
+START_TEST(test_connector_hurry_says_goodbye_at_once)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+    struct peer_visitor visitor;
+    int service;
+
+    setup(1);
+    start();
+    LOOP_UNTIL(f.b.loop, con_connector_up(f.connector) == 1);
+    peer_visit(&f.gw1, &visitor, &open);
+    service = bench_serve(&f.b);
+    LOOP_UNTIL(f.b.loop, visitor.ok);
+    con_connector_drain(f.connector, on_drained, NULL);
+    con_connector_hurry(f.connector);
+    LOOP_UNTIL(f.b.loop, f.drained == 1);
+    LOOP_UNTIL(f.b.loop, f.gw1.sessions[0].closed_in_order && visitor.reset != TUN_CODE_NONE);
+    close(service);
     teardown();
 }
 END_TEST
@@ -151,10 +174,11 @@ START_TEST(test_connector_reload_changes_services_and_gateways)
     f.b.config = old;
     con_connector_reload(f.connector, config);
     LOOP_UNTIL(f.b.loop, con_connector_up(f.connector) == 2);
-    ck_assert_uint_eq(f.gw1.handshakes, 1); /* the first tunnel was not touched */
+    ck_assert_uint_eq(f.gw1.sessions[0].info.epoch, 1); /* the first tunnel was not touched */
+    ck_assert(!f.gw1.sessions[1].used);
     peer_visit(&f.gw1, &visitor, &open);
     close(bench_serve(&f.b));
-    peer_say(&f.gw1, &visitor, NULL, true);
+    peer_say(&visitor, NULL, true);
 
     config = con_config_new(); /* gw1 goes */
     f.b.config = config;
@@ -191,8 +215,6 @@ START_TEST(test_connector_free_in_each_state)
         con_connector_drain(f.connector, on_drained, NULL);
     con_connector_free(f.connector);
     f.connector = NULL;
-    if (_i >= 3)
-        LOOP_UNTIL(f.b.loop, visitor.reset != TUN_CODE_NONE);
     if (service >= 0)
         close(service);
     ck_assert_int_eq(f.drained, 0);
@@ -208,6 +230,7 @@ int main(void)
     tcase_set_timeout(tc, 30);
     tcase_add_test(tc, test_connector_serves_two_gateways_at_once);
     tcase_add_test(tc, test_connector_drain_finishes_visitors_first);
+    tcase_add_test(tc, test_connector_hurry_says_goodbye_at_once);
     tcase_add_test(tc, test_connector_drain_without_tunnels_is_quick);
     tcase_add_test(tc, test_connector_reload_changes_services_and_gateways);
     tcase_add_loop_test(tc, test_connector_free_in_each_state, 0, 5);

@@ -34,15 +34,27 @@ END_TEST
 START_TEST(test_failure_after_message_three_names_our_key)
 {
     struct con_failure f = {0};
-    struct con_session_end end = {.rc = ERR_EOF};
+    struct con_session_lost lost = {.rc = ERR_EOF};
 
-    con_failure_session(&f, "gw:1", &end, &own);
+    con_failure_link(&f, "gw:1", &lost, &own);
     ck_assert(says(&f, "the gateway does not accept our key ab12"));
     ck_assert(says(&f, "no live contract names it"));
     ck_assert(f.unknown_key);
     f = (struct con_failure){0};
-    end.rc = ERR_TIMEOUT;
-    con_failure_session(&f, "gw:1", &end, &own);
+    lost.rc = ERR_TIMEOUT;
+    con_failure_link(&f, "gw:1", &lost, &own);
+    ck_assert(!f.unknown_key);
+}
+END_TEST
+
+/* The gateway knows our key: it took another link of the session. */
+START_TEST(test_failure_of_a_further_link_does_not_blame_the_key)
+{
+    struct con_failure f = {0};
+    struct con_session_lost lost = {.rc = ERR_EOF, .known = true};
+
+    con_failure_link(&f, "gw:1", &lost, &own);
+    ck_assert(says(&f, "before the gateway took the link"));
     ck_assert(!f.unknown_key);
 }
 END_TEST
@@ -51,27 +63,50 @@ START_TEST(test_failure_tells_what_the_gateway_said)
 {
     struct con_failure f = {0};
     struct tun_notice notice = {.code = TUN_CODE_BUSY, .retry_ms = 900, .why = "16 sessions"};
-    struct con_session_end end = {.rc = ERR_REFUSED, .notice = &notice};
+    struct con_session_lost lost = {.rc = ERR_REFUSED, .notice = &notice};
+    struct con_session_end end = {.rc = ERR_EOF, .accepted = true, .notice = &notice};
 
-    con_failure_session(&f, "gw:1", &end, &own);
+    con_failure_link(&f, "gw:1", &lost, &own);
     ck_assert(says(&f, "refuses us"));
     ck_assert(says(&f, "16 sessions"));
     ck_assert_uint_eq(f.told_ms, 900);
     ck_assert(!f.unknown_key);
-    end.accepted = true;
-    con_failure_session(&f, "gw:1", &end, &own);
+    con_failure_session(&f, "gw:1", &end);
     ck_assert(says(&f, "ended the tunnel"));
 }
 END_TEST
 
+START_TEST(test_failure_lost_link_says_how)
+{
+    struct con_failure f = {0};
+    struct con_session_lost lost = {.rc = ERR_TIMEOUT, .accepted = true, .known = true};
+
+    con_failure_link(&f, "gw:1", &lost, &own);
+    ck_assert(says(&f, "silent"));
+    ck_assert_int_eq(f.stage, CON_FAILURE_LOST);
+    lost.rc = ERR_SYS;
+    errno = ECONNRESET;
+    con_failure_link(&f, "gw:1", &lost, &own);
+    ck_assert(says(&f, "reset"));
+}
+END_TEST
+
+static const struct {
+    struct con_session_end end;
+    const char *says;
+} ends[] = {
+    {{.rc = ERR_TIMEOUT, .accepted = true}, "no link came back within the resume window"},
+    {{.rc = ERR_NOENT, .accepted = true}, "no longer knows this session"},
+    {{.rc = ERR_PROTO, .accepted = true}, "the tunnel was lost"},
+    {{.rc = ERR_TIMEOUT}, "no answer after the handshake"},
+};
+
 START_TEST(test_failure_lost_tunnel_says_how)
 {
     struct con_failure f = {0};
-    struct con_session_end end = {.rc = ERR_TIMEOUT, .accepted = true};
 
-    con_failure_session(&f, "gw:1", &end, &own);
-    ck_assert(says(&f, "silent"));
-    ck_assert_int_eq(f.stage, CON_FAILURE_LOST);
+    con_failure_session(&f, "gw:1", &ends[_i].end);
+    ck_assert_msg(says(&f, ends[_i].says), "%s", f.why);
 }
 END_TEST
 
@@ -106,13 +141,13 @@ START_TEST(test_failure_long_texts_are_cut)
 {
     struct con_failure f = {0};
     struct tun_notice notice = {.code = TUN_CODE_BUSY};
-    struct con_session_end end = {.rc = ERR_REFUSED, .notice = &notice};
+    struct con_session_lost lost = {.rc = ERR_REFUSED, .notice = &notice};
     char address[400];
 
     memset(notice.why, 'w', sizeof(notice.why) - 1);
     memset(address, 'a', sizeof(address));
     address[sizeof(address) - 1] = '\0';
-    con_failure_session(&f, address, &end, &own);
+    con_failure_link(&f, address, &lost, &own);
     ck_assert_uint_lt(strlen(f.why), sizeof(f.why));
     ck_assert_uint_lt(strlen(f.address), sizeof(f.address));
 }
@@ -126,7 +161,9 @@ int main(void)
     tcase_add_test(tc, test_failure_before_message_two_blames_the_public_key);
     tcase_add_test(tc, test_failure_after_message_three_names_our_key);
     tcase_add_test(tc, test_failure_tells_what_the_gateway_said);
-    tcase_add_test(tc, test_failure_lost_tunnel_says_how);
+    tcase_add_test(tc, test_failure_of_a_further_link_does_not_blame_the_key);
+    tcase_add_test(tc, test_failure_lost_link_says_how);
+    tcase_add_loop_test(tc, test_failure_lost_tunnel_says_how, 0, COUNT(ends));
     tcase_add_test(tc, test_failure_keeps_the_furthest);
     tcase_add_test(tc, test_failure_dial_says_the_error);
     tcase_add_test(tc, test_failure_long_texts_are_cut);

@@ -4,6 +4,7 @@
  * refusal leaves the tunnel and the other visitors alone.
  */
 #include <check.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -147,6 +148,35 @@ static const struct {
     {TUN_PROXY_V2, "\r\n\r\n"}, /* and a NUL after it: the text ends there */
 };
 
+/* Descriptors are used up: the visitor is refused, the tunnel stays, and nothing spins. */
+START_TEST(test_forward_without_descriptors_is_refused)
+{
+    struct tun_open open = bench_open("7-1-x", "web");
+    struct peer_visitor visitor;
+    struct rlimit saved, none;
+    unsigned turns;
+    int next;
+
+    setup();
+    bench_service(&f.b, "web=%s");
+    next = dup(STDERR_FILENO);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &saved), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = saved.rlim_max};
+    close(next);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    turns = ev_iteration(f.b.loop);
+    for (int i = 0; i < 3; i++) {
+        peer_visit(&f.gw, &visitor, &open);
+        LOOP_UNTIL(f.b.loop, visitor.refused != TUN_CODE_NONE);
+        ck_assert_int_eq(visitor.refused, TUN_CODE_LIMIT);
+    }
+    ck_assert_uint_lt(ev_iteration(f.b.loop) - turns, 200);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    still_serves();
+    teardown();
+}
+END_TEST
+
 START_TEST(test_forward_proxy_header_comes_first)
 {
     struct tun_open open = bench_open("7-1-x", "web");
@@ -157,7 +187,7 @@ START_TEST(test_forward_proxy_header_comes_first)
     bench_service(&f.b, "web=%s");
     open.proxy = headers[_i].proxy;
     peer_visit(&f.gw, &visitor, &open);
-    peer_say(&f.gw, &visitor, "GET", false); /* before OPEN_OK */
+    peer_say(&visitor, "GET", false); /* before OPEN_OK */
     fd = bench_serve(&f.b);
     bench_expect(&f.b, fd, headers[_i].want);
     close(fd);
@@ -192,7 +222,7 @@ START_TEST(test_forward_visitor_gone_before_the_service_answers)
     peer_visit(&f.gw, &visitor, &open);
     LOOP_UNTIL(f.b.loop, con_session_streams(f.session) == 1);
     tun_stream_reset(visitor.stream, TUN_CODE_CANCELLED);
-    link_touch(peer_gateway_session(&f.gw)->link);
+    link_session_touch(peer_gateway_session(&f.gw)->link);
     LOOP_UNTIL(f.b.loop, con_session_streams(f.session) == 0);
     close(bench_serve(&f.b)); /* it had been dialled */
     still_serves();
@@ -242,6 +272,7 @@ int main(void)
     tcase_add_test(tc, test_forward_missing_unix_socket_is_refused);
     tcase_add_test(tc, test_forward_unresolvable_name_is_unreachable);
     tcase_add_test(tc, test_forward_localhost_is_looked_up);
+    tcase_add_test(tc, test_forward_without_descriptors_is_refused);
     tcase_add_loop_test(tc, test_forward_proxy_header_comes_first, 0, COUNT(headers));
     tcase_add_test(tc, test_forward_tls_visitors_go_to_the_tls_target);
     tcase_add_test(tc, test_forward_visitor_gone_before_the_service_answers);

@@ -69,6 +69,16 @@ static void on_session(void *arg, const struct gw_session_info *info, bool up, c
         self->downs++;
 }
 
+static void on_link(void *arg, const struct gw_session_info *info, const struct gw_link_news *news)
+{
+    struct rig *self = arg;
+
+    (void)info;
+    self->link_ups += news->what == GW_LINK_UP;
+    self->link_losses += news->what == GW_LINK_LOST;
+    self->resumes += news->what == GW_LINK_RESUMED;
+}
+
 static void on_online(void *arg, const char *id, unsigned online)
 {
     struct rig *self = arg;
@@ -127,6 +137,7 @@ struct rig *rig_new_with(void (*change)(struct gw_config *config))
     self->config.tunnel_on_https = true;
     self->config.limits.tunnel_wait_ms = 150;
     self->config.limits.open_timeout_ms = 300;
+    self->config.limits.resume_window_ms = 200;
     if (change != NULL)
         change(&self->config);
     make_secret(&self->secret, 60);
@@ -134,6 +145,7 @@ struct rig *rig_new_with(void (*change)(struct gw_config *config))
     cfg.config = &self->config;
     cfg.keys.key = &self->secret;
     cfg.events = (struct gw_events){.on_session = on_session,
+                                    .on_link = on_link,
                                     .on_online = on_online,
                                     .on_last_error = on_last_error,
                                     .arg = self};
@@ -222,18 +234,29 @@ uint64_t rig_refused(struct rig *self, const char *reason)
 
 /* --- connectors --- */
 
-static void on_accept(void *arg, const struct tun_accept *accept)
+static void on_accept(void *arg, struct tun_link *link, const struct tun_accept *accept)
 {
     struct rig_connector *c = arg;
 
+    (void)link;
     (void)accept;
     c->accepted = true;
+    c->accepts++;
 }
 
-static void on_reject(void *arg, const struct tun_notice *notice)
+static void on_resumed(void *arg, uint32_t moved)
 {
     struct rig_connector *c = arg;
 
+    (void)moved;
+    c->resumes++;
+}
+
+static void on_reject(void *arg, struct tun_link *link, const struct tun_notice *notice)
+{
+    struct rig_connector *c = arg;
+
+    (void)link;
     c->rejected = true;
     c->reject_code = notice->code;
 }
@@ -307,6 +330,7 @@ static void on_readable(void *user, struct tun_stream *stream)
 
 static const struct tun_session_ops connector_ops = {
     .on_accept = on_accept,
+    .on_resumed = on_resumed,
     .on_reject = on_reject,
     .on_exposure = on_exposure,
     .on_goaway = on_goaway,
@@ -321,23 +345,41 @@ static void on_link_closed(void *arg, int rc)
     struct rig_connector *c = arg;
 
     (void)rc;
-    c->link = NULL;
+    c->session = NULL;
     c->closed = true;
+}
+
+static void on_link_lost(void *arg, const struct link_lost *lost)
+{
+    struct rig_connector *c = arg;
+
+    c->losses++;
+    c->closed = lost->live == 0;
+}
+
+static void start_session(struct rig_connector *c)
+{
+    struct tun_session_config tunnel = {.role = TUN_CONNECTOR, .ops = &connector_ops, .arg = c};
+    struct link_session_config cfg = {
+        .tunnel = &tunnel, .on_closed = on_link_closed, .on_lost = on_link_lost, .arg = c};
+
+    ck_assert_int_eq(link_session_new(&c->session, c->rig->hub, &cfg), ERR_OK);
 }
 
 static void on_handshake_done(void *arg, const struct link_handshake_end *end)
 {
     struct rig_connector *c = arg;
-    struct tun_session_config session = {.link = end->result, .ops = &connector_ops, .arg = c};
-    struct link_config cfg = {
-        .fd = end->fd, .session = &session, .on_closed = on_link_closed, .arg = c};
+    struct link_join join = {.fd = end->fd, .number = c->info.link, .result = end->result};
 
     if (end->rc != ERR_OK) {
         c->failed = true;
         c->closed = true;
         return;
     }
-    ck_assert_int_eq(link_new(&c->link, c->rig->hub, &cfg), ERR_OK);
+    if (c->session == NULL)
+        start_session(c);
+    c->fds[join.number] = join.fd;
+    ck_assert_int_eq(link_session_join(c->session, &join, NULL), ERR_OK);
 }
 
 void rig_dial_as(struct rig_connector *c, unsigned n)
@@ -359,6 +401,7 @@ struct rig_connector *rig_dial(struct rig *self, unsigned place, unsigned n)
 {
     struct rig_connector *c = &self->connectors[place];
 
+    rig_hang_up(c); /* whoever was there before */
     memset(c, 0, sizeof(*c));
     c->rig = self;
     memset(c->info.instance, (int)(place + 1), sizeof(c->info.instance));
@@ -384,11 +427,40 @@ struct rig_connector *rig_connect(struct rig *self, unsigned n)
     return c;
 }
 
+/* The link that was dialled last is live. */
+static bool is_taken(void *arg)
+{
+    const struct rig_connector *c = arg;
+    struct link_info links[TUN_LINKS_MAX];
+    size_t n = c->session != NULL ? link_session_look(c->session, links, TUN_LINKS_MAX) : 0;
+
+    while (n-- > 0) {
+        if (links[n].number == c->info.link && links[n].live)
+            return true;
+    }
+    return false;
+}
+
+void rig_add_link(struct rig_connector *c, unsigned n, uint8_t number)
+{
+    bool taken;
+
+    c->info.link = number;
+    rig_dial_as(c, n);
+    taken = rig_until_true(c->rig, is_taken, c);
+    ck_assert(taken);
+}
+
+void rig_cut(struct rig_connector *c, uint8_t number)
+{
+    ck_assert_int_eq(shutdown(c->fds[number], SHUT_RDWR), 0);
+}
+
 void rig_hang_up(struct rig_connector *c)
 {
     link_handshake_cancel(&c->handshake);
-    link_free(c->link);
-    c->link = NULL;
+    link_session_free(c->session);
+    c->session = NULL;
 }
 
 /* --- visitors --- */

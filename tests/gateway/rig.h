@@ -13,7 +13,7 @@
 
 #include "modules/gateway/gateway.h"
 #include "modules/link/handshake.h"
-#include "modules/link/link.h"
+#include "modules/link/session.h"
 
 #define RIG_CONNECTORS 8
 #define RIG_STREAMS 32
@@ -35,8 +35,10 @@ struct rig_connector {
     struct tun_identity identity;
     struct tun_secret_key secret;
     struct tun_connector_info info;
-    struct link *link;
-    uint16_t port; /* where it dials; 0 = the tunnel port */
+    struct link_session *session;
+    int fds[TUN_LINKS_MAX];            /* by link number */
+    unsigned accepts, losses, resumes; /* of its links */
+    uint16_t port;                     /* where it dials; 0 = the tunnel port */
     enum rig_service service;
     bool accepted, rejected, closed, failed, goaway;
     enum tun_code reject_code;
@@ -58,6 +60,7 @@ struct rig {
     ev_timer tick;
     /* events */
     unsigned ups, downs;
+    unsigned link_ups, link_losses, resumes;
     unsigned online; /* of the last on_online */
     char last_error[256];
     bool drained;
@@ -86,6 +89,10 @@ struct rig_connector *rig_connect(struct rig *self, unsigned n);
 struct rig_connector *rig_dial(struct rig *self, unsigned place, unsigned n);
 /* The same for a connector whose info was set up by the caller. */
 void rig_dial_as(struct rig_connector *connector, unsigned n);
+/* Its next link, NUMBER; waits until it is accepted. */
+void rig_add_link(struct rig_connector *connector, unsigned n, uint8_t number);
+/* The network takes link NUMBER away. */
+void rig_cut(struct rig_connector *connector, uint8_t number);
 void rig_hang_up(struct rig_connector *connector);
 
 /* Run the loop until *FLAG or 5 s have passed; returns *FLAG. */

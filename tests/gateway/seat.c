@@ -23,6 +23,18 @@ static void on_session(void *arg, const struct gw_session *session, bool up)
         self->why = session->end_reason;
 }
 
+static void on_link(void *arg, const struct gw_session *session, const struct gw_link_news *news)
+{
+    struct seat *self = arg;
+
+    (void)session;
+    self->link_ups += news->what == GW_LINK_UP;
+    self->link_losses += news->what == GW_LINK_LOST;
+    self->resumes += news->what == GW_LINK_RESUMED;
+    if (news->what == GW_LINK_LOST)
+        self->link_why = news->why;
+}
+
 static void on_site(void *arg, struct gw_site *site)
 {
     struct seat *self = arg;
@@ -37,6 +49,7 @@ void seat_init(struct seat *self)
                                      .stream_ops = &gw_way_stream_ops,
                                      .refused = &self->refused,
                                      .on_session = on_session,
+                                     .on_link = on_link,
                                      .on_site = on_site,
                                      .arg = self};
     struct gw_config config;
@@ -44,6 +57,7 @@ void seat_init(struct seat *self)
     memset(self, 0, sizeof(*self));
     gw_config_default(&config);
     self->limits = config.limits;
+    self->limits.resume_window_ms = SEAT_RESUME_MS;
     self->loop = ev_loop_new(EVFLAG_AUTO);
     ck_assert_int_eq(link_hub_new(&self->hub, self->loop), ERR_OK);
     cfg.hub = self->hub;
@@ -87,18 +101,20 @@ void seat_unbind(struct seat *self, struct gw_site *site)
 
 /* --- the connector's side --- */
 
-static void on_accept(void *arg, const struct tun_accept *accept)
+static void on_accept(void *arg, struct tun_link *link, const struct tun_accept *accept)
 {
     struct seat_connector *c = arg;
 
+    (void)link;
     (void)accept;
     c->accepted = true;
 }
 
-static void on_reject(void *arg, const struct tun_notice *notice)
+static void on_reject(void *arg, struct tun_link *link, const struct tun_notice *notice)
 {
     struct seat_connector *c = arg;
 
+    (void)link;
     c->rejected = true;
     c->code = notice->code;
 }
@@ -175,8 +191,16 @@ static void on_vanished(void *arg, int rc)
     struct seat_connector *c = arg;
 
     (void)rc;
-    c->link = NULL;
+    c->session = NULL;
     c->vanished = true;
+}
+
+static void on_lost(void *arg, const struct link_lost *lost)
+{
+    struct seat_connector *c = arg;
+
+    c->losses++;
+    c->vanished = lost->live == 0;
 }
 
 /* What a handshake would have given one side; the keys are as good as any others. */
@@ -191,23 +215,38 @@ static struct tun_handshake_result result_of(enum tun_role role, uint8_t n)
     return result;
 }
 
-void seat_offer(struct seat *self, struct seat_connector *c, uint8_t n,
-                const struct tun_connector_info *info)
+void seat_link(struct seat *self, struct seat_connector *c, uint8_t n,
+               const struct tun_connector_info *info)
 {
     struct tun_handshake_result near = result_of(TUN_CONNECTOR, 0xee),
                                 far = result_of(TUN_GATEWAY, n);
-    struct tun_session_config session = {.link = &near, .ops = &ops, .arg = c};
-    struct link_config cfg = {.session = &session, .on_closed = on_vanished, .arg = c};
+    struct link_join join = {.number = info->link, .result = &near};
     struct addr remote;
     int fds[2];
 
-    memset(c, 0, sizeof(*c));
     far.connector = *info;
     ck_assert_int_eq(addr_parse(&remote, "192.0.2.1:4711"), ERR_OK);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    cfg.fd = fds[0];
-    ck_assert_int_eq(link_new(&c->link, self->hub, &cfg), ERR_OK);
+    join.fd = c->fds[info->link] = fds[0];
+    ck_assert_int_eq(link_session_join(c->session, &join, NULL), ERR_OK);
     c->rc = gw_registry_offer(self->registry, &far, fds[1], &remote);
+}
+
+void seat_offer(struct seat *self, struct seat_connector *c, uint8_t n,
+                const struct tun_connector_info *info)
+{
+    struct tun_session_config tunnel = {.role = TUN_CONNECTOR, .ops = &ops, .arg = c};
+    struct link_session_config cfg = {
+        .tunnel = &tunnel, .on_closed = on_vanished, .on_lost = on_lost, .arg = c};
+
+    memset(c, 0, sizeof(*c));
+    ck_assert_int_eq(link_session_new(&c->session, self->hub, &cfg), ERR_OK);
+    seat_link(self, c, n, info);
+}
+
+void seat_cut(struct seat_connector *c, uint8_t number)
+{
+    ck_assert_int_eq(shutdown(c->fds[number], SHUT_RDWR), 0);
 }
 
 void seat_join(struct seat *self, struct seat_connector *c, uint8_t n, uint8_t instance)
@@ -221,6 +260,6 @@ void seat_join(struct seat *self, struct seat_connector *c, uint8_t n, uint8_t i
 
 void seat_leave(struct seat_connector *c)
 {
-    link_free(c->link);
-    c->link = NULL;
+    link_session_free(c->session);
+    c->session = NULL;
 }

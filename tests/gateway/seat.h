@@ -12,7 +12,9 @@
 
 #include "modules/gateway/config.h"
 #include "modules/gateway/registry.h"
-#include "modules/link/link.h"
+#include "modules/link/session.h"
+
+#define SEAT_RESUME_MS 300
 
 struct seat {
     struct ev_loop *loop;
@@ -23,12 +25,16 @@ struct seat {
     unsigned ups, downs;
     const char *why;    /* of the last one that ended */
     unsigned site_told; /* how often on_site ran */
+    unsigned link_ups, link_losses, resumes;
+    const char *link_why; /* of the last one that was lost */
 };
 
-/* The connector's side of one link. */
+/* A connector. */
 struct seat_connector {
-    struct link *link;
-    int rc; /* what gw_registry_offer said */
+    struct link_session *session;
+    int fds[TUN_LINKS_MAX + 1]; /* by link number */
+    unsigned losses;            /* of its links */
+    int rc;                     /* what gw_registry_offer said */
     bool accepted, rejected, goaway, closed, vanished;
     enum tun_code code; /* of the reject, close or last goaway */
     unsigned lists;     /* EXPOSURES so far */
@@ -56,7 +62,12 @@ void seat_unbind(struct seat *self, struct gw_site *site);
 /* A connector with key N (32 times that byte) and INFO is offered to the registry. */
 void seat_offer(struct seat *self, struct seat_connector *connector, uint8_t n,
                 const struct tun_connector_info *info);
-/* The same, with an instance id of its own and nothing else; it must be taken. */
+/* One link more for its session. */
+void seat_link(struct seat *self, struct seat_connector *connector, uint8_t n,
+               const struct tun_connector_info *info);
+/* The network takes link NUMBER away. */
+void seat_cut(struct seat_connector *connector, uint8_t number);
+/* The same as seat_offer, with an instance id of its own and nothing else; it must be taken. */
 void seat_join(struct seat *self, struct seat_connector *connector, uint8_t n, uint8_t instance);
 /* The connector's side is cut; fine when it is gone. */
 void seat_leave(struct seat_connector *connector);

@@ -140,7 +140,7 @@ static int in_state(enum gw_conn_state state)
         LOOP_UNTIL(seat.loop, connector.opens == 1);
     if (state == GW_CONN_RELAY) {
         tun_stream_accept(connector.streams[0]);
-        link_touch(connector.link);
+        link_session_touch(connector.session);
         LOOP_UNTIL(seat.loop, site->active == 1);
     }
     if (state == GW_CONN_LINGER)
@@ -175,7 +175,7 @@ START_TEST(test_conn_whose_visitor_vanishes_is_gone)
         gw_conn_end_all(site, GW_REASON_NO_CONNECTOR);
     if (_i == GW_CONN_OPEN) {
         tun_stream_refuse(connector.streams[0], TUN_CODE_REFUSED, "no");
-        link_touch(connector.link);
+        link_session_touch(connector.session);
     }
     LOOP_UNTIL(seat.loop, front.count == 0);
     ck_assert_uint_eq(left, 1);
@@ -300,7 +300,7 @@ START_TEST(test_conn_after_a_no_of_the_service_does_not_wait)
     int fd = in_state(GW_CONN_OPEN);
 
     tun_stream_refuse(connector.streams[0], TUN_CODE_REFUSED, "no");
-    link_touch(connector.link);
+    link_session_touch(connector.session);
     ck_assert_int_eq(status(fd), 502);
     ck_assert_uint_eq(errors, 1);
     close(fd);

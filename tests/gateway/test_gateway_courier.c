@@ -230,6 +230,26 @@ START_TEST(test_courier_tunnel_events_and_resync)
 }
 END_TEST
 
+/* A network that breaks takes thousands of links with it. */
+START_TEST(test_courier_link_events_are_few)
+{
+    struct gw_session_info session = {.name = "web-1", .software = "x", .state = "up"};
+    struct gw_link_news lost = {.what = GW_LINK_LOST, .remote = &session.remote, .why = "silent"};
+    struct gw_link_news up = {.what = GW_LINK_UP, .remote = &session.remote};
+
+    ck_assert_int_eq(addr_parse(&session.remote, "192.0.2.1:9"), ERR_OK);
+    for (int i = 0; i < 1000; i++) {
+        gw_courier_link(courier, &session, &up);
+        gw_courier_link(courier, &session, &lost);
+    }
+    loop_run_ms(w.loop, 1100); /* the next second */
+    gw_courier_link(courier, &session, &lost);
+    LOOP_POLL(w.loop, strstr(world_do(&w, "XREVRANGE", "stream:events", "+", "-", NULL),
+                             "\"skipped\":") != NULL);
+    ck_assert_int_le(atoi(world_do(&w, "XLEN", "stream:events", NULL)), 61);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway/courier");
@@ -243,6 +263,7 @@ int main(void)
     tcase_add_test(tc, test_courier_reconnect_says_everything_again);
     tcase_add_test(tc, test_courier_usage_when_it_changed);
     tcase_add_test(tc, test_courier_tunnel_events_and_resync);
+    tcase_add_test(tc, test_courier_link_events_are_few);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -53,6 +53,7 @@ START_TEST(test_registry_a_key_that_nobody_names_is_closed_without_a_word)
     ck_assert(!c.accepted && !c.rejected && !c.closed);
     ck_assert_uint_eq(seat.refused.count[GW_REASON_TUNNEL_UNKNOWN_KEY], 1);
     ck_assert_uint_eq(seat.ups, 0);
+    seat_leave(&c);
 }
 END_TEST
 
@@ -118,15 +119,16 @@ START_TEST(test_registry_takes_sessions_per_key_and_turns_the_next_one_away)
 }
 END_TEST
 
-/* A second connection of the instance that is here with epoch 5, link 1. */
+/* Another connector of the instance that is here with epoch 5. */
 static const struct {
     uint64_t epoch;
-    uint8_t link;
     bool welcome;
     enum tun_code code; /* told to the new one, or to the old one when it is welcome */
 } seconds[] = {
-    {4, 1, false, TUN_CODE_STALE},   {5, 1, true, TUN_CODE_REPLACED}, {5, 2, false, TUN_CODE_BUSY},
-    {6, 1, true, TUN_CODE_REPLACED}, {6, 2, true, TUN_CODE_REPLACED},
+    {0, false, TUN_CODE_STALE},
+    {4, false, TUN_CODE_STALE},
+    {6, true, TUN_CODE_REPLACED},
+    {UINT64_MAX, true, TUN_CODE_REPLACED},
 };
 
 START_TEST(test_registry_the_newer_epoch_of_an_instance_wins)
@@ -138,7 +140,6 @@ START_TEST(test_registry_the_newer_epoch_of_an_instance_wins)
     memset(info.instance, 3, sizeof(info.instance));
     seat_offer(&seat, &old, 1, &info);
     info.epoch = seconds[_i].epoch;
-    info.link = seconds[_i].link;
     seat_offer(&seat, &new, 1, &info);
     ck_assert_int_eq(new.rc, seconds[_i].welcome ? ERR_OK : ERR_REFUSED);
     ck_assert_uint_eq(site->online, 1);
@@ -150,6 +151,117 @@ START_TEST(test_registry_the_newer_epoch_of_an_instance_wins)
     ck_assert_uint_eq(gw_registry_count(seat.registry), 1);
     seat_leave(&old);
     seat_leave(&new);
+}
+END_TEST
+
+static const struct tun_connector_info *link_info(uint8_t number)
+{
+    static struct tun_connector_info info = {.epoch = 1, .name = "web-1", .version = "test"};
+
+    memset(info.instance, 1, sizeof(info.instance)); /* as seat_join(.., 1) */
+    info.link = number;
+    return &info;
+}
+
+START_TEST(test_registry_links_of_the_same_epoch_are_one_session)
+{
+    struct gw_session_info info;
+    struct seat_connector c;
+
+    seat.limits.sessions_per_key = 1; /* counts sessions */
+    seat_join(&seat, &c, 1, 1);
+    seat_link(&seat, &c, 1, link_info(1));
+    ck_assert_int_eq(c.rc, ERR_OK);
+    LOOP_UNTIL(seat.loop, link_session_live(c.session) == 2);
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 1);
+    ck_assert_uint_eq(seat.ups, 1);
+    ck_assert_uint_eq(seat.link_ups, 1);
+    gw_session_info(gw_registry_first(seat.registry, key), &info);
+    ck_assert_uint_eq(info.links, 2);
+    ck_assert_uint_eq(info.connections[0].number, 0);
+    ck_assert_uint_eq(info.connections[1].number, 1);
+    seat_leave(&c);
+}
+END_TEST
+
+START_TEST(test_registry_the_same_link_number_replaces_that_link)
+{
+    struct seat_connector c;
+
+    seat_join(&seat, &c, 1, 1);
+    LOOP_UNTIL(seat.loop, c.accepted);
+    c.accepted = false;
+    seat_link(&seat, &c, 1, link_info(0));
+    LOOP_UNTIL(seat.loop, c.accepted && seat.link_losses == 1 && c.losses == 1);
+    ck_assert_str_eq(seat.link_why, "replaced by a newer connection");
+    ck_assert_uint_eq(seat.downs, 0);
+    ck_assert_uint_eq(site->online, 1);
+    seat_leave(&c);
+}
+END_TEST
+
+START_TEST(test_registry_a_session_has_only_so_many_links)
+{
+    struct seat_connector c, one_more;
+
+    seat_join(&seat, &c, 1, 1);
+    for (uint8_t i = 1; i < TUN_LINKS_MAX; i++)
+        seat_link(&seat, &c, 1, link_info(i));
+    LOOP_UNTIL(seat.loop, link_session_live(c.session) == TUN_LINKS_MAX);
+    seat_offer(&seat, &one_more, 1, link_info(TUN_LINKS_MAX));
+    ck_assert_int_eq(one_more.rc, ERR_REFUSED);
+    LOOP_UNTIL(seat.loop, one_more.rejected);
+    ck_assert_int_eq(one_more.code, TUN_CODE_BUSY);
+    ck_assert_uint_eq(seat.refused.count[GW_REASON_TUNNEL_TOO_MANY], 1);
+    ck_assert_uint_eq(link_session_live(c.session), TUN_LINKS_MAX);
+    seat_leave(&one_more);
+    seat_leave(&c);
+}
+END_TEST
+
+START_TEST(test_registry_a_session_without_a_link_is_offline_until_one_comes)
+{
+    struct gw_session_info info;
+    struct seat_connector c;
+
+    seat_join(&seat, &c, 1, 1);
+    seat_link(&seat, &c, 1, link_info(1));
+    LOOP_UNTIL(seat.loop, link_session_live(c.session) == 2 && c.lists == 1);
+    seat_cut(&c, 0);
+    LOOP_UNTIL(seat.loop, seat.link_losses == 1 && c.losses == 1);
+    ck_assert_uint_eq(site->online, 1);
+    seat_cut(&c, 1);
+    LOOP_UNTIL(seat.loop, seat.link_losses == 2 && c.losses == 2);
+    ck_assert_uint_eq(site->online, 0);
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 1);
+    gw_session_info(gw_registry_first(seat.registry, key), &info);
+    ck_assert_str_eq(info.state, "waiting");
+    ck_assert_str_eq(info.lost.why, "connection lost");
+    seat_link(&seat, &c, 1, link_info(2));
+    ck_assert_uint_eq(site->online, 1);
+    LOOP_UNTIL(seat.loop, c.lists == 2); /* what changed meanwhile is told */
+    ck_assert_uint_eq(seat.downs, 0);
+    seat_leave(&c);
+}
+END_TEST
+
+START_TEST(test_registry_a_session_ends_when_no_link_comes_back)
+{
+    struct gw_session_info info;
+    struct seat_connector c, next;
+
+    seat_join(&seat, &c, 1, 1);
+    LOOP_UNTIL(seat.loop, c.accepted);
+    seat_cut(&c, 0);
+    LOOP_UNTIL(seat.loop, seat.downs == 1);
+    ck_assert_str_eq(seat.why, "connection lost"); /* how its last link went */
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 0);
+    seat_join(&seat, &next, 1, 2);
+    gw_session_info(gw_registry_first(seat.registry, key), &info);
+    ck_assert_str_eq(info.lost.why, "connection lost"); /* kept with the key */
+    ck_assert_uint_gt(info.lost.at_ms, 0);
+    seat_leave(&c);
+    seat_leave(&next);
 }
 END_TEST
 
@@ -288,7 +400,8 @@ START_TEST(test_registry_lists_only_those_that_serve)
 }
 END_TEST
 
-/* Offered; accepted; turned away; about to be told of exposures; replaced; ended; peer gone. */
+/* Offered; accepted; turned away; a link replaced; ended; peer gone; told of exposures; two links;
+ * one of them lost; both lost. */
 START_TEST(test_registry_can_be_freed_in_every_state)
 {
     struct tun_connector_info info = {.epoch = 1, .name = "x", .version = "y"};
@@ -313,6 +426,13 @@ START_TEST(test_registry_can_be_freed_in_every_state)
         seat_leave(&a);
     if (_i == 6)
         LOOP_UNTIL(s.loop, a.lists > 0);
+    info.link = 1;
+    if (_i >= 7)
+        seat_link(&s, &a, 1, &info);
+    for (unsigned i = 0; i + 8 <= (unsigned)_i; i++) {
+        seat_cut(&a, (uint8_t)i);
+        LOOP_UNTIL(s.loop, s.link_losses == i + 1);
+    }
     gw_registry_free(s.registry);
     s.registry = NULL;
     seat_leave(&a);
@@ -331,8 +451,9 @@ START_TEST(test_registry_a_session_that_said_goodbye_outlives_the_newer_one)
     memset(info.instance, 3, sizeof(info.instance));
     seat_offer(&seat, &old, 1, &info);
     LOOP_UNTIL(seat.loop, old.accepted);
-    tun_session_goaway(link_session(old.link), &(struct tun_notice){.code = TUN_CODE_SHUTDOWN});
-    link_touch(old.link);
+    tun_session_goaway(link_session_tunnel(old.session),
+                       &(struct tun_notice){.code = TUN_CODE_SHUTDOWN});
+    link_session_touch(old.session);
     LOOP_UNTIL(seat.loop, site->online == 0);
     info.epoch = 2;
     seat_offer(&seat, &newer, 1, &info);
@@ -377,6 +498,11 @@ int main(void)
     tcase_add_test(tc, test_registry_a_site_bound_later_counts_who_is_here);
     tcase_add_test(tc, test_registry_takes_sessions_per_key_and_turns_the_next_one_away);
     tcase_add_loop_test(tc, test_registry_the_newer_epoch_of_an_instance_wins, 0, COUNT(seconds));
+    tcase_add_test(tc, test_registry_links_of_the_same_epoch_are_one_session);
+    tcase_add_test(tc, test_registry_the_same_link_number_replaces_that_link);
+    tcase_add_test(tc, test_registry_a_session_has_only_so_many_links);
+    tcase_add_test(tc, test_registry_a_session_without_a_link_is_offline_until_one_comes);
+    tcase_add_test(tc, test_registry_a_session_ends_when_no_link_comes_back);
     tcase_add_test(tc, test_registry_connectors_without_an_instance_replace_nobody);
     tcase_add_test(tc, test_registry_serials_rise_and_the_first_is_the_oldest);
     tcase_add_test(tc, test_registry_sessions_of_a_key_end_when_its_last_site_goes);
@@ -386,7 +512,7 @@ int main(void)
     tcase_add_test(tc, test_registry_a_session_that_said_goodbye_outlives_the_newer_one);
     tcase_add_test(tc, test_registry_tells_live_connectors_which_key_to_have);
     tcase_add_test(tc, test_registry_lists_only_those_that_serve);
-    tcase_add_loop_test(tc, test_registry_can_be_freed_in_every_state, 0, 7);
+    tcase_add_loop_test(tc, test_registry_can_be_freed_in_every_state, 0, 10);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

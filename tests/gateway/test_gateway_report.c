@@ -116,6 +116,70 @@ START_TEST(test_report_session_and_its_events)
 }
 END_TEST
 
+START_TEST(test_report_session_tells_of_its_links)
+{
+    struct gw_session_info session = {.name = "a",
+                                      .software = "b",
+                                      .state = "up",
+                                      .links = 2,
+                                      .streams_waiting = 3,
+                                      .resumes = 4,
+                                      .lost = {5000, "silent"}};
+    json_t *json, *link;
+
+    ck_assert_int_eq(addr_parse(&session.connections[1].remote, "192.0.2.7:999"), ERR_OK);
+    session.connections[1].number = 1;
+    session.connections[1].rtt_us = 800;
+    session.connections[1].since_ms = 6000;
+    session.connections[1].streams = 9;
+    json = gw_report_session(&session);
+    ck_assert_int_eq(number_of(json, "links"), 2);
+    ck_assert_int_eq(number_of(json, "streams_waiting"), 3);
+    ck_assert_int_eq(number_of(json, "resumes"), 4);
+    ck_assert_int_eq(number_of(json_object_get(json, "lost"), "at"), 5);
+    ck_assert_str_eq(text_of(json_object_get(json, "lost"), "why"), "silent");
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "connections")), 2);
+    link = json_array_get(json_object_get(json, "connections"), 1);
+    ck_assert_str_eq(text_of(link, "remote"), "192.0.2.7:999");
+    ck_assert_int_eq(number_of(link, "link"), 1);
+    ck_assert_int_eq(number_of(link, "rtt_us"), 800);
+    ck_assert_int_eq(number_of(link, "since"), 6);
+    ck_assert_int_eq(number_of(link, "streams"), 9);
+    json_decref(json);
+    session.lost.at_ms = 0;
+    json = gw_report_session(&session);
+    ck_assert_ptr_null(json_object_get(json, "lost"));
+    json_decref(json);
+}
+END_TEST
+
+START_TEST(test_report_events_of_links)
+{
+    struct gw_session_info session = {.name = "web-1", .software = "b", .state = "up", .links = 1};
+    struct gw_link_news news = {
+        .what = GW_LINK_LOST, .number = 1, .remote = &session.remote, .why = "silent"};
+    json_t *json;
+
+    ck_assert_int_eq(addr_parse(&session.remote, "192.0.2.7:999"), ERR_OK);
+    json = parse(gw_report_link_event(&session, &news, 0, 7000));
+    ck_assert_str_eq(text_of(json, "event"), "tunnel.link_lost");
+    ck_assert_str_eq(text_of(json, "why"), "silent");
+    ck_assert_str_eq(text_of(json, "remote"), "192.0.2.7:999");
+    ck_assert_int_eq(number_of(json, "link"), 1);
+    ck_assert_int_eq(number_of(json, "links"), 1);
+    ck_assert_int_eq(number_of(json, "at"), 7);
+    ck_assert_ptr_null(json_object_get(json, "skipped"));
+    json_decref(json);
+    news = (struct gw_link_news){.what = GW_LINK_RESUMED, .streams = 12};
+    json = parse(gw_report_link_event(&session, &news, 3, 7000));
+    ck_assert_str_eq(text_of(json, "event"), "tunnel.resumed");
+    ck_assert_int_eq(number_of(json, "streams"), 12);
+    ck_assert_int_eq(number_of(json, "skipped"), 3);
+    ck_assert_ptr_null(json_object_get(json, "remote"));
+    json_decref(json);
+}
+END_TEST
+
 START_TEST(test_report_resync_tells_what_we_have)
 {
     json_t *json = parse(gw_report_resync((struct gw_mark){4, 17}, "no head"));
@@ -136,6 +200,8 @@ int main(void)
     tcase_add_test(tc, test_report_online_with_and_without_error);
     tcase_add_test(tc, test_report_info_names_who_we_are);
     tcase_add_test(tc, test_report_session_and_its_events);
+    tcase_add_test(tc, test_report_session_tells_of_its_links);
+    tcase_add_test(tc, test_report_events_of_links);
     tcase_add_test(tc, test_report_resync_tells_what_we_have);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

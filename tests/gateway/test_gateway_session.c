@@ -10,6 +10,8 @@
 #include "tests/net/loop_until.h"
 #include "tests/support/suite.h"
 
+static const struct addr here;
+
 static struct tun_handshake_result proven(uint64_t twin)
 {
     struct tun_handshake_result result = {.role = TUN_GATEWAY};
@@ -28,7 +30,7 @@ static struct tun_handshake_result proven(uint64_t twin)
 START_TEST(test_session_keeps_what_the_handshake_proved_and_said)
 {
     const struct tun_handshake_result result = proven(7);
-    struct gw_session *session = gw_session_new(&result);
+    struct gw_session *session = gw_session_new(&result, &here);
     struct gw_session_info info;
 
     ck_assert_ptr_nonnull(session);
@@ -39,7 +41,6 @@ START_TEST(test_session_keeps_what_the_handshake_proved_and_said)
     ck_assert_mem_eq(info.instance, result.connector.instance, sizeof(info.instance));
     ck_assert_uint_eq(info.epoch, 9);
     ck_assert_uint_eq(info.twin, 7);
-    ck_assert_uint_eq(session->link_number, 2);
     ck_assert_str_eq(info.name, "web-1");
     ck_assert_str_eq(info.software, "netwall-1");
     ck_assert_str_eq(info.state, "up");
@@ -65,7 +66,7 @@ static const struct {
 START_TEST(test_session_a_twin_out_of_range_is_no_other_twin)
 {
     const struct tun_handshake_result result = proven(twins[_i].said);
-    struct gw_session *session = gw_session_new(&result);
+    struct gw_session *session = gw_session_new(&result, &here);
 
     ck_assert_uint_eq(session->twin, twins[_i].kept);
     gw_session_free(session);
@@ -86,7 +87,7 @@ END_TEST
 START_TEST(test_session_that_is_not_listed_serves_nothing)
 {
     const struct tun_handshake_result result = proven(0);
-    struct gw_session *session = gw_session_new(&result);
+    struct gw_session *session = gw_session_new(&result, &here);
     struct gw_exposure *e = gw_exposure_new();
 
     ck_assert(!gw_session_serves(session, e));
@@ -130,8 +131,8 @@ START_TEST(test_session_that_drains_says_so_and_serves_nothing)
     seat_join(&seat, &c, 1, 1);
     LOOP_UNTIL(seat.loop, c.accepted);
     session = gw_registry_first(seat.registry, site->exposure->backends[0].key);
-    tun_session_goaway(link_session(c.link), &bye);
-    link_touch(c.link);
+    tun_session_goaway(link_session_tunnel(c.session), &bye);
+    link_session_touch(c.session);
     LOOP_UNTIL(seat.loop, session->draining);
     gw_session_info(session, &info);
     ck_assert_str_eq(info.state, "draining");

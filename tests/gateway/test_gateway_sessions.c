@@ -280,8 +280,8 @@ START_TEST(test_a_draining_connector_gets_no_new_visitors)
     struct tun_notice notice = {.code = TUN_CODE_SHUTDOWN};
 
     ck_assert(rig_until(rig, &b->accepted));
-    tun_session_goaway(link_session(a->link), &notice);
-    link_touch(a->link);
+    tun_session_goaway(link_session_tunnel(a->session), &notice);
+    link_session_touch(a->session);
     rig_run(rig, 50);
     ck_assert_uint_eq(rig->online, 1);
     for (int i = 0; i < 4; i++)

@@ -133,7 +133,7 @@ END_TEST
 
 START_TEST(test_tell_a_session_whose_link_was_closed_is_told_nothing)
 {
-    link_close(session->link, TUN_CODE_REVOKED, "gone");
+    link_session_close(session->links, TUN_CODE_REVOKED, "gone");
     connector.lists = 0;
     gw_tell(session, &site, 1);
     LOOP_UNTIL(seat.loop, connector.closed && seat.downs == 1);

@@ -106,7 +106,7 @@ static void carry(void)
     ck_assert_int_eq(start(5000), ERR_OK);
     LOOP_UNTIL(seat.loop, connector.opens == 1);
     tun_stream_accept(connector.streams[0]);
-    link_touch(connector.link);
+    link_session_touch(connector.session);
     LOOP_UNTIL(seat.loop, opened == 1);
 }
 
@@ -130,7 +130,7 @@ START_TEST(test_way_counts_only_what_was_carried_and_once)
     ck_assert(rx == 0 && tx == 0);
     LOOP_UNTIL(seat.loop, connector.opens == 1);
     tun_stream_accept(connector.streams[0]);
-    link_touch(connector.link);
+    link_session_touch(connector.session);
     LOOP_UNTIL(seat.loop, opened == 1);
     ck_assert_uint_eq(site->connections, 1);
     ck_assert_uint_eq(site->active, 1);
@@ -149,7 +149,7 @@ START_TEST(test_way_that_is_refused_tells_the_words_and_marks_the_backend)
     ck_assert_int_eq(start(5000), ERR_OK);
     LOOP_UNTIL(seat.loop, connector.opens == 1);
     tun_stream_refuse(connector.streams[0], TUN_CODE_UNREACHABLE, "no route");
-    link_touch(connector.link);
+    link_session_touch(connector.session);
     LOOP_UNTIL(seat.loop, failed == 1);
     ck_assert_int_eq(reason, GW_REASON_BACKEND_REFUSED);
     ck_assert(has_key);
@@ -209,7 +209,7 @@ START_TEST(test_way_in_use_ends_with_its_visitor)
     close(visitor[0]);
     visitor[0] = -1;
     tun_stream_finish(connector.streams[0]);
-    link_touch(connector.link);
+    link_session_touch(connector.session);
     LOOP_UNTIL(seat.loop, done == 1);
     ck_settled();
 }
@@ -222,7 +222,7 @@ START_TEST(test_way_can_be_freed_in_every_state)
         LOOP_UNTIL(seat.loop, connector.opens == 1);
     if (_i == 2) {
         tun_stream_accept(connector.streams[0]);
-        link_touch(connector.link);
+        link_session_touch(connector.session);
         LOOP_UNTIL(seat.loop, opened == 1);
     }
     gw_way_free(way);
@@ -232,6 +232,34 @@ START_TEST(test_way_can_be_freed_in_every_state)
     if (_i > 0)
         LOOP_UNTIL(seat.loop, connector.reset);
     ck_assert_uint_eq(failed + done, 0);
+}
+END_TEST
+
+/* OPEN is sealed and lost with its link; the connector asks for nothing it never heard of. */
+START_TEST(test_way_opens_again_when_the_link_took_its_open_along)
+{
+    struct tun_connector_info info = {.epoch = 1, .name = "web-1", .version = "test"};
+    char got[sizeof(FIRST)] = {0};
+
+    memset(info.instance, 1, sizeof(info.instance));
+    ck_assert_int_eq(start(5000), ERR_OK);
+    seat_cut(&connector, 0);
+    LOOP_UNTIL(seat.loop, seat.link_losses == 1 && connector.losses == 1);
+    ck_assert_uint_eq(connector.opens, 0);
+    seat_link(&seat, &connector, 1, &info);
+    LOOP_UNTIL(seat.loop, connector.opens == 1);
+    tun_stream_accept(connector.streams[0]);
+    link_session_touch(connector.session);
+    LOOP_UNTIL(seat.loop, opened == 1);
+    LOOP_UNTIL(seat.loop, tun_stream_waiting(connector.streams[0]) == strlen(FIRST));
+    for (size_t n = 0, len; n < strlen(FIRST); n += len) {
+        const uint8_t *data = tun_stream_peek(connector.streams[0], &len);
+
+        memcpy(got + n, data, len);
+        tun_stream_consume(connector.streams[0], len);
+    }
+    ck_assert_str_eq(got, FIRST);
+    ck_assert_uint_eq(failed, 0);
 }
 END_TEST
 
@@ -342,6 +370,7 @@ int main(void)
     tcase_add_test(tc, test_way_in_use_ends_with_its_session);
     tcase_add_test(tc, test_way_in_use_ends_with_its_visitor);
     tcase_add_loop_test(tc, test_way_can_be_freed_in_every_state, 0, 3);
+    tcase_add_test(tc, test_way_opens_again_when_the_link_took_its_open_along);
     tcase_add_test(tc, test_way_stays_while_its_backend_is_named_wherever_it_stands);
     tcase_add_test(tc, test_way_direct_counts_no_proxy_header_as_the_visitors);
     tcase_add_test(tc, test_way_direct_that_nobody_answers_is_refused);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two links over one TCP connection, for tests: the handshake is done in memory, ops and callbacks
- * go to the test. Either link may be gone (NULL) at any time.
+ * Two sessions and the links between them over TCP, for tests: handshakes are done in memory, ops
+ * and callbacks go to the test. Either session may be gone (NULL) at any time.
  */
 #ifndef TESTS_LINK_DUO_H
 #define TESTS_LINK_DUO_H
@@ -12,25 +12,29 @@
 #include <unistd.h>
 
 #include "bus/base/err.h"
-#include "modules/link/link.h"
+#include "modules/link/session.h"
 #include "modules/net/sock.h"
 #include "tests/link/keys.h"
 #include "tests/net/loop_until.h"
 #include "tests/net/tcp_pair.h"
 
+#define DUO_RESUME_MS 1000
+
 struct duo_side {
-    struct link *link;
-    int fd;
-    int closed; /* calls of on_closed */
+    struct link_session *session;
+    int fds[TUN_LINKS_MAX + 1]; /* by link number; the last one of that number */
+    int closed;                 /* calls of on_closed */
     int rc;
-    struct tun_session_config session;
+    int losses; /* calls of on_lost */
+    struct link_lost lost;
+    struct tun_session_config tunnel;
 };
 
 struct duo {
     struct ev_loop *loop;
     struct link_hub *hub;
     struct test_keys keys;
-    struct tun_handshake_result connector_result, gateway_result;
+    struct tun_handshake_result connector_result, gateway_result; /* of the latest link */
     struct duo_side connector, gateway;
 };
 
@@ -67,56 +71,106 @@ static inline void duo_on_closed(void *arg, int rc)
 {
     struct duo_side *side = arg;
 
-    side->link = NULL;
+    side->session = NULL;
     side->closed++;
     side->rc = rc;
 }
 
-static inline void duo_side_start(struct duo *d, struct duo_side *side)
+static inline void duo_on_lost(void *arg, const struct link_lost *lost)
 {
-    struct link_config cfg = {
-        .fd = side->fd, .session = &side->session, .on_closed = duo_on_closed, .arg = side};
+    struct duo_side *side = arg;
 
-    ck_assert_int_eq(net_sock_nonblock(side->fd), ERR_OK);
-    ck_assert_int_eq(link_new(&side->link, d->hub, &cfg), ERR_OK);
+    side->losses++;
+    side->lost = *lost;
 }
 
-/* Both links run, nothing is accepted yet. ARG goes to the ops. */
+static inline void duo_side_start(struct duo *d, struct duo_side *side)
+{
+    struct link_session_config cfg = {
+        .tunnel = &side->tunnel, .on_closed = duo_on_closed, .on_lost = duo_on_lost, .arg = side};
+
+    ck_assert_int_eq(link_session_new(&side->session, d->hub, &cfg), ERR_OK);
+}
+
+/* Both sessions exist, no link yet. ARG goes to the ops. */
 static inline void duo_start(struct duo *d, const struct tun_session_ops *connector,
                              const struct tun_session_ops *gateway, void *arg)
 {
-    int fds[2];
-
     memset(d, 0, sizeof(*d));
     test_keys_init(&d->keys);
     d->loop = ev_loop_new(EVFLAG_AUTO);
     ck_assert_int_eq(link_hub_new(&d->hub, d->loop), ERR_OK);
-    duo_handshake(d);
-    tcp_pair(fds);
-    d->connector.fd = fds[0];
-    d->gateway.fd = fds[1];
-    d->connector.session =
-        (struct tun_session_config){.link = &d->connector_result, .ops = connector, .arg = arg};
-    d->gateway.session =
-        (struct tun_session_config){.link = &d->gateway_result, .ops = gateway, .arg = arg};
+    d->connector.tunnel = (struct tun_session_config){
+        .role = TUN_CONNECTOR, .ops = connector, .arg = arg, .resume_ms = DUO_RESUME_MS};
+    d->gateway.tunnel = (struct tun_session_config){
+        .role = TUN_GATEWAY, .ops = gateway, .arg = arg, .resume_ms = DUO_RESUME_MS};
     duo_side_start(d, &d->connector);
     duo_side_start(d, &d->gateway);
 }
 
-/* The gateway takes the connector. */
+/* A handshake and two sockets for link NUMBER, nobody has them yet. */
+static inline void duo_connect(struct duo *d, uint8_t number)
+{
+    int fds[2];
+
+    tcp_pair(fds);
+    ck_assert_int_eq(net_sock_nonblock(fds[0]), ERR_OK);
+    ck_assert_int_eq(net_sock_nonblock(fds[1]), ERR_OK);
+    d->connector.fds[number] = fds[0];
+    d->gateway.fds[number] = fds[1];
+    duo_handshake(d);
+}
+
+static inline struct link_join duo_join_of(struct duo *d, struct duo_side *side, uint8_t number)
+{
+    return (struct link_join){.fd = side->fds[number],
+                              .number = number,
+                              .result = side == &d->connector ? &d->connector_result
+                                                              : &d->gateway_result};
+}
+
+/* SIDE's end of link NUMBER joins. */
+static inline void duo_join(struct duo *d, struct duo_side *side, uint8_t number)
+{
+    static const struct tun_accept accept;
+    struct link_join join = duo_join_of(d, side, number);
+
+    ck_assert_int_eq(link_session_join(side->session, &join, side == &d->gateway ? &accept : NULL),
+                     ERR_OK);
+}
+
+/* One more link, both ends joined, nothing is sent yet. */
+static inline void duo_add(struct duo *d, uint8_t number)
+{
+    duo_connect(d, number);
+    duo_join(d, &d->connector, number);
+    duo_join(d, &d->gateway, number);
+}
+
+/* Wait until so many links are live on both sides. */
+static inline void duo_wait_live(struct duo *d, unsigned n)
+{
+    LOOP_UNTIL(d->loop, link_session_live(d->connector.session) == n &&
+                            link_session_live(d->gateway.session) == n);
+}
+
+/* A session with link 0. */
 static inline void duo_accept(struct duo *d)
 {
-    ck_assert_int_eq(
-        tun_session_accept(link_session(d->gateway.link), &(struct tun_accept){.ping_ms = 0}),
-        ERR_OK);
-    link_touch(d->gateway.link);
-    LOOP_UNTIL(d->loop, tun_session_usable(link_session(d->connector.link)));
+    duo_add(d, 0);
+    duo_wait_live(d, 1);
+}
+
+/* The network takes link NUMBER away from both. */
+static inline void duo_cut(struct duo *d, uint8_t number)
+{
+    ck_assert_int_eq(shutdown(d->connector.fds[number], SHUT_RDWR), 0);
 }
 
 static inline void duo_stop(struct duo *d)
 {
-    link_free(d->connector.link);
-    link_free(d->gateway.link);
+    link_session_free(d->connector.session);
+    link_session_free(d->gateway.session);
     link_hub_free(d->hub);
     ev_loop_destroy(d->loop);
 }

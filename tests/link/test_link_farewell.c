@@ -11,7 +11,6 @@
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/link/farewell.h"
-#include "modules/link/link.h"
 #include "modules/net/sock.h"
 #include "tests/net/loop_until.h"
 #include "tests/net/tcp_pair.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the links of one loop share: the buffer pool, and the walk over dirty links. */
+/* What the sessions of one loop share: the buffer pool, and the walk over dirty sessions. */
 #include <check.h>
 
-#include "modules/link/hub.h"
-#include "modules/link/link_impl.h"
+#include "modules/link/hub_impl.h"
+#include "modules/link/link.h"
+#include "modules/link/session_impl.h"
 #include "tests/link/duo.h"
 #include "tests/support/suite.h"
 
@@ -60,27 +61,28 @@ START_TEST(test_hub_is_asleep_when_nothing_is_dirty)
         ev_run(d.loop, EVRUN_NOWAIT);
     ck_assert(!ev_is_active(&d.hub->turn_end));
     ck_assert(TAILQ_EMPTY(&d.hub->dirty));
-    link_touch(d.gateway.link);
-    link_touch(d.gateway.link);
+    link_session_touch(d.gateway.session);
+    link_session_touch(d.gateway.session);
     ck_assert(ev_is_active(&d.hub->turn_end));
     ev_run(d.loop, EVRUN_NOWAIT);
     ck_assert(TAILQ_EMPTY(&d.hub->dirty));
-    ck_assert_uint_eq(d.gateway.link->out.cap, 0); /* an idle link holds no buffer */
+    ck_assert_uint_eq(TAILQ_FIRST(&d.gateway.session->links)->out.cap,
+                      0); /* an idle link holds no buffer */
     duo_stop(&d);
 }
 END_TEST
 
-/* A link that is freed while it is dirty leaves the list. */
-START_TEST(test_hub_forgets_a_freed_link)
+/* A session that is freed while it is dirty leaves the list. */
+START_TEST(test_hub_forgets_a_freed_session)
 {
     struct duo d;
 
     duo_start(&d, &no_ops, &no_ops, NULL);
     duo_accept(&d);
-    link_touch(d.gateway.link);
-    link_touch(d.connector.link);
-    link_free(d.gateway.link);
-    d.gateway.link = NULL;
+    link_session_touch(d.gateway.session);
+    link_session_touch(d.connector.session);
+    link_session_free(d.gateway.session);
+    d.gateway.session = NULL;
     ev_run(d.loop, EVRUN_NOWAIT);
     duo_stop(&d);
 }
@@ -94,7 +96,7 @@ int main(void)
     tcase_add_test(tc, test_hub_lends_the_same_buffer_again);
     tcase_add_test(tc, test_hub_keeps_only_some_idle_buffers);
     tcase_add_test(tc, test_hub_is_asleep_when_nothing_is_dirty);
-    tcase_add_test(tc, test_hub_forgets_a_freed_link);
+    tcase_add_test(tc, test_hub_forgets_a_freed_session);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

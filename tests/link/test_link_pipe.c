@@ -43,7 +43,8 @@ static void on_done(void *arg, const struct link_pipe_end *end)
     self->bytes = end->bytes;
 }
 
-static void start_pipe(struct end *end, struct link *link, struct tun_stream *stream, int *outside)
+static void start_pipe(struct end *end, struct link_session *session, struct tun_stream *stream,
+                       int *outside)
 {
     struct link_pipe_config cfg = end == &f.gateway ? f.gateway_cfg : f.connector_cfg;
     int fds[2];
@@ -52,7 +53,7 @@ static void start_pipe(struct end *end, struct link *link, struct tun_stream *st
     *outside = fds[0];
     ck_assert_int_eq(net_sock_nonblock(fds[0]), ERR_OK);
     ck_assert_int_eq(net_sock_nonblock(fds[1]), ERR_OK);
-    cfg.link = link;
+    cfg.session = session;
     cfg.stream = stream;
     cfg.fd = fds[1];
     cfg.on_done = on_done;
@@ -66,7 +67,7 @@ static void on_open(void *arg, struct tun_stream *stream, const struct tun_open 
 {
     (void)arg;
     (void)open;
-    start_pipe(&f.connector, f.duo.connector.link, stream, &f.service);
+    start_pipe(&f.connector, f.duo.connector.session, stream, &f.service);
     tun_stream_accept(stream);
 }
 
@@ -108,10 +109,10 @@ static void setup(void)
     duo_start(&f.duo, &ops, &ops, NULL);
     duo_accept(&f.duo);
     f.service = -1;
-    ck_assert_int_eq(tun_stream_open(&stream, link_session(f.duo.gateway.link), &open, NULL),
-                     ERR_OK);
-    start_pipe(&f.gateway, f.duo.gateway.link, stream, &f.visitor);
-    link_touch(f.duo.gateway.link);
+    ck_assert_int_eq(
+        tun_stream_open(&stream, link_session_tunnel(f.duo.gateway.session), &open, NULL), ERR_OK);
+    start_pipe(&f.gateway, f.duo.gateway.session, stream, &f.visitor);
+    link_session_touch(f.duo.gateway.session);
     LOOP_UNTIL(f.duo.loop, f.service >= 0);
 }
 
@@ -409,8 +410,8 @@ END_TEST
 START_TEST(test_pipe_lost_tunnel_resets_both_sides)
 {
     begin();
-    link_free(f.duo.connector.link);
-    f.duo.connector.link = NULL;
+    link_session_free(f.duo.connector.session);
+    f.duo.connector.session = NULL;
     ck_assert_int_eq(f.connector.calls, 1);
     ck_assert_int_eq(f.connector.code, TUN_CODE_LOST);
     LOOP_UNTIL(f.duo.loop, f.gateway.calls == 1);
@@ -469,7 +470,7 @@ START_TEST(test_pipe_refuses_bad_configs)
     begin();
     ck_assert_int_eq(link_pipe_new(&pipe, f.duo.loop, &cfg), ERR_INVALID);
     cfg = f.gateway_cfg;
-    cfg.link = f.duo.gateway.link;
+    cfg.session = f.duo.gateway.session;
     cfg.stream = (struct tun_stream *)(void *)&f; /* not looked at */
     cfg.on_done = on_done;
     cfg.to_fd = &f;

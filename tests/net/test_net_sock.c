@@ -147,6 +147,30 @@ START_TEST(test_sock_again_knows_not_now_from_broken)
 }
 END_TEST
 
+START_TEST(test_sock_path_counts_what_the_other_kernel_took)
+{
+    struct net_sock_path before, after = {0};
+    int fds[2], pair[2];
+
+    tcp_pair(fds);
+    ck_assert(net_sock_path(&before, fds[0]));
+    ck_assert_int_eq(send(fds[0], "hello", 5, 0), 5);
+    for (int i = 0; i < 1000 && after.acked_bytes < before.acked_bytes + 5; i++) {
+        ck_assert(net_sock_path(&after, fds[0]));
+        usleep(1000);
+    }
+    ck_assert_uint_eq(after.acked_bytes, before.acked_bytes + 5); /* nobody has read it */
+    ck_assert_uint_gt(after.rtt_us, 0);
+    ck_assert_uint_lt(after.ack_age_ms, 60000);
+    close(fds[0]);
+    close(fds[1]);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    ck_assert(!net_sock_path(&after, pair[0]));
+    close(pair[0]);
+    close(pair[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("net/sock");
@@ -160,6 +184,7 @@ int main(void)
     tcase_add_loop_test(tc, test_sock_abortive_close_is_a_reset, 0, 2);
     tcase_add_test(tc, test_sock_error_tells_why_a_connect_failed);
     tcase_add_test(tc, test_sock_open_without_the_family_is_noent);
+    tcase_add_test(tc, test_sock_path_counts_what_the_other_kernel_took);
     tcase_add_test(tc, test_sock_again_knows_not_now_from_broken);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

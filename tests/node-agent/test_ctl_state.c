@@ -23,8 +23,9 @@ static const struct {
      "netwall:tunnels",
      "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
      "[{\"name\":\"web-\\u001b[1m\",\"remote\":\"192.0.2.9:5\",\"since\":0,\"rtt_us\":250,"
-     "\"streams\":4,\"rx_bytes\":2048,\"tx_bytes\":1,\"state\":\"up\"}]",
-     {"001122334455 ", "web-?[1m", "192.0.2.9:5", "2.0 KiB"}},
+     "\"links\":2,\"streams\":4,\"rx_bytes\":2048,\"tx_bytes\":1,\"state\":\"up\","
+     "\"lost\":{\"at\":5,\"why\":\"silent\"}}]",
+     {"001122334455 ", "web-?[1m", "2.0 KiB", "silent"}},
     {"usage",
      "netwall:usage",
      "7-1-blog",

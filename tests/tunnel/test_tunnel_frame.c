@@ -20,6 +20,7 @@ static void setup(void)
 static void put_accept(void)
 {
     tun_frame_put_accept(&o, &(struct tun_accept){.session = {1},
+                                                  .link = 1,
                                                   .ping_ms = 15000,
                                                   .session_window = 3,
                                                   .max_streams = 4,
@@ -90,7 +91,7 @@ static int get_rst(struct cur payload)
 
 static void put_window(void)
 {
-    tun_frame_put_window(&o, 7, &(struct tun_window){5, 6});
+    tun_frame_put_window(&o, 7, &(struct tun_window){5, 6}, TUN_FLAG_END);
 }
 
 static int get_window(struct cur payload)
@@ -110,6 +111,18 @@ static int get_ping(struct cur payload)
     uint64_t value;
 
     return tun_frame_get_ping(payload, &value);
+}
+
+static void put_lost(void)
+{
+    tun_frame_put_lost(&o, 3);
+}
+
+static int get_lost(struct cur payload)
+{
+    uint32_t serial;
+
+    return tun_frame_get_lost(payload, &serial);
 }
 
 static void put_next_key(void)
@@ -135,9 +148,19 @@ static const struct {
     {"CLOSE", 0x33, put_notice, get_notice},  {"FIN", 0x21, put_fin, get_fin},
     {"RST", 0x22, put_rst, get_rst},          {"WINDOW", 0x23, put_window, get_window},
     {"PING", 0x30, put_ping, get_ping},       {"NEXT_KEY", 0x90, put_next_key, get_next_key},
+    {"LOST", 0x35, put_lost, get_lost},
 };
 
-/* The bytes that PROTOCOL.md section 11.4 shows. */
+/* One lost link and one stream of it. */
+static void put_resume(void)
+{
+    tun_frame_put_header(&o, &(struct tun_frame){.type = TUN_FRAME_RESUME, .len = 30});
+    out_u8(&o, 1);
+    tun_frame_put_resume_link(&o, &(struct tun_resume_link){1, 99, 7});
+    tun_frame_put_resume_stream(&o, &(struct tun_resume_stream){7, 99, false, true});
+}
+
+/* The bytes that PROTOCOL.md section 12.4 shows. */
 static void assert_bytes(const char *want)
 {
     char text[2 * sizeof(bytes) + 1];
@@ -161,11 +184,12 @@ START_TEST(test_frame_known_bytes)
 
     setup();
     tun_frame_put_accept(&o, &(struct tun_accept){.session = {1},
+                                                  .link = 1,
                                                   .ping_ms = 15000,
                                                   .session_window = 16u << 20,
                                                   .max_streams = 10000});
-    assert_bytes("0100001d00000000"
-                 "0100000000000000000000000000000000003a98010000000000271000");
+    assert_bytes("0100002100000000"
+                 "010000000000000000000000000000000000000100003a98010000000000271000");
     tun_frame_put_open(&o, 7, &open);
     assert_bytes("1000004400000007"
                  "02020004000000000000000000000000ffffc00002099c40"
@@ -179,7 +203,12 @@ START_TEST(test_frame_known_bytes)
     put_rst();
     assert_bytes("2200000a00000007000c0000000000000063");
     put_window();
-    assert_bytes("230000100000000700000000000000050000000000000006");
+    assert_bytes("230100100000000700000000000000050000000000000006");
+    put_lost();
+    assert_bytes("350000040000000000000003");
+    put_resume();
+    assert_bytes("3400001e00000000"
+                 "010000000100000000000000630000000700000007000000000000006302");
     put_ping();
     assert_bytes("30000008000000000000000000000005");
     tun_frame_put_empty(&o, TUN_FRAME_OPEN_OK, 7);
@@ -250,15 +279,15 @@ static const struct {
     uint16_t min, max;
     bool session, stream;
 } rules[] = {
-    {0x01, 0, 29, 61, true, false},    {0x02, 0, 7, 262, true, false},
+    {0x01, 0, 33, 65, true, false},    {0x02, 0, 7, 262, true, false},
     {0x03, 1, 0, 1000, true, false},   {0x10, 0, 47, 1000, false, true},
     {0x11, 0, 0, 0, false, true},      {0x12, 0, 7, 262, false, true},
     {0x20, 0, 0, 65535, false, true},  {0x21, 0, 8, 8, false, true},
-    {0x22, 0, 10, 10, false, true},    {0x23, 0, 16, 16, true, true},
+    {0x22, 0, 10, 10, false, true},    {0x23, 1, 16, 16, true, true},
     {0x30, 0, 8, 8, true, false},      {0x31, 0, 8, 8, true, false},
     {0x32, 0, 7, 262, true, false},    {0x33, 0, 7, 262, true, false},
-    {0x34, 1, 0, 1000, true, false},   {0x80, 255, 0, 65535, true, true},
-    {0xff, 255, 0, 65535, true, true},
+    {0x34, 1, 1, 1000, true, false},   {0x35, 0, 4, 4, true, false},
+    {0x80, 255, 0, 65535, true, true}, {0xff, 255, 0, 65535, true, true},
 };
 
 static int header(uint8_t type, uint8_t flags, uint32_t len, uint32_t stream)
@@ -349,7 +378,7 @@ START_TEST(test_frame_accept_bounds)
 {
     static const uint32_t ping[] = {0, 999, 1000, 600000, 600001};
     static const int want[] = {ERR_PROTO, ERR_PROTO, ERR_OK, ERR_OK, ERR_PROTO};
-    struct tun_accept accept = {.session_window = 1};
+    struct tun_accept accept = {.link = 1, .session_window = 1};
 
     for (int i = 0; i < COUNT(ping); i++) {
         setup();
@@ -357,8 +386,73 @@ START_TEST(test_frame_accept_bounds)
         tun_frame_put_accept(&o, &accept);
         ck_assert_int_eq(get_accept(cur_init(bytes + 8, out_len(&o) - 8)), want[i]);
     }
-    bytes[8 + 28] = 2; /* neither with nor without a next key */
-    ck_assert_int_eq(get_accept(cur_init(bytes + 8, 29)), ERR_PROTO);
+    setup();
+    accept.ping_ms = 1000;
+    tun_frame_put_accept(&o, &accept);
+    bytes[8 + 32] = 2; /* neither with nor without a next key */
+    ck_assert_int_eq(get_accept(cur_init(bytes + 8, 33)), ERR_PROTO);
+    bytes[8 + 32] = 0;
+    ck_assert_int_eq(get_accept(cur_init(bytes + 8, 33)), ERR_OK);
+    bytes[8 + 19] = 0; /* no link has the serial 0 */
+    ck_assert_int_eq(get_accept(cur_init(bytes + 8, 33)), ERR_PROTO);
+}
+END_TEST
+
+START_TEST(test_frame_resume_entries_there_and_back_and_no_prefix)
+{
+    struct tun_resume_stream stream;
+    struct tun_resume_link link;
+
+    setup();
+    put_resume();
+    struct cur c = exact(bytes + 9, 29);
+    ck_assert_int_eq(tun_frame_get_resume_link(&c, &link), ERR_OK);
+    ck_assert_uint_eq(link.serial, 1);
+    ck_assert_uint_eq(link.received, 99);
+    ck_assert_uint_eq(link.last_open, 7);
+    ck_assert_int_eq(tun_frame_get_resume_stream(&c, &stream), ERR_OK);
+    ck_assert_uint_eq(stream.id, 7);
+    ck_assert_uint_eq(stream.received, 99);
+    ck_assert(stream.open_ok && !stream.fin_received);
+    for (size_t len = 0; len < 16; len++) {
+        c = exact(bytes + 9, len);
+        ck_assert_int_eq(tun_frame_get_resume_link(&c, &link), ERR_PROTO);
+    }
+    for (size_t len = 0; len < 13; len++) {
+        c = exact(bytes + 25, len);
+        ck_assert_int_eq(tun_frame_get_resume_stream(&c, &stream), ERR_PROTO);
+    }
+    free(block);
+    block = NULL;
+}
+END_TEST
+
+static const struct {
+    const char *name;
+    size_t at; /* byte to overwrite ... */
+    uint8_t value;
+    bool stream; /* ... of the stream's entry, or of the link's */
+} bad_entries[] = {
+    {"link 0", 3, 0, false},
+    {"stream 0", 3, 0, true},
+    {"unknown flag", 12, 4, true},
+};
+
+START_TEST(test_frame_resume_entries_that_cannot_be)
+{
+    struct tun_resume_stream stream;
+    struct tun_resume_link link;
+
+    setup();
+    put_resume();
+    bytes[(bad_entries[_i].stream ? 25 : 9) + bad_entries[_i].at] = bad_entries[_i].value;
+    struct cur c = cur_init(bytes + 9, 29);
+    int first = tun_frame_get_resume_link(&c, &link);
+    int second = tun_frame_get_resume_stream(&c, &stream);
+    ck_assert_msg(first == (bad_entries[_i].stream ? ERR_OK : ERR_PROTO), "%s",
+                  bad_entries[_i].name);
+    ck_assert_msg(second == (bad_entries[_i].stream ? ERR_PROTO : ERR_OK), "%s",
+                  bad_entries[_i].name);
 }
 END_TEST
 
@@ -384,6 +478,8 @@ int main(void)
     tcase_add_test(tc, test_frame_open_longest_fits);
     tcase_add_loop_test(tc, test_frame_open_that_cannot_be_said, 0, COUNT(bad_opens));
     tcase_add_test(tc, test_frame_accept_bounds);
+    tcase_add_test(tc, test_frame_resume_entries_there_and_back_and_no_prefix);
+    tcase_add_loop_test(tc, test_frame_resume_entries_that_cannot_be, 0, COUNT(bad_entries));
     tcase_add_test(tc, test_frame_code_names);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -194,6 +194,35 @@ START_TEST(test_handshake_takes_the_next_static_key)
 }
 END_TEST
 
+static void raise_epoch(void *arg, const struct tun_gateway_info *offer)
+{
+    struct pair *p = arg;
+
+    ck_assert_mem_eq(offer->boot_id, p->offer.boot_id, sizeof(offer->boot_id));
+    p->info.epoch++;
+}
+
+/* Which boot of the gateway answers is known only then. */
+START_TEST(test_handshake_epoch_may_follow_the_gateways_offer)
+{
+    struct tun_handshake_result g;
+    struct pair p;
+
+    pair_init(&p, TUN_SUITE_CHACHA);
+    struct tun_handshake_config c = {.role = TUN_CONNECTOR,
+                                     .own = &p.connector,
+                                     .peer = &p.gateway.public_key,
+                                     .connector = &p.info,
+                                     .on_offer = raise_epoch,
+                                     .arg = &p};
+    ck_assert_int_eq(tun_handshake_init(&p.c, &c), ERR_OK);
+    ck_assert_uint_eq(p.info.epoch, 7);
+    ck_assert_int_eq(pair_run(&p, SIZE_MAX), ERR_OK);
+    tun_handshake_finish(&p.g, &g);
+    ck_assert_uint_eq(g.connector.epoch, 8);
+}
+END_TEST
+
 static bool is_wiped(const struct tun_handshake *self)
 {
     return sodium_is_zero((const uint8_t *)&self->noise, sizeof(self->noise)) &&
@@ -427,6 +456,7 @@ int main(void)
     tcase_add_loop_test(tc, test_handshake_takes_any_segmentation, 0, 80);
     tcase_add_test(tc, test_handshake_leaves_the_records_that_follow);
     tcase_add_test(tc, test_handshake_takes_the_next_static_key);
+    tcase_add_test(tc, test_handshake_epoch_may_follow_the_gateways_offer);
     tcase_add_loop_test(tc, test_handshake_refuses_every_flipped_bit, 0, 2);
     tcase_add_test(tc, test_handshake_prefix_waits_in_silence);
     tcase_add_loop_test(tc, test_handshake_stranger_is_known_by_his_first_bytes, 0,

@@ -90,8 +90,66 @@ START_TEST(test_queue_shrinks_what_little_is_left)
     ck_assert_uint_eq(pool.used_bytes, TUN_CHUNK_MAX);
     tun_queue_consume(&queue, &pool, sizeof(data) - 1, NULL);
     tun_queue_shrink(&queue, &pool);
-    ck_assert_uint_eq(pool.used_bytes, 4096);
+    ck_assert_uint_eq(pool.used_bytes, 1024);
     ck_assert_uint_eq(queue.len, 1);
+    tun_queue_clear(&queue, &pool);
+    tun_pool_trim(&pool);
+}
+END_TEST
+
+/* What was sent is kept until it is acknowledged; what did not arrive is sent again. */
+START_TEST(test_queue_keeps_what_is_taken)
+{
+    static uint8_t data[200000];
+    struct tun_piece pieces[8];
+    struct tun_pool pool = {0};
+    struct tun_queue queue = {0};
+    size_t covered;
+
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i >> 8);
+    ck_assert_int_eq(tun_queue_append(&queue, &pool, data, sizeof(data)), ERR_OK);
+    for (size_t at = 0; at < sizeof(data); at += 1000) { /* marks within chunks and between them */
+        ck_assert_uint_ge(tun_queue_pieces(&queue, 1000, pieces, 8, &covered), 1);
+        ck_assert_uint_eq(covered, 1000);
+        ck_assert_uint_eq(pieces[0].data[0], data[at]);
+        tun_queue_take(&queue, 1000);
+        ck_assert_uint_eq(queue.taken, at + 1000);
+    }
+    ck_assert_uint_eq(queue.len, sizeof(data));
+    tun_queue_consume(&queue, &pool, 70001, NULL); /* acknowledged */
+    ck_assert_uint_eq(queue.taken, sizeof(data) - 70001);
+    tun_queue_rewind(&queue);
+    ck_assert_uint_eq(queue.taken, 0);
+    ck_assert_uint_ge(tun_queue_pieces(&queue, 1, pieces, 8, &covered), 1);
+    ck_assert_ptr_eq(pieces[0].data, tun_queue_peek(&queue, &covered));
+    ck_assert_uint_eq(pieces[0].data[0], data[70001]);
+    tun_queue_take(&queue, queue.len);
+    tun_queue_consume(&queue, &pool, queue.len, NULL); /* with the mark at the very end */
+    ck_assert_int_eq(tun_queue_append(&queue, &pool, data, 10), ERR_OK);
+    ck_assert_uint_eq(tun_queue_pieces(&queue, 10, pieces, 8, &covered), 1);
+    ck_assert_uint_eq(covered, 10);
+    tun_queue_clear(&queue, &pool);
+    ck_assert_uint_eq(pool.used_bytes, 0);
+    tun_pool_trim(&pool);
+}
+END_TEST
+
+/* They may wait long for an acknowledgement: not in a chunk made for many. */
+START_TEST(test_queue_few_bytes_leave_a_big_chunk)
+{
+    struct tun_pool pool = {0};
+    struct tun_queue queue = {0};
+    size_t room, len;
+
+    for (int i = 0; i < 3; i++) {
+        memcpy(tun_queue_reserve(&queue, &pool, 1, 65536, &room), "hello", 5);
+        tun_queue_commit(&queue, &pool, 5);
+    }
+    ck_assert_uint_eq(pool.used_bytes, 1024);
+    ck_assert_uint_eq(queue.len, 15);
+    ck_assert_mem_eq(tun_queue_peek(&queue, &len), "hellohellohello", 15);
+    ck_assert_uint_eq(len, 15);
     tun_queue_clear(&queue, &pool);
     tun_pool_trim(&pool);
 }
@@ -120,6 +178,8 @@ int main(void)
     tcase_add_test(tc, test_queue_keeps_bytes_in_order);
     tcase_add_test(tc, test_queue_pieces_stay_valid_until_released);
     tcase_add_test(tc, test_queue_shrinks_what_little_is_left);
+    tcase_add_test(tc, test_queue_keeps_what_is_taken);
+    tcase_add_test(tc, test_queue_few_bytes_leave_a_big_chunk);
     tcase_add_test(tc, test_queue_unused_reserve_holds_nothing);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

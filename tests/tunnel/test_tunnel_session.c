@@ -20,8 +20,8 @@ START_TEST(test_session_accept_tells_limits_and_next_key)
 
     raw_peer_init(&p, TUN_GATEWAY, false);
     ck_assert(!tun_session_usable(p.session));
-    ck_assert_int_eq(tun_session_accept(p.session, &accept), ERR_OK);
-    ck_assert_int_eq(tun_session_accept(p.session, &accept), ERR_INVALID);
+    ck_assert_int_eq(tun_link_accept(p.at->link, &accept), ERR_OK);
+    ck_assert_int_eq(tun_link_accept(p.at->link, &accept), ERR_INVALID);
     ck_assert_int_eq(tun_frame_get_accept(raw_peer_expect(&p, TUN_FRAME_ACCEPT), &got), ERR_OK);
     ck_assert_uint_eq(got.ping_ms, TUN_PING_MS);
     ck_assert_uint_eq(got.session_window, TUN_SESSION_WINDOW);
@@ -43,11 +43,11 @@ START_TEST(test_session_reject_reaches_the_connector)
     ck_assert_int_eq(p.heard.code, TUN_CODE_STALE);
     ck_assert_uint_eq(p.heard.notice.retry_ms, 600000); /* at most 10 minutes */
     ck_assert_str_eq(p.heard.notice.why, "newer epoch");
-    ck_assert_int_eq(tun_session_feed(p.session, NULL, 0, p.now_ms), ERR_REFUSED);
+    ck_assert_int_eq(tun_link_feed(p.at->link, NULL, 0, p.now_ms), ERR_REFUSED);
     end_peer();
 
     raw_peer_init(&p, TUN_GATEWAY, false);
-    tun_session_reject(p.session, &notice);
+    tun_link_reject(p.at->link, &notice);
     ck_assert_int_eq(tun_frame_get_notice(raw_peer_expect(&p, TUN_FRAME_REJECT), &notice), ERR_OK);
     ck_assert_int_eq(notice.code, TUN_CODE_STALE);
     end_peer();
@@ -154,63 +154,6 @@ START_TEST(test_session_skips_unknown_types_from_0x80)
 }
 END_TEST
 
-static void seal_ping(uint8_t record[34])
-{
-    struct tun_piece piece = {p.bytes, 16};
-
-    tun_frame_put_ping(&p.o, TUN_FRAME_PING, 5);
-    ck_assert_int_eq(tun_record_seal(&p.seal, &piece, 1, 16, record), ERR_OK);
-}
-
-/* Every bit of the first record counts. */
-START_TEST(test_session_first_record_damaged)
-{
-    for (size_t bit = 0; bit < 8 * 34; bit++) {
-        uint8_t record[34];
-        int rc;
-
-        raw_peer_init(&p, TUN_GATEWAY, true);
-        seal_ping(record);
-        record[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        rc = tun_session_feed(p.session, record, sizeof(record), p.now_ms);
-        /* a greater length waits for more */
-        ck_assert(rc == ERR_AUTH || rc == ERR_PROTO || (rc == ERR_OK && bit < 16));
-        ck_assert(!tun_session_pending(p.session) || rc == ERR_PROTO);
-        end_peer();
-    }
-}
-END_TEST
-
-START_TEST(test_session_record_byte_by_byte)
-{
-    uint8_t record[34];
-
-    raw_peer_init(&p, TUN_GATEWAY, true);
-    seal_ping(record);
-    for (size_t i = 0; i < sizeof(record); i++) {
-        ck_assert(!tun_session_pending(p.session));
-        ck_assert_int_eq(tun_session_feed(p.session, record + i, 1, p.now_ms), ERR_OK);
-    }
-    (void)raw_peer_expect(&p, TUN_FRAME_PONG);
-    end_peer();
-}
-END_TEST
-
-START_TEST(test_session_record_lengths_16_and_over_max_are_fatal)
-{
-    uint8_t short_one[18] = {0, 16}, long_one[2] = {0x80, 0x01};
-
-    raw_peer_init(&p, TUN_GATEWAY, true);
-    ck_assert_int_eq(tun_session_feed(p.session, short_one, 1, p.now_ms), ERR_OK);
-    ck_assert_int_eq(tun_session_feed(p.session, short_one + 1, 1, p.now_ms), ERR_PROTO);
-    end_peer();
-    raw_peer_init_with(&p, TUN_GATEWAY, (struct tun_session_config){.max_record = 32768});
-    ck_assert_int_eq(tun_session_accept(p.session, &(struct tun_accept){0}), ERR_OK);
-    ck_assert_int_eq(tun_session_feed(p.session, long_one, 2, p.now_ms), ERR_PROTO);
-    end_peer();
-}
-END_TEST
-
 START_TEST(test_session_goaway_stops_new_streams_only)
 {
     struct tun_open open = {.workload = "7-1-a", .service = "web", .kind = TUN_KIND_TCP};
@@ -294,7 +237,7 @@ START_TEST(test_session_close_is_an_orderly_end)
     tun_session_close(p.session, TUN_CODE_REPLACED, "newer session");
     ck_assert_int_eq(tun_frame_get_notice(raw_peer_expect(&p, TUN_FRAME_CLOSE), &notice), ERR_OK);
     ck_assert_str_eq(notice.why, "newer session");
-    ck_assert(!tun_session_pending(p.session));
+    ck_assert(!tun_link_pending(p.at->link));
     end_peer();
 }
 END_TEST
@@ -311,9 +254,6 @@ int main(void)
     tcase_add_test(tc, test_session_skips_unknown_types_from_0x80);
     tcase_add_test(tc, test_session_next_key_reaches_the_connector);
     tcase_add_loop_test(tc, test_session_next_key_that_is_damaged_is_fatal, 0, 2);
-    tcase_add_test(tc, test_session_first_record_damaged);
-    tcase_add_test(tc, test_session_record_byte_by_byte);
-    tcase_add_test(tc, test_session_record_lengths_16_and_over_max_are_fatal);
     tcase_add_test(tc, test_session_goaway_stops_new_streams_only);
     tcase_add_test(tc, test_session_goaway_for_an_upgrade_stops_nothing);
     tcase_add_test(tc, test_session_close_is_an_orderly_end);

@@ -27,7 +27,7 @@ static void put_data_never_opened(void)
 
 static void put_window_never_opened(void)
 {
-    tun_frame_put_window(&p.o, 7, &(struct tun_window){0, 1});
+    raw_peer_put_window(&p, 7, 0, 1);
 }
 
 static void put_fin_wrong_offset(void)
@@ -36,28 +36,51 @@ static void put_fin_wrong_offset(void)
     tun_frame_put_fin(&p.o, 1, 3);
 }
 
-static void put_rst_wrong_offset(void)
+static void put_rst_offset_below(void)
 {
     (void)raw_peer_open(&p);
     raw_peer_put_data(&p, 1, 10);
     tun_frame_put_rst(&p.o, 1, &(struct tun_rst){TUN_CODE_NONE, 9});
 }
 
+static void put_rst_offset_above(void)
+{
+    (void)raw_peer_open(&p);
+    raw_peer_put_data(&p, 1, 10);
+    tun_frame_put_rst(&p.o, 1, &(struct tun_rst){TUN_CODE_NONE, 11});
+}
+
+static void put_end_before_fin(void)
+{
+    (void)raw_peer_open(&p);
+    tun_frame_put_window(&p.o, 1, &(struct tun_window){0, TUN_STREAM_WINDOW}, TUN_FLAG_END);
+}
+
+static void put_end_of_the_session(void)
+{
+    tun_frame_put_window(&p.o, 0, &(struct tun_window){0, TUN_SESSION_WINDOW + 1}, TUN_FLAG_END);
+}
+
+static void put_lost(void)
+{
+    tun_frame_put_lost(&p.o, 1);
+}
+
 static void put_window_back(void)
 {
     (void)raw_peer_open(&p);
-    tun_frame_put_window(&p.o, 1, &(struct tun_window){0, 1});
+    raw_peer_put_window(&p, 1, 0, 1);
 }
 
 static void put_window_overflow(void)
 {
     (void)raw_peer_open(&p);
-    tun_frame_put_window(&p.o, 1, &(struct tun_window){0, UINT64_MAX});
+    raw_peer_put_window(&p, 1, 0, UINT64_MAX);
 }
 
 static void put_window_acks_too_much(void)
 {
-    tun_frame_put_window(&p.o, 0, &(struct tun_window){1, 1u << 30});
+    raw_peer_put_window(&p, 0, 1, 1u << 30);
 }
 
 static void put_data_before_open_ok(void)
@@ -77,7 +100,8 @@ static void put_open_ok_twice(void)
 
 static void put_accept(void)
 {
-    tun_frame_put_accept(&p.o, &(struct tun_accept){.ping_ms = 15000, .session_window = 1});
+    tun_frame_put_accept(&p.o,
+                         &(struct tun_accept){.link = 1, .ping_ms = 15000, .session_window = 1});
 }
 
 static void put_unknown_fatal(void)
@@ -123,12 +147,6 @@ static void put_past_stream_window(void)
     raw_peer_put_data(&p, 1, TUN_STREAM_WINDOW - 4 * 65000 + 1);
 }
 
-static void put_rst_past_window(void)
-{
-    (void)raw_peer_open(&p);
-    tun_frame_put_rst(&p.o, 1, &(struct tun_rst){TUN_CODE_NONE, TUN_STREAM_WINDOW + 1});
-}
-
 static void put_empty_data_flood(void)
 {
     (void)raw_peer_open(&p);
@@ -139,7 +157,7 @@ static void put_empty_data_flood(void)
 static void put_useless_window_flood(void)
 {
     for (int i = 0; i < 2001; i++)
-        tun_frame_put_window(&p.o, 0, &(struct tun_window){0, TUN_SESSION_WINDOW});
+        raw_peer_put_window(&p, 0, 0, TUN_SESSION_WINDOW);
 }
 
 static void put_ping_flood(void)
@@ -160,7 +178,12 @@ static const struct {
     {"DATA never opened", TUN_CONNECTOR, put_data_never_opened, ERR_PROTO, TUN_CODE_PROTOCOL},
     {"WINDOW never opened", TUN_GATEWAY, put_window_never_opened, ERR_PROTO, TUN_CODE_PROTOCOL},
     {"FIN offset", TUN_GATEWAY, put_fin_wrong_offset, ERR_PROTO, TUN_CODE_PROTOCOL},
-    {"RST offset", TUN_GATEWAY, put_rst_wrong_offset, ERR_PROTO, TUN_CODE_PROTOCOL},
+    {"RST offset below", TUN_GATEWAY, put_rst_offset_below, ERR_PROTO, TUN_CODE_PROTOCOL},
+    {"RST offset above", TUN_GATEWAY, put_rst_offset_above, ERR_PROTO, TUN_CODE_PROTOCOL},
+    {"END before FIN", TUN_GATEWAY, put_end_before_fin, ERR_PROTO, TUN_CODE_PROTOCOL},
+    {"END of the session", TUN_GATEWAY, put_end_of_the_session, ERR_PROTO, TUN_CODE_PROTOCOL},
+    {"LOST to a gateway", TUN_GATEWAY, put_lost, ERR_PROTO, TUN_CODE_PROTOCOL},
+    {"LOST of its own link", TUN_CONNECTOR, put_lost, ERR_PROTO, TUN_CODE_PROTOCOL},
     {"WINDOW shrinks", TUN_GATEWAY, put_window_back, ERR_PROTO, TUN_CODE_PROTOCOL},
     {"WINDOW overflow", TUN_GATEWAY, put_window_overflow, ERR_PROTO, TUN_CODE_PROTOCOL},
     {"WINDOW acks unsent", TUN_GATEWAY, put_window_acks_too_much, ERR_PROTO, TUN_CODE_PROTOCOL},
@@ -175,7 +198,6 @@ static const struct {
     {"payload cut", TUN_GATEWAY, put_cut_payload, ERR_PROTO, TUN_CODE_PROTOCOL},
     {"falling ids", TUN_CONNECTOR, put_ids_falling, ERR_PROTO, TUN_CODE_PROTOCOL},
     {"past the window", TUN_GATEWAY, put_past_stream_window, ERR_LIMIT, TUN_CODE_FLOW_CONTROL},
-    {"RST past the window", TUN_GATEWAY, put_rst_past_window, ERR_LIMIT, TUN_CODE_FLOW_CONTROL},
     {"empty DATA flood", TUN_GATEWAY, put_empty_data_flood, ERR_LIMIT, TUN_CODE_FLOOD},
     {"WINDOW flood", TUN_GATEWAY, put_useless_window_flood, ERR_LIMIT, TUN_CODE_FLOOD},
     {"PING flood", TUN_GATEWAY, put_ping_flood, ERR_LIMIT, TUN_CODE_FLOOD},
@@ -193,7 +215,7 @@ START_TEST(test_session_fatal_frames)
     ck_assert_int_eq(tun_frame_get_notice(raw_peer_expect(&p, TUN_FRAME_CLOSE), &notice), ERR_OK);
     ck_assert_msg(notice.code == fatal[_i].code, "%s: %d", fatal[_i].name, notice.code);
     ck_assert(!tun_session_usable(p.session));
-    ck_assert_int_eq(tun_session_feed(p.session, NULL, 0, p.now_ms), fatal[_i].want);
+    ck_assert_int_eq(tun_link_feed(p.at->link, NULL, 0, p.now_ms), fatal[_i].want);
     ck_assert_uint_eq(tun_session_deadline(p.session), UINT64_MAX);
     end_peer();
 }

@@ -66,7 +66,7 @@ START_TEST(test_session_slow_reader_slows_only_its_own_stream)
         while (raw_peer_next(&p, &frame, &payload))
             if (frame.type == TUN_FRAME_DATA)
                 got[frame.stream] += frame.len;
-        tun_frame_put_window(&p.o, 2, &(struct tun_window){got[2], got[2] + TUN_STREAM_WINDOW});
+        raw_peer_put_window(&p, 2, got[2], got[2] + TUN_STREAM_WINDOW);
         ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     }
     ck_assert_uint_eq(got[1], TUN_STREAM_WINDOW);
@@ -75,7 +75,7 @@ START_TEST(test_session_slow_reader_slows_only_its_own_stream)
     tun_session_stats(p.session, &stats);
     ck_assert_uint_eq(stats.queued, 0);
     ck_assert_uint_eq(p.heard.writables, 0);
-    tun_frame_put_window(&p.o, 1, &(struct tun_window){got[1], got[1] + TUN_STREAM_WINDOW});
+    raw_peer_put_window(&p, 1, got[1], got[1] + TUN_STREAM_WINDOW);
     ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     ck_assert_uint_eq(p.heard.writables, 1);
     end_peer();
@@ -89,25 +89,22 @@ START_TEST(test_session_reader_that_keeps_up_is_not_slowed_by_stopped_ones)
     struct tun_window window = {0};
     struct tun_frame frame;
     struct cur payload;
+    uint32_t fast;
 
     raw_peer_init_with(&p, TUN_GATEWAY, (struct tun_session_config){.session_window = 400000});
-    ck_assert_int_eq(tun_session_accept(p.session, &(struct tun_accept){0}), ERR_OK);
-    for (int i = 0; i < 4; i++)
-        (void)raw_peer_open(&p);
-    for (uint32_t id = 1; id <= 4; id++) {
-        raw_peer_put_data(&p, id, 60000);
-        ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
-    }
-    (void)raw_peer_open(&p);
-    while (raw_peer_next(&p, &frame, &payload))
-        ;
+    ck_assert_int_eq(tun_link_accept(p.at->link, &(struct tun_accept){0}), ERR_OK);
+    for (int i = 0; i < 16; i++)
+        (void)raw_peer_open_stopped(&p);
+    fast = tun_stream_id(raw_peer_open(&p));
+    ck_assert_uint_le(p.window, 16384);
+    (void)raw_peer_count(&p, TUN_FRAME_WINDOW);
     p.heard.take = SIZE_MAX;
     for (int i = 0; i < 20; i++) {
         p.now_ms += 100;
-        raw_peer_put_data(&p, 5, 4096);
+        raw_peer_put_data(&p, fast, 4096);
         ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
         while (raw_peer_next(&p, &frame, &payload)) {
-            if (frame.type == TUN_FRAME_WINDOW && frame.stream == 5)
+            if (frame.type == TUN_FRAME_WINDOW && frame.stream == fast)
                 ck_assert_int_eq(tun_frame_get_window(payload, &window), ERR_OK);
         }
     }
@@ -123,7 +120,8 @@ START_TEST(test_session_credit_of_the_session_bounds_all_streams)
     uint64_t got = 0;
 
     raw_peer_init(&p, TUN_CONNECTOR, false);
-    tun_frame_put_accept(&p.o, &(struct tun_accept){.ping_ms = 15000, .session_window = 100000});
+    tun_frame_put_accept(
+        &p.o, &(struct tun_accept){.link = 1, .ping_ms = 15000, .session_window = 100000});
     ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     for (uint32_t id = 1; id <= 3; id++) {
         static const uint8_t zeros[60000];
@@ -136,8 +134,8 @@ START_TEST(test_session_credit_of_the_session_bounds_all_streams)
     while (raw_peer_next(&p, &frame, &payload))
         got += frame.type == TUN_FRAME_DATA ? frame.len : 0;
     ck_assert_uint_eq(got, 100000);
-    ck_assert(!tun_session_pending(p.session)); /* or the loop would spin */
-    tun_frame_put_window(&p.o, 0, &(struct tun_window){100000, 500000});
+    ck_assert(!tun_link_pending(p.at->link)); /* or the loop would spin */
+    raw_peer_put_window(&p, 0, 100000, 500000);
     ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     while (raw_peer_next(&p, &frame, &payload))
         got += frame.type == TUN_FRAME_DATA ? frame.len : 0;
@@ -164,7 +162,7 @@ START_TEST(test_session_round_robin_and_control_first)
     ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     ck_assert(raw_peer_next(&p, &frame, &payload));
     ck_assert_uint_eq(frame.type, TUN_FRAME_PONG);
-    while (cur_left(&p.in) > 0 && raw_peer_next(&p, &frame, &payload))
+    while (cur_left(&p.at->in) > 0 && raw_peer_next(&p, &frame, &payload))
         got[frame.stream] += frame.len;
     ck_assert_uint_ge(got[1], 16000);
     ck_assert_uint_ge(got[2], 16000);
@@ -186,7 +184,7 @@ START_TEST(test_session_respects_the_peers_max_record)
         ck_assert_uint_eq(tun_stream_write(stream, zeros, sizeof(zeros)), sizeof(zeros));
     size_t biggest = 0;
     while (raw_peer_next(&p, &frame, &payload))
-        biggest = p.record_len > biggest ? p.record_len : biggest;
+        biggest = p.at->record_len > biggest ? p.at->record_len : biggest;
     ck_assert_uint_eq(biggest, 32768);
     end_peer();
 }

@@ -22,6 +22,12 @@ static uint32_t streams(void)
     return stats.streams;
 }
 
+/* FIN and all before it arrived at the raw end. */
+static void put_end(uint32_t id, uint64_t offset)
+{
+    tun_frame_put_window(&p.o, id, &(struct tun_window){offset, TUN_STREAM_WINDOW}, TUN_FLAG_END);
+}
+
 START_TEST(test_stream_open_carries_everything)
 {
     struct tun_open open = {.workload = "7-1001-blog",
@@ -113,7 +119,8 @@ END_TEST
 START_TEST(test_stream_over_max_streams_is_refused_not_fatal)
 {
     raw_peer_init_with(&p, TUN_CONNECTOR, (struct tun_session_config){.max_streams = 2});
-    tun_frame_put_accept(&p.o, &(struct tun_accept){.ping_ms = 15000, .session_window = 1000});
+    tun_frame_put_accept(&p.o,
+                         &(struct tun_accept){.link = 1, .ping_ms = 15000, .session_window = 1000});
     for (uint32_t id = 1; id <= 3; id++)
         raw_peer_put_open(&p, id);
     ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
@@ -125,7 +132,7 @@ START_TEST(test_stream_over_max_streams_is_refused_not_fatal)
     struct tun_stream *stream;
     raw_peer_init_with(&p, TUN_GATEWAY, (struct tun_session_config){.max_streams = 1});
     ck_assert_int_eq(tun_stream_open(&stream, p.session, &open, &p), ERR_REFUSED);
-    ck_assert_int_eq(tun_session_accept(p.session, &(struct tun_accept){0}), ERR_OK);
+    ck_assert_int_eq(tun_link_accept(p.at->link, &(struct tun_accept){0}), ERR_OK);
     ck_assert_int_eq(tun_stream_open(&stream, p.session, &open, &p), ERR_OK);
     ck_assert_int_eq(tun_stream_open(&stream, p.session, &open, &p), ERR_LIMIT);
     end_peer();
@@ -155,7 +162,12 @@ START_TEST(test_stream_half_close_keeps_the_other_direction)
     ck_assert(tun_stream_eof(stream));
     ck_assert_uint_eq(p.heard.readables, 1);
     tun_stream_close(stream);
+    (void)raw_peer_expect(&p, TUN_FRAME_WINDOW); /* END */
+    ck_assert_uint_eq(streams(), 1);             /* what was sent may have to be sent again */
+    put_end(1, 4);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     ck_assert_uint_eq(streams(), 0);
+    ck_assert_uint_eq(p.heard.idles, 1);
     end_peer();
 }
 END_TEST
@@ -175,11 +187,14 @@ START_TEST(test_stream_closed_stream_sends_its_rest)
     ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     tun_stream_close(stream);
     ck_assert_uint_eq(streams(), 1);
+    (void)raw_peer_expect(&p, TUN_FRAME_WINDOW);
     ck_assert(raw_peer_next(&p, &frame, &payload));
     ck_assert_uint_eq(frame.type, TUN_FRAME_DATA);
-    ck_assert_uint_eq(cur_left(&p.in), 16); /* the FIN, in the same record */
+    ck_assert_uint_eq(cur_left(&p.at->in), 16); /* the FIN, in the same record */
     ck_assert(raw_peer_next(&p, &frame, &payload));
     ck_assert_uint_eq(frame.type, TUN_FRAME_FIN);
+    put_end(1, 4);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     ck_assert_uint_eq(streams(), 0);
     ck_assert_uint_eq(p.heard.resets, 0);
     end_peer();
@@ -232,7 +247,7 @@ START_TEST(test_stream_close_before_the_end_is_reset)
     ck_assert_uint_eq(streams(), 0);
     /* stragglers of every type are ignored */
     raw_peer_put_data(&p, 1, 1000);
-    tun_frame_put_window(&p.o, 1, &(struct tun_window){0, 1u << 30});
+    raw_peer_put_window(&p, 1, 0, 1u << 30);
     tun_frame_put_fin(&p.o, 1, 1000);
     tun_frame_put_rst(&p.o, 1, &(struct tun_rst){TUN_CODE_NONE, 1000});
     tun_frame_put_empty(&p.o, TUN_FRAME_OPEN_OK, 1);
