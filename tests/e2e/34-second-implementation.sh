@@ -26,6 +26,11 @@ for suite in 1 3; do
     wait_for 10 refuses_with 503 gw1 other.gw1.localhost
 done
 
+say "an answer goes on, byte for byte, on another link when the first one is cut"
+background peer-resume peer resume
+HASH=$(curl -sS --fail --retry 20 --retry-all-errors --retry-delay 1 -H "Host: other.gw1.localhost" "http://127.0.0.1:${HTTP[gw1]}/" | sha256sum | cut -d' ' -f1)
+wait_for 10 grep -q "$HASH" "$TMP/peer-resume.log"
+
 say "each broken rule closes its own connection"
 peer hostile
 eq "$(status gw1 site.gw1.localhost)" 200 "the other connector"

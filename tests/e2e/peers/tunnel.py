@@ -2,6 +2,7 @@
 """The tunnel protocol once more, from its specification alone, so that the two implementations check each other.
 
 tunnel.py serve ADDRESS GATEWAY-KEY KEY-FILE SUITE   a connector that answers every stream with a fixed page
+tunnel.py resume ADDRESS GATEWAY-KEY KEY-FILE        one answer over two links: the first is cut in the middle
 tunnel.py hostile ADDRESS GATEWAY-KEY KEY-FILE       connections that break one rule each; the gateway must close them
 """
 import hashlib
@@ -17,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 NAMES = {1: b"Noise_XK_25519_ChaChaPoly_BLAKE2b", 3: b"Noise_XK_25519_AESGCM_BLAKE2b"}
 OPEN, OPEN_OK, OPEN_ERR, DATA, FIN, RST, WINDOW, PING, PONG = 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x30, 0x31
-ACCEPT, CLOSE = 0x01, 0x33
+ACCEPT, CLOSE, RESUME = 0x01, 0x33, 0x34
+MORE = END = 1
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\nConnection: close\r\n\r\nan independent answer"
 
 
@@ -75,6 +77,7 @@ class Tunnel:
         host, port = address.rsplit(":", 1)
         self.sock = socket.create_connection((host, int(port)), 10)
         self.gateway, self.private, self.suite, self.damage = gateway, private, suite, damage
+        self.text = b""  # of the record that is being read
 
     def mix_hash(self, data):
         self.hash = hashlib.blake2b(self.hash + data).digest()
@@ -133,18 +136,20 @@ class Tunnel:
         self.sock.sendall(self.damage("record", struct.pack(">H", len(record)) + record))
 
     def frames(self):
+        """Frames as they come; asked again, it goes on in the middle of a record."""
         while True:
+            while self.text:
+                kind, self.flags, length, stream = struct.unpack(">BBHI", self.text[:8])
+                assert length <= len(self.text) - 8, "a frame crosses its record"
+                payload, self.text = self.text[8:8 + length], self.text[8 + length:]
+                yield kind, stream, payload
             size = struct.unpack(">H", receive(self.sock, 2))[0]
-            text = self.rx.open(b"", receive(self.sock, size), True)
-            while text:
-                kind, _, length, stream = struct.unpack(">BBHI", text[:8])
-                assert length <= len(text) - 8, "a frame crosses its record"
-                yield kind, stream, text[8:8 + length]
-                text = text[8 + length:]
+            self.text = self.rx.open(b"", receive(self.sock, size), True)
 
     def accepted(self):
-        for kind, _, _ in self.frames():
+        for kind, _, payload in self.frames():
             assert kind == ACCEPT, kind
+            self.session, self.serial = payload[:16], struct.unpack(">I", payload[16:20])[0]
             return
 
 
@@ -153,15 +158,70 @@ def frame(kind, stream, payload=b"", flags=0):
 
 
 def serve(tunnel):
+    received = {}
     tunnel.handshake()
     for kind, stream, payload in tunnel.frames():
         if kind == PING:
             tunnel.send(frame(PONG, 0, payload))
         elif kind == OPEN:
+            received[stream] = 0
             tunnel.send(frame(OPEN_OK, stream), frame(DATA, stream, PAGE),
                         frame(FIN, stream, struct.pack(">Q", len(PAGE))))
+        elif kind == DATA:
+            received[stream] += len(payload)
+        elif kind == FIN:
+            tunnel.send(frame(WINDOW, stream, struct.pack(">QQ", received[stream], 256 << 10), END))
         elif kind == CLOSE:
             return
+
+
+def join(tunnel, instance, number):
+    """A link of the session of this process."""
+    tunnel.handshake([(1, instance), (2, struct.pack(">Q", 1)), (3, bytes([number])), (7, struct.pack(">I", 65535))])
+    tunnel.accepted()
+
+
+def first_stream(tunnel):
+    """The stream that a visitor opens, and how many bytes came with it."""
+    for kind, stream, payload in tunnel.frames():
+        if kind == OPEN:
+            opened, received = stream, 0
+        elif kind == DATA:
+            return opened, received + len(payload)
+
+
+def resume(make):
+    """The begin of an answer goes over one link, the rest over another one."""
+    body = os.urandom(100) * 1800
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+    instance, arrived = os.urandom(16), 61000
+    one = make()
+    join(one, instance, 0)
+    stream, received = first_stream(one)
+    one.send(frame(OPEN_OK, stream), frame(DATA, stream, answer[:arrived - 1000]))
+    one.send(frame(DATA, stream, answer[arrived - 1000:arrived]))
+    one.sock.close()
+    two = make(suite=3)
+    join(two, instance, 1)
+    assert two.session == one.session and two.serial != one.serial, "the link did not join"
+    two.send(frame(RESUME, 0, struct.pack(">BIQIIQB", 1, one.serial, received, stream, stream, received, 2)))
+    for kind, number, payload in two.frames():
+        if kind == PING:
+            two.send(frame(PONG, 0, payload))
+        if kind == RESUME:
+            break
+    lost, serial, _, _, number, offset, flags = struct.unpack(">BIQIIQB", payload)
+    assert (lost, serial, number, flags) == (1, one.serial, stream, 2), payload.hex()
+    assert offset == arrived, offset
+    while offset < len(answer):
+        piece = answer[offset:offset + 16000]
+        two.send(frame(DATA, stream, piece))
+        offset += len(piece)
+    two.send(frame(FIN, stream, struct.pack(">Q", offset)))
+    for kind, number, payload in two.frames():
+        if kind == WINDOW and number == stream and two.flags & END:
+            break
+    print(hashlib.sha256(body).hexdigest())
 
 
 def flip(what, at):
@@ -227,6 +287,15 @@ def hostile(make):
         "DATA for a stream never opened": after_accept(frame(DATA, 99, b"x")),
         "WINDOW that overflows": after_accept(frame(WINDOW, 0, struct.pack(">QQ", 0, 2**64 - 1))),
         "frame cut by its record": after_accept(frame(DATA, 1, b"xyz")[:-1]),
+        "END before FIN": after_accept(frame(WINDOW, 1, bytes(16), END)),
+        "END for the session": after_accept(frame(WINDOW, 0, bytes(16), END)),
+        "RESUME that names its own link": after_accept(frame(RESUME, 0, struct.pack(">BIQI", 1, 1, 0, 0))),
+        "RESUME with too many links": after_accept(frame(RESUME, 0, bytes([17]) + bytes(16 * 17))),
+        "RESUME cut short": after_accept(frame(RESUME, 0, struct.pack(">BI", 1, 9))),
+        "RESUME of a stream never opened": after_accept(frame(RESUME, 0, struct.pack(">BIQB", 0, 9, 0, 0))),
+        "RESUME that continues with links": after_accept(
+            frame(RESUME, 0, bytes(1), MORE), frame(RESUME, 0, struct.pack(">BIQI", 1, 1, 0, 0))),
+        "LOST from a connector": after_accept(frame(0x35, 0, struct.pack(">I", 9))),
         "PONG nobody asked for, many": after_accept(*[frame(PONG, 0, bytes(8))] * 4000),
         "empty record": lambda t: (t.handshake(), t.accepted(), t.send(b"")),
         "record shorter than a tag": lambda t: (t.handshake(), t.accepted(), t.sock.sendall(b"\0\5hello")),
@@ -247,6 +316,8 @@ def main():
         return Tunnel(address, bytes.fromhex(gateway), private, suite, damage)
     if mode == "serve":
         serve(make(suite=int(sys.argv[5])))
+    elif mode == "resume":
+        resume(make)
     else:
         hostile(make)
 
