@@ -23,7 +23,7 @@ async def talk(port, host, count, size, pause):
         for _ in range(count):
             message = os.urandom(size)
             await ws.send(message)
-            if await asyncio.wait_for(ws.recv(), 10) != message:
+            if await asyncio.wait_for(ws.recv(), 15) != message:
                 sys.exit("the echo differs")
             await asyncio.sleep(pause)
 
