@@ -13,7 +13,6 @@ static int take_record(struct tun_link *self, uint8_t *ciphertext, size_t len)
         tun_link_end(self, ERR_AUTH);
         return ERR_AUTH;
     }
-    tun_link_heard(self);
     return tun_session_frames(self, ciphertext, len - TUN_CIPHER_TAG_LEN);
 }
 
@@ -99,6 +98,7 @@ int tun_link_feed(struct tun_link *self, uint8_t *data, size_t len, uint64_t now
     if (self->state == TUN_LINK_OVER)
         return self->over;
     tun_session_enter(session, now_ms);
+    tun_link_heard(self); /* a record may take long to come on a slow path */
     rc = take_bytes(self, data, len);
     tun_session_notify(session);
     session->end_told = session->state == TUN_SESSION_ENDED;

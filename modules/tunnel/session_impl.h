@@ -73,7 +73,7 @@ struct tun_link {
     uint32_t peer_last_open; /* gateway: what the connector said of it */
 
     uint64_t born_ms;
-    uint64_t heard_ms;      /* last record that arrived */
+    uint64_t heard_ms;      /* last bytes that arrived */
     uint64_t said_ms;       /* last record that was sealed */
     uint64_t unanswered_ms; /* first record sent since then that wants an answer; 0 = none */
     uint64_t ping_sent_ms;  /* 0 = no PING under way */
@@ -244,7 +244,7 @@ int tun_session_charge(struct tun_session *self, uint32_t cost);
 /* session_time.c: whether stalled or released streams, or idle memory, want a look soon. */
 bool tun_session_wants_check(const struct tun_session *self);
 
-/* link_time.c: a record arrived; one was sealed, which ASKS for an answer or not. */
+/* link_time.c: bytes arrived; a record was sealed, which ASKS for an answer or not. */
 void tun_link_heard(struct tun_link *self);
 void tun_link_said(struct tun_link *self, bool asks);
 

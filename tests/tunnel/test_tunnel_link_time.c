@@ -194,6 +194,27 @@ START_TEST(test_time_moved_bytes_postpone_the_judgement)
 END_TEST
 
 /* Each link is judged by itself, and its end is not the session's. */
+/* A record of 64 KiB at 8 KB/s: what was asked is answered behind it, after more than 5 s. */
+START_TEST(test_time_a_record_that_comes_slowly_is_life)
+{
+    uint8_t head[] = {0xff, 0xff};
+
+    begin(TUN_CONNECTOR, true);
+    ck_assert_int_eq(pass(15000), ERR_OK);
+    ck_assert_uint_eq(sent(TUN_FRAME_PING), 1);
+    ck_assert_int_eq(tun_link_feed(p.at->link, head, sizeof(head), p.now_ms), ERR_OK);
+    for (int i = 0; i < 8; i++) {
+        uint8_t piece[8000] = {0};
+
+        ck_assert_int_eq(pass(1000), ERR_OK);
+        ck_assert_int_eq(tun_link_feed(p.at->link, piece, sizeof(piece), p.now_ms), ERR_OK);
+    }
+    ck_assert_int_eq(pass(4999), ERR_OK);
+    ck_assert_int_eq(pass(1), ERR_TIMEOUT);
+    end_peer();
+}
+END_TEST
+
 START_TEST(test_time_one_dead_link_of_two)
 {
     begin(TUN_GATEWAY, true);
@@ -254,6 +275,7 @@ int main(void)
     tcase_add_test(tc, test_time_stall_of_the_process_is_not_death);
     tcase_add_test(tc, test_time_gateways_own_records_do_not_put_off_the_ping);
     tcase_add_test(tc, test_time_moved_bytes_postpone_the_judgement);
+    tcase_add_test(tc, test_time_a_record_that_comes_slowly_is_life);
     tcase_add_test(tc, test_time_one_dead_link_of_two);
     tcase_add_test(tc, test_time_round_trip_is_per_link_and_the_best_for_the_session);
     suite_add_tcase(suite, tc);
