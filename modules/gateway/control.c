@@ -242,6 +242,13 @@ static void each_session(void *arg, gw_session_fn *fn, void *fn_arg)
     gw_worker_each_session(self->worker, fn, fn_arg);
 }
 
+static void sessions_of(void *arg, const uint8_t key[GW_KEY_LEN], gw_session_fn *fn, void *fn_arg)
+{
+    struct gw_control *self = arg;
+
+    gw_worker_sessions_of(self->worker, key, fn, fn_arg);
+}
+
 static void each_usage(void *arg, gw_usage_fn *fn, void *fn_arg)
 {
     struct gw_control *self = arg;
@@ -314,8 +321,11 @@ static int start_bus(struct gw_control *self, const struct gw_control_config *cf
         .on_down = on_down,
         .arg = self,
     };
-    struct gw_tunnels_config tunnels = {
-        .loop = self->loop, .prefix = cfg->prefix, .each_session = each_session, .arg = self};
+    struct gw_tunnels_config tunnels = {.loop = self->loop,
+                                        .prefix = cfg->prefix,
+                                        .each_session = each_session,
+                                        .sessions_of = sessions_of,
+                                        .arg = self};
     int rc = bus_link_new(&self->link, &link);
 
     if (rc != ERR_OK)

@@ -632,6 +632,20 @@ void gw_worker_each_session(const struct gw_worker *self,
     gw_registry_each(self->registry, fn, arg);
 }
 
+void gw_worker_sessions_of(const struct gw_worker *self, const uint8_t key[GW_KEY_LEN],
+                           void (*fn)(void *arg, const struct gw_session_info *info), void *arg)
+{
+    const struct gw_session *session = gw_registry_first(self->registry, key);
+    struct gw_session_info info;
+
+    for (; session != NULL; session = TAILQ_NEXT(session, of_key)) {
+        if (!session->listed)
+            continue;
+        gw_session_info(session, &info);
+        fn(arg, &info);
+    }
+}
+
 void gw_worker_each_refused(const struct gw_worker *self,
                             void (*fn)(void *arg, const char *reason, uint64_t count), void *arg)
 {

@@ -142,6 +142,9 @@ bool gw_worker_usage(const struct gw_worker *self, const char *id, struct gw_usa
 void gw_worker_forget_usage(struct gw_worker *self, const char *id);
 void gw_worker_each_session(const struct gw_worker *self,
                             void (*fn)(void *arg, const struct gw_session_info *info), void *arg);
+/* The same for the sessions of one connector key. */
+void gw_worker_sessions_of(const struct gw_worker *self, const uint8_t key[GW_KEY_LEN],
+                           void (*fn)(void *arg, const struct gw_session_info *info), void *arg);
 /* How often each reason refused a visitor or a connector; only reasons that happened. */
 void gw_worker_each_refused(const struct gw_worker *self,
                             void (*fn)(void *arg, const char *reason, uint64_t count), void *arg);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One write is: list the live sessions by key, HSET those that are asked for, HDEL those of them
- * that have none. `written` remembers our fields, so that ones without a session go.
+ * Keys with something to say wait in `due`; a few of them are written per turn, so that thousands
+ * of tunnels never hold a visitor up. One write is: list the live sessions of the key, then HSET,
+ * or HDEL when there is none. `written` remembers our fields.
  */
 #include "modules/gateway/tunnels.h"
 
@@ -19,117 +20,117 @@
 
 #define EVERY_MS 5000
 #define GATHER_S 0.05 /* sessions that come together share a write */
-#define KEY_CAP (2 * GW_KEY_LEN + 1)
+#define BATCH 16      /* keys written at once: about 0.5 ms */
+#define BATCH_S 0.004 /* and then others have their turn */
 
 struct gw_tunnels {
     struct ev_loop *loop;
     struct bus_link *link;
     char hash[BUS_KEY_CAP];
-    struct map *written; /* key as hex -> self */
-    struct map *dirty;   /* key as hex -> self */
-    ev_timer soon;
+    struct map *written; /* key -> self */
+    struct map *due;     /* key -> self */
+    ev_timer soon;       /* runs while `due` is not empty and the link is up */
     ev_timer every;
-    void (*each_session)(void *arg, gw_session_fn *fn, void *fn_arg);
-    void *arg;
+    struct gw_tunnels_config cfg;
 };
 
-/* Sessions by key, while one write is made. */
-struct listing {
-    const struct gw_tunnels *tunnels;
-    json_t *by_key; /* hex -> list */
-    bool all;       /* else only dirty keys */
-};
+static void look_in(struct gw_tunnels *self, double after_s)
+{
+    if (ev_is_active(&self->soon))
+        return;
+    ev_timer_set(&self->soon, after_s, 0.0);
+    ev_timer_start(self->loop, &self->soon);
+}
+
+/* When there is no memory for it: _changed or _every come again. */
+static void mark(struct gw_tunnels *self, const uint8_t key[GW_KEY_LEN])
+{
+    (void)map_put(self->due, key, GW_KEY_LEN, self, NULL);
+}
+
+static void mark_session(void *arg, const struct gw_session_info *session)
+{
+    mark(arg, session->key);
+}
+
+static void mark_written(struct gw_tunnels *self)
+{
+    const void *key;
+    size_t at = 0;
+
+    while (map_next(self->written, &at, &key, NULL) != NULL)
+        mark(self, key);
+}
 
 static void list_session(void *arg, const struct gw_session_info *session)
 {
-    struct listing *l = arg;
-    char key[KEY_CAP];
-    json_t *list;
-
-    hex_encode(key, session->key, sizeof(session->key));
-    if (!l->all && map_get_text(l->tunnels->dirty, key) == NULL)
-        return;
-    list = json_object_get(l->by_key, key);
-    if (list == NULL) {
-        list = json_array();
-        if (json_object_set_new(l->by_key, key, list) != 0)
-            return;
-    }
-    (void)json_array_append_new(list, gw_report_session(session));
+    (void)json_array_append_new(arg, gw_report_session(session));
 }
 
-static void write_field(struct gw_tunnels *self, const char *key, json_t *list)
+static void write_field(struct gw_tunnels *self, const uint8_t key[GW_KEY_LEN], const json_t *list)
 {
+    char field[2 * GW_KEY_LEN + 1];
     char *text = json_dumps(list, JSON_COMPACT);
 
-    if (text != NULL && map_put_text(self->written, key, self, NULL) == ERR_OK)
-        (void)bus_link_text(self->link, NULL, NULL, "HSET", self->hash, key, text, NULL);
+    hex_encode(field, key, GW_KEY_LEN);
+    if (text != NULL && map_put(self->written, key, GW_KEY_LEN, self, NULL) == ERR_OK)
+        (void)bus_link_text(self->link, NULL, NULL, "HSET", self->hash, field, text, NULL);
     free(text);
 }
 
-/* Remove our field KEY unless the listing has it. */
-static void drop_field(struct gw_tunnels *self, const char *key)
+static void drop_field(struct gw_tunnels *self, const uint8_t key[GW_KEY_LEN])
 {
-    (void)bus_link_text(self->link, NULL, NULL, "HDEL", self->hash, key, NULL);
-    (void)map_remove_text(self->written, key);
+    char field[2 * GW_KEY_LEN + 1];
+
+    if (map_remove(self->written, key, GW_KEY_LEN) == NULL)
+        return;
+    hex_encode(field, key, GW_KEY_LEN);
+    (void)bus_link_text(self->link, NULL, NULL, "HDEL", self->hash, field, NULL);
 }
 
-/* Our fields whose key has no session left: all of them, or only the dirty ones. */
-static void drop_missing(struct gw_tunnels *self, const struct listing *l)
+static void write_key(struct gw_tunnels *self, const uint8_t key[GW_KEY_LEN])
 {
-    const void *key;
-    size_t at = 0, len;
-    char text[KEY_CAP];
+    json_t *list = json_array();
 
-    while (map_next(self->written, &at, &key, &len) != NULL) {
-        if (len >= sizeof(text))
-            continue;
-        memcpy(text, key, len);
-        text[len] = '\0';
-        if ((l->all || map_get_text(self->dirty, text) != NULL) &&
-            json_object_get(l->by_key, text) == NULL)
-            drop_field(self, text);
-    }
+    if (list == NULL)
+        return;
+    self->cfg.sessions_of(self->cfg.arg, key, list_session, list);
+    if (json_array_size(list) > 0)
+        write_field(self, key, list);
+    else
+        drop_field(self, key);
+    json_decref(list);
 }
 
-static void forget_dirty(struct gw_tunnels *self)
-{
-    const void *key;
-    size_t at = 0, len;
-
-    while (map_next(self->dirty, &at, &key, &len) != NULL)
-        (void)map_remove(self->dirty, key, len);
-}
-
-static void write_out(struct gw_tunnels *self, bool all)
-{
-    struct listing l = {.tunnels = self, .by_key = json_object(), .all = all};
-    const char *key;
-    json_t *list;
-
-    if (l.by_key == NULL || !bus_link_is_up(self->link)) {
-        json_decref(l.by_key);
-        return; /* gw_tunnels_up, or the next turn */
-    }
-    self->each_session(self->arg, list_session, &l);
-    json_object_foreach(l.by_key, key, list) write_field(self, key, list);
-    drop_missing(self, &l);
-    forget_dirty(self);
-    json_decref(l.by_key);
-}
-
+/* A few of those that are due, while the link is up; gw_tunnels_up begins again when it was not. */
 static void on_soon(struct ev_loop *loop, ev_timer *w, int revents)
 {
+    struct gw_tunnels *self = w->data;
+    uint8_t key[GW_KEY_LEN];
+    const void *next;
+    size_t at = 0;
+
     (void)loop;
     (void)revents;
-    write_out(w->data, false);
+    if (!bus_link_is_up(self->link))
+        return;
+    for (int i = 0; i < BATCH && map_next(self->due, &at, &next, NULL) != NULL; i++) {
+        memcpy(key, next, sizeof(key));
+        (void)map_remove(self->due, key, sizeof(key));
+        write_key(self, key);
+    }
+    if (map_count(self->due) > 0)
+        look_in(self, BATCH_S);
 }
 
 static void on_every(struct ev_loop *loop, ev_timer *w, int revents)
 {
+    struct gw_tunnels *self = w->data;
+
     (void)loop;
     (void)revents;
-    write_out(w->data, true);
+    mark_written(self);
+    look_in(self, 0.0);
 }
 
 int gw_tunnels_new(struct gw_tunnels **out, const struct gw_tunnels_config *cfg)
@@ -139,15 +140,14 @@ int gw_tunnels_new(struct gw_tunnels **out, const struct gw_tunnels_config *cfg)
 
     if (self == NULL)
         return ERR_NOMEM;
-    if (map_new(&self->written) != ERR_OK || map_new(&self->dirty) != ERR_OK) {
+    if (map_new(&self->written) != ERR_OK || map_new(&self->due) != ERR_OK) {
         map_free(self->written);
         free(self);
         return ERR_NOMEM;
     }
     self->loop = cfg->loop;
     self->link = cfg->link;
-    self->each_session = cfg->each_session;
-    self->arg = cfg->arg;
+    self->cfg = *cfg;
     (void)bus_key(self->hash, cfg->prefix, BUS_KEY_TUNNELS, NULL, NULL);
     ev_timer_init(&self->soon, on_soon, 0.0, 0.0);
     ev_timer_init(&self->every, on_every, every, every);
@@ -164,26 +164,22 @@ void gw_tunnels_free(struct gw_tunnels *self)
     ev_timer_stop(self->loop, &self->soon);
     ev_timer_stop(self->loop, &self->every);
     map_free(self->written);
-    map_free(self->dirty);
+    map_free(self->due);
     free(self);
 }
 
 void gw_tunnels_changed(struct gw_tunnels *self, const uint8_t key[GW_KEY_LEN])
 {
-    char text[KEY_CAP];
-
-    hex_encode(text, key, GW_KEY_LEN);
-    (void)map_put_text(self->dirty, text, self, NULL); /* else the next whole write has it */
-    if (!ev_is_active(&self->soon)) {
-        ev_timer_set(&self->soon, GATHER_S, 0.0);
-        ev_timer_start(self->loop, &self->soon);
-    }
+    mark(self, key);
+    look_in(self, GATHER_S);
 }
 
 void gw_tunnels_up(struct gw_tunnels *self)
 {
     (void)bus_link_text(self->link, NULL, NULL, "DEL", self->hash, NULL);
-    write_out(self, true);
+    mark_written(self);
+    self->cfg.each_session(self->cfg.arg, mark_session, self);
+    look_in(self, 0.0);
 }
 
 void gw_tunnels_clear(struct gw_tunnels *self)

@@ -2,7 +2,7 @@
 /*
  * Keeps the hash netwall:tunnels true: one field per connector key, the list of its live sessions.
  * Written at once when a session comes or goes, all of it every few seconds for the numbers, and
- * from nothing after every reconnect.
+ * from nothing after every reconnect; always a few keys at a time.
  */
 #ifndef MODULES_GATEWAY_TUNNELS_H
 #define MODULES_GATEWAY_TUNNELS_H
@@ -22,8 +22,9 @@ struct gw_tunnels_config {
     struct bus_link *link; /* borrowed; must outlive this */
     const char *prefix;    /* copied */
     uint32_t every_ms;     /* between whole writes; 0 = 5 s */
-    /* Give FN every live session. */
+    /* Give FN every live session, and every one of KEY. */
     void (*each_session)(void *arg, gw_session_fn *fn, void *fn_arg);
+    void (*sessions_of)(void *arg, const uint8_t key[GW_KEY_LEN], gw_session_fn *fn, void *fn_arg);
     void *arg;
 };
 

@@ -15,7 +15,7 @@
 
 static struct world w;
 static struct gw_tunnels *tunnels;
-static struct gw_session_info sessions[4];
+static struct gw_session_info sessions[500];
 static size_t session_count;
 
 static void each_session(void *arg, gw_session_fn *fn, void *fn_arg)
@@ -23,6 +23,14 @@ static void each_session(void *arg, gw_session_fn *fn, void *fn_arg)
     (void)arg;
     for (size_t i = 0; i < session_count; i++)
         fn(fn_arg, &sessions[i]);
+}
+
+static void sessions_of(void *arg, const uint8_t key[GW_KEY_LEN], gw_session_fn *fn, void *fn_arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < session_count; i++)
+        if (memcmp(sessions[i].key, key, GW_KEY_LEN) == 0)
+            fn(fn_arg, &sessions[i]);
 }
 
 static void add_session(uint8_t key, const char *name)
@@ -44,7 +52,8 @@ static void setup(void)
                                     .link = w.link,
                                     .prefix = "p:",
                                     .every_ms = 60000,
-                                    .each_session = each_session};
+                                    .each_session = each_session,
+                                    .sessions_of = sessions_of};
     ck_assert_int_eq(gw_tunnels_new(&tunnels, &cfg), ERR_OK);
     session_count = 0;
 }
@@ -103,6 +112,43 @@ START_TEST(test_tunnels_up_forgets_another_life)
 }
 END_TEST
 
+/* Each key's turn comes, though few are written at once. */
+START_TEST(test_tunnels_of_many_keys_are_all_written_and_all_go)
+{
+    (void)world_do(&w, "PING", NULL);
+    for (size_t i = 0; i < 500; i++) {
+        add_session((uint8_t)(i >> 1), "one of many");
+        sessions[i].key[1] = (uint8_t)(i & 1);
+    }
+    gw_tunnels_up(tunnels);
+    LOOP_POLL(w.loop, strcmp(world_do(&w, "HLEN", HASH, NULL), "500") == 0);
+    session_count = 1;
+    for (size_t i = 0; i < 500; i++)
+        gw_tunnels_changed(tunnels, sessions[i].key);
+    LOOP_POLL(w.loop, strcmp(world_do(&w, "HLEN", HASH, NULL), "1") == 0);
+}
+END_TEST
+
+/* The numbers of a session that neither comes nor goes. */
+START_TEST(test_tunnels_are_written_anew_every_few_seconds)
+{
+    struct gw_tunnels_config cfg = {.loop = w.loop,
+                                    .link = w.link,
+                                    .prefix = "p:",
+                                    .every_ms = 50,
+                                    .each_session = each_session,
+                                    .sessions_of = sessions_of};
+    gw_tunnels_free(tunnels);
+    ck_assert_int_eq(gw_tunnels_new(&tunnels, &cfg), ERR_OK);
+    (void)world_do(&w, "PING", NULL);
+    add_session(0x0a, "before");
+    gw_tunnels_up(tunnels);
+    LOOP_POLL(w.loop, field_is("before"));
+    sessions[0].name = "after";
+    LOOP_POLL(w.loop, field_is("after"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway/tunnels");
@@ -113,6 +159,8 @@ int main(void)
     tcase_add_test(tc, test_tunnels_follow_sessions);
     tcase_add_test(tc, test_tunnels_change_touches_only_that_key);
     tcase_add_test(tc, test_tunnels_up_forgets_another_life);
+    tcase_add_test(tc, test_tunnels_of_many_keys_are_all_written_and_all_go);
+    tcase_add_test(tc, test_tunnels_are_written_anew_every_few_seconds);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
