@@ -17,7 +17,10 @@
 #include "modules/gateway/penalty.h"
 #include "modules/link/handshake.h"
 
-#define GW_POOL_OPS_PER_TURN 8 /* public-key operations: a Hello costs 3, message 3 one */
+/* Public-key operations: a Hello costs 3, message 3 one. A visitor meets several turns on its way,
+ * so this decides what a storm of connectors costs it; the poll of a turn is cheap beside 50 us
+ * each. */
+#define GW_POOL_OPS_PER_TURN 4
 
 struct ev_loop;
 struct gw_pool; /* opaque: pool.c */

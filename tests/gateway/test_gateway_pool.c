@@ -95,7 +95,7 @@ static unsigned count_answered(void)
     return count;
 }
 
-/* A Hello costs 3 operations, a turn has 8: two of them a turn, and the loop does not sleep. */
+/* A Hello costs 3 operations, a turn has 4: one of them a turn, and the loop does not sleep. */
 START_TEST(test_pool_public_key_work_is_spread_over_the_turns)
 {
     unsigned before = 0, now;
