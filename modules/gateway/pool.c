@@ -203,12 +203,13 @@ size_t gw_pool_places(const struct gw_pool *self)
     return self->cfg.places;
 }
 
-/* End SLOT from our side, for RC. */
+/* End SLOT from our side, for RC. A connector that hears an end after its message 3 takes it for
+ * "no contract names your key" and stays away for seconds; a reset says nothing of the kind. */
 static void cancel(struct slot *slot, int rc)
 {
     struct link_handshake_end end = {.rc = rc, .fd = -1, .heard = true};
 
-    link_handshake_cancel(&slot->body->handshake);
+    link_handshake_reset(&slot->body->handshake);
     tell(slot, &end);
 }
 

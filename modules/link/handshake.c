@@ -200,6 +200,13 @@ void link_handshake_cancel(struct link_handshake *self)
     tun_handshake_wipe(&self->tunnel);
 }
 
+void link_handshake_reset(struct link_handshake *self)
+{
+    if (self->running)
+        net_sock_set_abortive(self->io.fd, true);
+    link_handshake_cancel(self);
+}
+
 bool link_handshake_heard(const struct link_handshake *self)
 {
     return self->heard;

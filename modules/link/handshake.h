@@ -70,6 +70,9 @@ int link_handshake_start(struct link_handshake *self, struct ev_loop *loop,
 void link_handshake_go(struct link_handshake *self);
 /* Stop without a word: fd closed, secrets wiped, no ON_DONE. Fine on an idle or all-zero runner. */
 void link_handshake_cancel(struct link_handshake *self);
+/* The same with a reset: the other side sees a cut, and does not take it for a verdict on its key.
+ */
+void link_handshake_reset(struct link_handshake *self);
 /* At least one byte came. */
 bool link_handshake_heard(const struct link_handshake *self);
 

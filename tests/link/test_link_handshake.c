@@ -320,6 +320,24 @@ START_TEST(test_handshake_cancel_in_each_state)
 }
 END_TEST
 
+START_TEST(test_handshake_reset_is_seen_as_a_cut_not_as_an_end)
+{
+    struct fixture f;
+    char byte;
+
+    setup(&f);
+    start_gateway(&f, (struct link_handshake_config){0});
+    link_handshake_reset(&f.gateway.run);
+    link_handshake_reset(&f.gateway.run); /* nothing is running: fine */
+    ck_assert_int_eq(read(f.fds[0], &byte, 1), -1);
+    ck_assert_int_eq(errno, ECONNRESET);
+    ck_assert_int_eq(f.gateway.calls, 0);
+    close(f.fds[0]);
+    f.gateway.fd = 0;
+    teardown(&f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("link/handshake");
@@ -336,6 +354,7 @@ int main(void)
     tcase_add_loop_test(tc, test_handshake_peer_vanishes_after_each_part, 0,
                         TUN_HELLO_LEN + TUN_MSG3_MIN);
     tcase_add_loop_test(tc, test_handshake_cancel_in_each_state, 0, 4);
+    tcase_add_test(tc, test_handshake_reset_is_seen_as_a_cut_not_as_an_end);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
