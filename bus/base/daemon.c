@@ -291,6 +291,11 @@ static int write_pid(int fd)
     return ERR_OK;
 }
 
+int daemon_lock_sign(int fd)
+{
+    return write_pid(fd);
+}
+
 int daemon_lock_dir(int *out_fd, const char *dir, int *pid)
 {
     char *path = NULL;

@@ -80,5 +80,7 @@ unsigned daemon_watchdog_ms(void);
  * ERR_SYS.
  */
 int daemon_lock_dir(int *out_fd, const char *dir, int *pid);
+/* The lock file FD, held already (inherited), names this process from now on. 0 or ERR_SYS. */
+int daemon_lock_sign(int fd);
 
 #endif

@@ -36,6 +36,7 @@ static const struct limit_key {
     LIMIT("tunnel-wait", tunnel_wait_ms, MS, 0, HOUR, 3 * SECOND),
     LIMIT("drain-timeout", drain_timeout_ms, MS, 0, 24 * HOUR, 30 * SECOND),
     LIMIT("upgrade-drain-timeout", upgrade_drain_timeout_ms, MS, 0, 24 * HOUR, 5 * MINUTE),
+    LIMIT("upgrade-ready-timeout", upgrade_ready_timeout_ms, MS, SECOND, HOUR, 60 * SECOND),
     LIMIT("resume-window", resume_window_ms, MS, 0, HOUR, 10 * SECOND),
     LIMIT("handshake-timeout", handshake_timeout_ms, MS, 100, MINUTE, 5 * SECOND),
     LIMIT("hello-max", hello_max_bytes, BYTES, KIB, 64 * KIB, 16 * KIB),

@@ -62,6 +62,7 @@ struct gw_limits {
     uint64_t tunnel_wait_ms;  /* how long a visitor waits for a connector to come */
     uint64_t drain_timeout_ms;
     uint64_t upgrade_drain_timeout_ms;
+    uint64_t upgrade_ready_timeout_ms; /* SIGUSR2 -> the new process takes over */
     uint64_t resume_window_ms;
     uint64_t handshake_timeout_ms; /* accept of a tunnel -> msg3 */
     uint64_t hello_max_bytes;

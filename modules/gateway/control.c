@@ -11,40 +11,33 @@
 #include "bus/base/log.h"
 #include "bus/base/map.h"
 #include "bus/link.h"
-#include "modules/gateway/assign.h"
-#include "modules/gateway/courier.h"
+#include "modules/gateway/ending.h"
+#include "modules/gateway/follow.h"
 #include "modules/gateway/gateway.h"
-#include "modules/gateway/manager.h"
 #include "modules/gateway/provision.h"
 #include "modules/gateway/rekey.h"
 #include "modules/gateway/reload.h"
 #include "modules/gateway/saver.h"
 #include "modules/gateway/snapshot.h"
 #include "modules/gateway/store.h"
-#include "modules/gateway/tunnels.h"
+#include "modules/gateway/voice.h"
 
-#define PING_MS 10000
 #define BYE_S 0.1 /* for the last words on the bus */
 
 struct gw_control {
     struct ev_loop *loop;
-    struct gw_config config;  /* the worker and others borrow it */
-    struct gw_key_texts keys; /* what facts points to */
+    struct gw_control_config cfg; /* what is said of the bus; `config` and `bus` are not used */
+    struct gw_config config;      /* the worker and others borrow it */
+    struct gw_key_texts keys;     /* what facts points to */
+    struct bus_url bus;
+    bool has_bus;
     struct gw_facts facts;
-    const char *module;
     struct gw_store *store;
     struct gw_worker *worker;
     struct gw_provisioner *provisioner;
     struct gw_saver *saver;
-    struct gw_mark saved_mark;
-    /* NULL without a bus */
-    struct bus_link *link;
-    struct gw_courier *courier;
-    struct gw_assign *assign;
-    struct gw_tunnels *tunnels;
-    struct gw_manager *manager;
-    bool outage_told;
-    ev_timer bye; /* end of a drain */
+    struct gw_voice *voice; /* NULL without a bus, and while somebody else speaks */
+    ev_timer bye;           /* end of a drain */
     void (*on_drained)(void *arg);
     void *drained_arg;
 };
@@ -55,36 +48,30 @@ static void on_session(void *arg, const struct gw_session_info *info, bool up, c
 {
     struct gw_control *self = arg;
 
-    if (self->courier == NULL)
-        return;
-    gw_tunnels_changed(self->tunnels, info->key);
-    gw_courier_session(self->courier, info, up, why);
+    gw_voice_session(self->voice, info, up, why);
+    if (up && self->cfg.on_session_up != NULL)
+        self->cfg.on_session_up(self->cfg.arg, info->key);
 }
 
 static void on_link(void *arg, const struct gw_session_info *info, const struct gw_link_news *news)
 {
     struct gw_control *self = arg;
 
-    if (self->courier == NULL)
-        return;
-    gw_tunnels_changed(self->tunnels, info->key);
-    gw_courier_link(self->courier, info, news);
+    gw_voice_link(self->voice, info, news);
 }
 
 static void on_online(void *arg, const char *id, unsigned online)
 {
     struct gw_control *self = arg;
 
-    if (self->courier != NULL)
-        gw_courier_online(self->courier, id, online);
+    gw_voice_online(self->voice, id, online);
 }
 
 static void on_last_error(void *arg, const char *id, const struct gw_last_error *error)
 {
     struct gw_control *self = arg;
 
-    if (self->courier != NULL)
-        gw_courier_error(self->courier, id, error);
+    gw_voice_error(self->voice, id, error);
 }
 
 static int set_route(void *arg, struct gw_exposure *exposure)
@@ -102,13 +89,6 @@ static int remove_route(void *arg, const char *id)
 }
 
 /* ---- durability ---- */
-
-static uint64_t ask_save(void *arg)
-{
-    struct gw_control *self = arg;
-
-    return gw_saver_ask(self->saver);
-}
 
 /* What of ENTRY is in the file; never 0. */
 static uint64_t fingerprint(const struct gw_entry *entry)
@@ -146,199 +126,17 @@ static uint64_t save_entry(struct gw_control *self, struct gw_entry *entry)
 static void on_state(void *arg, struct gw_entry *entry, const struct sch_result *result)
 {
     struct gw_control *self = arg;
-    uint64_t save = save_entry(self, entry);
 
-    if (entry->owner == GW_OWNER_AGENT) {
-        if (self->courier != NULL)
-            gw_courier_state(self->courier, entry, save);
-    } else if (self->manager != NULL) {
-        gw_manager_note(self->manager, entry, result, save);
-        gw_manager_saved(self->manager, gw_saver_done(self->saver));
-    }
+    gw_voice_state(self->voice, entry, result, save_entry(self, entry));
 }
 
 static void on_saved(void *arg, uint64_t done)
 {
     struct gw_control *self = arg;
 
-    if (self->courier != NULL)
-        gw_courier_saved(self->courier, done);
-    if (self->manager != NULL)
-        gw_manager_saved(self->manager, done);
-}
-
-/* ---- news of the agent ---- */
-
-static void on_change(void *arg, struct gw_entry *entry, bool changed)
-{
-    struct gw_control *self = arg;
-
-    (void)changed; /* the provisioner sees by itself that nothing is new */
-    gw_provision_apply(self->provisioner, entry);
-}
-
-static void on_forget(void *arg, struct gw_entry *entry)
-{
-    struct gw_control *self = arg;
-
-    gw_provision_drop(self->provisioner, entry);
-    gw_store_remove(self->store, entry);
-    (void)gw_saver_ask(self->saver);
-}
-
-static void on_orphan(void *arg, struct gw_entry *entry)
-{
-    struct gw_control *self = arg;
-
-    LOG_WARN("the agent does not list a workload that is served; it is kept until told otherwise",
-             KV_S("id", entry->id));
-    gw_courier_state(self->courier, entry, gw_saver_asked(self->saver));
-}
-
-static void on_resync(void *arg, const char *why)
-{
-    struct gw_control *self = arg;
-
-    gw_courier_resync(self->courier, why);
-}
-
-static void on_look(void *arg)
-{
-    struct gw_control *self = arg;
-    struct gw_mark mark = gw_store_mark(self->store);
-
-    if (mark.epoch == self->saved_mark.epoch && mark.rev == self->saved_mark.rev)
-        return;
-    self->saved_mark = mark;
-    (void)gw_saver_ask(self->saver);
-}
-
-/* ---- the bus ---- */
-
-static void on_up(void *arg)
-{
-    struct gw_control *self = arg;
-
-    LOG_INFO("bus is up", KV_S("module", self->module));
-    self->outage_told = false;
-    gw_courier_up(self->courier);
-    gw_tunnels_up(self->tunnels);
-    gw_assign_up(self->assign);
-}
-
-static void on_down(void *arg, int rc, const char *why)
-{
-    struct gw_control *self = arg;
-
-    if (!self->outage_told) /* once an outage, not once an attempt */
-        LOG_WARN("bus is down; serving what is known", KV_S("err", err_text(rc)), KV_S("why", why));
-    self->outage_told = true;
-}
-
-static void each_session(void *arg, gw_session_fn *fn, void *fn_arg)
-{
-    struct gw_control *self = arg;
-
-    gw_worker_each_session(self->worker, fn, fn_arg);
-}
-
-static void sessions_of(void *arg, const uint8_t key[GW_KEY_LEN], gw_session_fn *fn, void *fn_arg)
-{
-    struct gw_control *self = arg;
-
-    gw_worker_sessions_of(self->worker, key, fn, fn_arg);
-}
-
-static void each_usage(void *arg, gw_usage_fn *fn, void *fn_arg)
-{
-    struct gw_control *self = arg;
-
-    gw_worker_each_usage(self->worker, fn, fn_arg);
-}
-
-static int start_courier(struct gw_control *self, const struct gw_control_config *cfg)
-{
-    struct gw_courier_config courier = {
-        .loop = self->loop,
-        .link = self->link,
-        .prefix = cfg->prefix,
-        .module = cfg->module,
-        .facts = &self->facts,
-        .store = self->store,
-        .saver = self->saver,
-        .provisioner = self->provisioner,
-        .worker = self->worker,
-    };
-
-    return gw_courier_new(&self->courier, &courier);
-}
-
-static int start_assign(struct gw_control *self, const struct gw_control_config *cfg)
-{
-    struct gw_assign_config assign = {
-        .loop = self->loop,
-        .link = self->link,
-        .url = cfg->bus,
-        .prefix = cfg->prefix,
-        .module = cfg->module,
-        .store = self->store,
-        .has_agent = cfg->has_agent,
-        .ops = {on_change, on_forget, on_orphan, self},
-        .on_resync = on_resync,
-        .on_look = on_look,
-        .arg = self,
-    };
-
-    return gw_assign_new(&self->assign, &assign);
-}
-
-static int start_manager(struct gw_control *self, const struct gw_control_config *cfg)
-{
-    struct gw_manager_config manager = {
-        .loop = self->loop,
-        .url = cfg->bus,
-        .prefix = cfg->prefix,
-        .module = cfg->module,
-        .workers = cfg->zbus_workers,
-        .store = self->store,
-        .provisioner = self->provisioner,
-        .ask_save = ask_save,
-        .each_usage = each_usage,
-        .arg = self,
-    };
-
-    return cfg->serve_zbus ? gw_manager_new(&self->manager, &manager) : ERR_OK;
-}
-
-static int start_bus(struct gw_control *self, const struct gw_control_config *cfg)
-{
-    struct bus_link_config link = {
-        .loop = self->loop,
-        .url = cfg->bus,
-        .name = "control",
-        .ping_ms = PING_MS,
-        .on_up = on_up,
-        .on_down = on_down,
-        .arg = self,
-    };
-    struct gw_tunnels_config tunnels = {.loop = self->loop,
-                                        .prefix = cfg->prefix,
-                                        .each_session = each_session,
-                                        .sessions_of = sessions_of,
-                                        .arg = self};
-    int rc = bus_link_new(&self->link, &link);
-
-    if (rc != ERR_OK)
-        return rc;
-    tunnels.link = self->link;
-    rc = start_courier(self, cfg);
-    if (rc == ERR_OK)
-        rc = gw_tunnels_new(&self->tunnels, &tunnels);
-    if (rc == ERR_OK)
-        rc = start_assign(self, cfg);
-    if (rc == ERR_OK)
-        rc = start_manager(self, cfg);
-    return rc;
+    gw_voice_saved(self->voice, done);
+    if (self->cfg.on_saved != NULL)
+        self->cfg.on_saved(self->cfg.arg);
 }
 
 /* ---- life ---- */
@@ -348,12 +146,15 @@ static void explain(char why[GW_CONTROL_WHY_MAX], const char *what, int rc)
     (void)snprintf(why, GW_CONTROL_WHY_MAX, "%s: %s", what, err_text(rc));
 }
 
-static int start_worker(struct gw_control *self, const struct gw_identity *identity)
+static int start_worker(struct gw_control *self)
 {
+    const struct gw_identity *identity = self->cfg.identity;
     struct gw_worker_config worker = {
         .config = &self->config,
         .keys = {identity->key, identity->next, identity->next_is_past},
         .events = {on_session, on_link, on_online, on_last_error, self},
+        .heritage = self->cfg.heritage,
+        .held = self->cfg.held,
     };
 
     return gw_worker_new(&self->worker, self->loop, &worker);
@@ -387,16 +188,36 @@ static int start_store(struct gw_control *self, char why[GW_CONTROL_WHY_MAX])
         (void)snprintf(why, GW_CONTROL_WHY_MAX, "%s", reason);
         return rc;
     }
-    self->saved_mark = gw_store_mark(self->store);
     LOG_INFO("last known good", KV_N("entries", gw_store_count(self->store)));
     rc = gw_saver_new(&self->saver, self->loop, &saver);
     if (rc != ERR_OK)
         explain(why, "saver", rc);
+    else if (self->cfg.held)
+        gw_saver_hold(self->saver, true);
     return rc;
 }
 
-static int start(struct gw_control *self, const struct gw_control_config *cfg,
-                 char why[GW_CONTROL_WHY_MAX])
+static int start_voice(struct gw_control *self)
+{
+    struct gw_voice_config voice = {
+        .loop = self->loop,
+        .url = &self->bus,
+        .prefix = self->cfg.prefix,
+        .module = self->cfg.module,
+        .has_agent = self->cfg.has_agent,
+        .serve_zbus = self->cfg.serve_zbus,
+        .zbus_workers = self->cfg.zbus_workers,
+        .facts = &self->facts,
+        .store = self->store,
+        .saver = self->saver,
+        .provisioner = self->provisioner,
+        .worker = self->worker,
+    };
+
+    return self->has_bus && self->voice == NULL ? gw_voice_new(&self->voice, &voice) : ERR_OK;
+}
+
+static int start(struct gw_control *self, char why[GW_CONTROL_WHY_MAX])
 {
     int rc = gw_store_new(&self->store);
 
@@ -407,14 +228,14 @@ static int start(struct gw_control *self, const struct gw_control_config *cfg,
     rc = start_store(self, why);
     if (rc != ERR_OK)
         return rc;
-    rc = start_worker(self, cfg->identity);
+    rc = start_worker(self);
     if (rc != ERR_OK) {
         explain(why, "cannot listen", rc);
         return rc;
     }
     rc = start_provisioner(self);
-    if (rc == ERR_OK && cfg->bus != NULL)
-        rc = start_bus(self, cfg);
+    if (rc == ERR_OK && !self->cfg.held)
+        rc = start_voice(self);
     if (rc != ERR_OK) {
         explain(why, "start", rc);
         return rc;
@@ -443,14 +264,17 @@ int gw_control_new(struct gw_control **out, const struct gw_control_config *cfg,
         return ERR_NOMEM;
     }
     self->loop = cfg->loop;
+    self->cfg = *cfg;
     self->config = *cfg->config;
-    self->module = cfg->module;
+    self->has_bus = cfg->bus != NULL;
+    if (self->has_bus)
+        self->bus = *cfg->bus;
     gw_rekey_texts(&self->keys, cfg->identity);
     self->facts = (struct gw_facts){
         .config = &self->config, .public_key = self->keys.own, .next_key = self->keys.next};
     ev_timer_init(&self->bye, on_bye, 0.0, 0.0);
     self->bye.data = self;
-    rc = start(self, cfg, why);
+    rc = start(self, why);
     if (rc != ERR_OK) {
         gw_control_free(self);
         return rc;
@@ -464,14 +288,10 @@ void gw_control_free(struct gw_control *self)
     if (self == NULL)
         return;
     ev_timer_stop(self->loop, &self->bye);
-    gw_manager_free(self->manager);
-    self->manager = NULL;
-    gw_assign_free(self->assign);
-    gw_tunnels_free(self->tunnels);
-    gw_courier_free(self->courier);
+    gw_voice_free(self->voice);
+    self->voice = NULL;
     gw_provisioner_free(self->provisioner);
     gw_worker_free(self->worker);
-    bus_link_free(self->link);
     if (self->saver != NULL)
         (void)gw_saver_flush(self->saver);
     gw_saver_free(self->saver);
@@ -484,9 +304,8 @@ static void on_drained(void *arg)
 {
     struct gw_control *self = arg;
 
-    if (self->tunnels != NULL)
-        gw_tunnels_clear(self->tunnels);
-    ev_timer_set(&self->bye, self->tunnels != NULL ? BYE_S : 0.0, 0.0);
+    gw_voice_clear(self->voice);
+    ev_timer_set(&self->bye, self->voice != NULL ? BYE_S : 0.0, 0.0);
     ev_timer_start(self->loop, &self->bye);
 }
 
@@ -494,9 +313,65 @@ void gw_control_drain(struct gw_control *self, void (*on_done)(void *arg), void 
 {
     self->on_drained = on_done;
     self->drained_arg = arg;
-    if (self->manager != NULL)
-        gw_manager_drain(self->manager);
+    gw_voice_drain(self->voice);
     gw_worker_drain(self->worker, on_drained, self);
+}
+
+/* ---- another process of ours ---- */
+
+struct gw_worker *gw_control_worker(struct gw_control *self)
+{
+    return self->worker;
+}
+
+int gw_control_save(struct gw_control *self)
+{
+    return gw_saver_flush(self->saver);
+}
+
+int gw_control_follow(struct gw_control *self)
+{
+    return gw_follow(self->store, self->provisioner, self->config.state_dir);
+}
+
+void gw_control_hush(struct gw_control *self)
+{
+    gw_voice_hush(self->voice);
+}
+
+bool gw_control_is_silent(const struct gw_control *self)
+{
+    return gw_voice_is_silent(self->voice);
+}
+
+int gw_control_mute(struct gw_control *self)
+{
+    gw_voice_free(self->voice);
+    self->voice = NULL;
+    if (gw_saver_flush(self->saver) != ERR_OK)
+        return ERR_SYS;
+    gw_saver_hold(self->saver, true);
+    return ERR_OK;
+}
+
+int gw_control_speak(struct gw_control *self)
+{
+    gw_voice_free(self->voice); /* one that was hushed has no way back */
+    self->voice = NULL;
+    gw_saver_hold(self->saver, false);
+    return start_voice(self);
+}
+
+void gw_control_replace_failed(struct gw_control *self, const char *why)
+{
+    gw_voice_replace_failed(self->voice, why);
+}
+
+void gw_control_retire(struct gw_control *self, void (*on_done)(void *arg), void *arg)
+{
+    self->on_drained = on_done;
+    self->drained_arg = arg;
+    gw_ending_retire(gw_worker_ending(self->worker), on_drained, self);
 }
 
 void gw_control_reload(struct gw_control *self, const struct gw_config *next)
@@ -508,8 +383,7 @@ void gw_control_reload(struct gw_control *self, const struct gw_config *next)
 
     if (gw_rekey(self->worker, &self->keys, &self->config)) {
         look = true; /* results tell the keys */
-        if (self->courier != NULL)
-            gw_courier_info(self->courier);
+        gw_voice_info(self->voice);
     }
     if (!look)
         return;

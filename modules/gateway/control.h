@@ -8,12 +8,15 @@
 #define MODULES_GATEWAY_CONTROL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "modules/gateway/config.h"
 #include "modules/gateway/identity.h"
 
 struct bus_url;
 struct ev_loop;
+struct gw_heritage;
+struct gw_worker;
 struct gw_control; /* opaque: control.c */
 
 #define GW_CONTROL_WHY_MAX 1024
@@ -28,6 +31,13 @@ struct gw_control_config {
     bool has_agent;                     /* started by one */
     bool serve_zbus;
     unsigned zbus_workers;
+    /* Of a successor (see heir.h); all zero otherwise. */
+    struct gw_heritage *heritage; /* listeners to use; borrowed for gw_control_new */
+    bool held; /* serve tunnels only; write and say nothing until gw_control_speak */
+    /* A session with KEY is here; a save is on the disk. Either may be NULL. */
+    void (*on_session_up)(void *arg, const uint8_t key[32]);
+    void (*on_saved)(void *arg);
+    void *arg;
 };
 
 /*
@@ -41,6 +51,26 @@ void gw_control_free(struct gw_control *self);
 
 /* Graceful end; ON_DONE runs once from the loop and may free SELF. */
 void gw_control_drain(struct gw_control *self, void (*on_done)(void *arg), void *arg);
+
+/* ---- another process of ours: one of them writes and speaks, see upgrade.h ---- */
+
+struct gw_worker *gw_control_worker(struct gw_control *self);
+/* What was changed so far is on the disk after this. Returns 0 or an error (logged). */
+int gw_control_save(struct gw_control *self);
+/* Serve what the state file says now: somebody else wrote it. Returns 0 or an error (logged). */
+int gw_control_follow(struct gw_control *self);
+/* Say the last words on the bus; gw_control_is_silent tells when they are said. */
+void gw_control_hush(struct gw_control *self);
+bool gw_control_is_silent(const struct gw_control *self);
+/* Leave the bus, save, and write and say nothing from then on. Returns 0, or ERR_SYS when the state
+ * cannot be written. */
+int gw_control_mute(struct gw_control *self);
+/* Write and speak (again). Returns 0, ERR_NOMEM or ERR_INVALID. */
+int gw_control_speak(struct gw_control *self);
+/* Whoever asked for a new process should know WHY there is none. */
+void gw_control_replace_failed(struct gw_control *self, const char *why);
+/* As gw_control_drain, for one whose successor serves: see gw_ending_retire. */
+void gw_control_retire(struct gw_control *self, void (*on_done)(void *arg), void *arg);
 
 /* Take over from NEXT what can change while we run, and say in the log what cannot. */
 void gw_control_reload(struct gw_control *self, const struct gw_config *next);

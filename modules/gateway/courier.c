@@ -198,13 +198,10 @@ static void meter_one(void *arg, const char *id, const struct gw_usage *usage)
         gw_meter_add(self->meter, id, usage);
 }
 
-static void on_usage(struct ev_loop *loop, ev_timer *w, int revents)
+static void report_usage(struct gw_courier *self)
 {
-    struct gw_courier *self = w->data;
     struct over *over;
 
-    (void)loop;
-    (void)revents;
     if (!bus_link_is_up(self->cfg.link))
         return; /* totals only grow: nothing is lost by waiting */
     over = calloc(1, sizeof(*over));
@@ -218,6 +215,13 @@ static void on_usage(struct ev_loop *loop, ev_timer *w, int revents)
         gw_meter_forget(self->meter, over->ids[i]);
     }
     free(over);
+}
+
+static void on_usage(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    report_usage(w->data);
 }
 
 static void on_usage_report(void *arg, char *body)
@@ -287,6 +291,23 @@ void gw_courier_link(struct gw_courier *self, const struct gw_session_info *info
 void gw_courier_resync(struct gw_courier *self, const char *why)
 {
     put_report(self, "resync", "", gw_report_resync(gw_store_mark(self->cfg.store), why));
+}
+
+void gw_courier_replace_failed(struct gw_courier *self, const char *why)
+{
+    put_single(self, self->reports, gw_report_replace_failed(why));
+}
+
+void gw_courier_hush(struct gw_courier *self)
+{
+    ev_timer_stop(self->cfg.loop, &self->info);
+    ev_timer_stop(self->cfg.loop, &self->usage);
+    report_usage(self);
+}
+
+size_t gw_courier_waiting(const struct gw_courier *self)
+{
+    return gw_outbox_waiting(self->reports) + gw_outbox_waiting(self->events);
 }
 
 void gw_courier_up(struct gw_courier *self)

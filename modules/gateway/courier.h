@@ -53,6 +53,12 @@ void gw_courier_link(struct gw_courier *self, const struct gw_session_info *info
                      const struct gw_link_news *news);
 /* Who we are changed: tell it now, not at the next turn. */
 void gw_courier_info(struct gw_courier *self);
+/* This process could not be replaced by a new one, because WHY. */
+void gw_courier_replace_failed(struct gw_courier *self, const char *why);
+/* The last words: the usage up to now; nothing is said by itself any more. */
+void gw_courier_hush(struct gw_courier *self);
+/* What is not yet on the bus. */
+size_t gw_courier_waiting(const struct gw_courier *self);
 /* The agent should write its desired state again, because WHY. */
 void gw_courier_resync(struct gw_courier *self, const char *why);
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
@@ -19,14 +20,18 @@
 /* The listeners for one purpose. */
 struct door {
     struct gw_doors *doors;
+    enum gw_door_kind kind;
     struct net_listener *at[GW_LISTEN_MAX];
+    struct addr asked[GW_LISTEN_MAX]; /* what each was made for */
     size_t count;
+    bool shown; /* to a successor */
 };
 
 struct gw_doors {
     struct gw_doors_config cfg;
     struct door http, https, tunnel;
     struct map *tcp; /* port -> struct door */
+    bool held;
 };
 
 static void on_http(void *arg, int fd, const struct addr *peer)
@@ -74,22 +79,55 @@ static void door_close(struct door *door)
     door->count = 0;
 }
 
-/* One more address. A family that the host lacks is only a warning: others may be there. */
-static int door_open(struct door *door, const struct addr *addr, net_listener_accept_fn *on_accept)
+static net_listener_accept_fn *accept_fn(enum gw_door_kind kind)
 {
+    switch (kind) {
+    case GW_DOOR_HTTP:
+        return on_http;
+    case GW_DOOR_HTTPS:
+        return on_https;
+    case GW_DOOR_TUNNEL:
+        return on_tunnel;
+    default:
+        return on_tcp;
+    }
+}
+
+/* A listener for ADDR: the predecessor's, or a new one. */
+static int obtain(struct door *door, const struct addr *addr)
+{
+    struct gw_doors *self = door->doors;
+    int fd = gw_heritage_take(self->cfg.heritage, door->kind, addr);
     struct net_listener_config cfg = {
         .addr = *addr,
-        .defer_s = on_accept == on_tunnel ? TUNNEL_DEFER_S : 0,
-        .batch = on_accept == on_tunnel ? TUNNEL_BATCH : 0,
-        .on_accept = on_accept,
+        .fd = fd,
+        .defer_s = door->kind == GW_DOOR_TUNNEL ? TUNNEL_DEFER_S : 0,
+        .batch = door->kind == GW_DOOR_TUNNEL ? TUNNEL_BATCH : 0,
+        .on_accept = accept_fn(door->kind),
         .on_exhausted = on_exhausted,
-        .arg = door->doors,
+        .arg = self,
     };
-    int rc = net_listener_new(&door->at[door->count], door->doors->cfg.loop, &cfg);
+    int rc = net_listener_new(&door->at[door->count], self->cfg.loop, &cfg);
+
+    if (rc != ERR_OK && fd >= 0) {
+        int saved = errno;
+
+        close(fd);
+        errno = saved;
+    }
+    return rc;
+}
+
+/* One more address. A family that the host lacks is only a warning: others may be there. */
+static int door_open(struct door *door, const struct addr *addr)
+{
+    int rc = obtain(door, addr);
     char text[ADDR_TEXT_MAX];
 
     if (rc == ERR_OK) {
-        door->count++;
+        if (door->doors->held && door->kind != GW_DOOR_TUNNEL)
+            net_listener_pause(door->at[door->count]);
+        door->asked[door->count++] = *addr;
         return ERR_OK;
     }
     addr_print(text, addr);
@@ -104,11 +142,10 @@ static int door_open(struct door *door, const struct addr *addr, net_listener_ac
     return rc;
 }
 
-static int door_open_all(struct door *door, const struct gw_addrs *addrs,
-                         net_listener_accept_fn *on_accept)
+static int door_open_all(struct door *door, const struct gw_addrs *addrs)
 {
     for (size_t i = 0; i < addrs->count; i++) {
-        int rc = door_open(door, &addrs->at[i], on_accept);
+        int rc = door_open(door, &addrs->at[i]);
 
         if (rc != ERR_OK) {
             char text[ADDR_TEXT_MAX];
@@ -131,14 +168,17 @@ int gw_doors_new(struct gw_doors **out, const struct gw_doors_config *cfg)
     if (self == NULL)
         return ERR_NOMEM;
     self->cfg = *cfg;
-    self->http.doors = self->https.doors = self->tunnel.doors = self;
+    self->held = cfg->held;
+    self->http = (struct door){.doors = self, .kind = GW_DOOR_HTTP};
+    self->https = (struct door){.doors = self, .kind = GW_DOOR_HTTPS};
+    self->tunnel = (struct door){.doors = self, .kind = GW_DOOR_TUNNEL};
     rc = map_new(&self->tcp);
     if (rc == ERR_OK)
-        rc = door_open_all(&self->http, &cfg->config->http, on_http);
+        rc = door_open_all(&self->http, &cfg->config->http);
     if (rc == ERR_OK)
-        rc = door_open_all(&self->https, &cfg->config->https, on_https);
+        rc = door_open_all(&self->https, &cfg->config->https);
     if (rc == ERR_OK)
-        rc = door_open_all(&self->tunnel, &cfg->config->tunnel, on_tunnel);
+        rc = door_open_all(&self->tunnel, &cfg->config->tunnel);
     if (rc != ERR_OK) {
         saved = errno;
         gw_doors_free(self);
@@ -199,10 +239,11 @@ int gw_doors_bind(struct gw_doors *self, uint16_t port)
     if (door == NULL)
         return ERR_NOMEM;
     door->doors = self;
+    door->kind = GW_DOOR_TCP;
     for (size_t i = 0; rc == ERR_OK && i < addrs->count; i++) {
         struct addr addr = with_port(&addrs->at[i], port);
 
-        rc = door_open(door, &addr, on_tcp);
+        rc = door_open(door, &addr);
     }
     if (rc == ERR_OK && door->count == 0)
         rc = ERR_NOENT;
@@ -225,6 +266,54 @@ void gw_doors_unbind(struct gw_doors *self, uint16_t port)
         return;
     door_close(door);
     free(door);
+}
+
+static void door_pause(struct door *door, bool pause)
+{
+    for (size_t i = 0; i < door->count; i++) {
+        if (pause)
+            net_listener_pause(door->at[i]);
+        else
+            net_listener_resume(door->at[i]);
+    }
+}
+
+void gw_doors_leave_tunnel(struct gw_doors *self, bool absent)
+{
+    door_pause(&self->tunnel, absent);
+}
+
+void gw_doors_open(struct gw_doors *self)
+{
+    struct door *door;
+    size_t at = 0;
+
+    self->held = false;
+    door_pause(&self->http, false);
+    door_pause(&self->https, false);
+    while (self->tcp != NULL && (door = map_next(self->tcp, &at, NULL, NULL)) != NULL)
+        door_pause(door, false);
+}
+
+static void door_show(struct door *door, bool all, gw_doors_show_fn *fn, void *arg)
+{
+    if (door->shown && !all)
+        return;
+    door->shown = true;
+    for (size_t i = 0; i < door->count; i++)
+        fn(arg, door->kind, &door->asked[i], net_listener_fd(door->at[i]));
+}
+
+void gw_doors_show(struct gw_doors *self, bool all, gw_doors_show_fn *fn, void *arg)
+{
+    struct door *door;
+    size_t at = 0;
+
+    door_show(&self->http, all, fn, arg);
+    door_show(&self->https, all, fn, arg);
+    door_show(&self->tunnel, all, fn, arg);
+    while (self->tcp != NULL && (door = map_next(self->tcp, &at, NULL, NULL)) != NULL)
+        door_show(door, all, fn, arg);
 }
 
 int gw_doors_bound(const struct gw_doors *self, const char *what, size_t n, struct addr *out)

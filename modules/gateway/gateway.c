@@ -19,16 +19,13 @@
 #include "modules/gateway/admission.h"
 #include "modules/gateway/conn.h"
 #include "modules/gateway/doors.h"
+#include "modules/gateway/ending.h"
 #include "modules/gateway/key.h"
 #include "modules/gateway/owner.h"
 #include "modules/gateway/registry.h"
 #include "modules/gateway/retire.h"
 #include "modules/gateway/way.h"
 #include "modules/net/hangup.h"
-
-#define CLOSE_LIMIT_MS 1000u /* for the connectors to take the CLOSE */
-#define CLOSE_LOOK_S 0.01    /* whether they have */
-#define STOP_WHY "the gateway stops"
 
 struct gw_worker {
     struct ev_loop *loop;
@@ -47,12 +44,8 @@ struct gw_worker {
     struct gw_owners *owners;
     struct gw_keyring *keys;
     struct log_pace
-        strangers;  /* connectors whose key no contract names: anybody can come with one */
-    ev_timer drain; /* runs while draining; its end is the end of the drain */
-    bool draining;
-    uint64_t close_until_ms; /* the sessions are being closed; 0 = not yet */
-    void (*on_drained)(void *arg);
-    void *drained_arg;
+        strangers; /* connectors whose key no contract names: anybody can come with one */
+    struct gw_ending ending;
 };
 
 /* --- what the parts tell --- */
@@ -68,7 +61,10 @@ static void on_tunnel(void *arg, const struct gw_arrival *arrival)
 {
     struct gw_worker *self = arg;
 
-    gw_admission_accept(self->admission, arrival);
+    if (self->ending.move.on_tunnel != NULL)
+        self->ending.move.on_tunnel(self->ending.move.arg, arrival);
+    else
+        gw_admission_accept(self->admission, arrival);
 }
 
 static int on_proven(void *arg, const struct tun_handshake_result *result, int fd,
@@ -171,51 +167,11 @@ static void on_backend_error(void *arg, struct gw_site *site, const uint8_t *con
         self->events.on_last_error(self->events.arg, site->id, &error);
 }
 
-static void drained(struct gw_worker *self)
-{
-    void (*on_done)(void *arg) = self->on_drained;
-    void *arg = self->drained_arg;
-
-    ev_timer_stop(self->loop, &self->drain);
-    self->on_drained = NULL;
-    if (on_done != NULL)
-        on_done(arg);
-}
-
-/* The sessions end in order; whoever still is on one is cut. */
-static void close_sessions(struct gw_worker *self)
-{
-    self->close_until_ms = clock_mono_ms() + CLOSE_LIMIT_MS;
-    gw_registry_close(self->registry, TUN_CODE_SHUTDOWN, STOP_WHY);
-}
-
-/* From the loop, never from a visitor's end: the callee may free everything. */
-static void on_drain(struct ev_loop *loop, ev_timer *w, int revents)
-{
-    struct gw_worker *self = w->data;
-
-    (void)revents;
-    if (self->close_until_ms == 0)
-        close_sessions(self);
-    if (link_hub_is_idle(self->hub) || clock_mono_ms() >= self->close_until_ms) {
-        drained(self); /* self may be gone */
-        return;
-    }
-    ev_timer_stop(loop, w);
-    ev_timer_set(w, CLOSE_LOOK_S, 0.0);
-    ev_timer_start(loop, w);
-}
-
 static void on_left(void *arg)
 {
     struct gw_worker *self = arg;
 
-    if (self->draining && self->close_until_ms == 0 && self->front.count == 0 &&
-        self->on_drained != NULL) {
-        ev_timer_stop(self->loop, &self->drain);
-        ev_timer_set(&self->drain, 0.0, 0.0);
-        ev_timer_start(self->loop, &self->drain);
-    }
+    gw_ending_left(&self->ending);
 }
 
 /* --- life --- */
@@ -283,11 +239,13 @@ static int make_admission(struct gw_worker *self)
     return gw_admission_new(&self->admission, &cfg);
 }
 
-static int make_doors(struct gw_worker *self)
+static int make_doors(struct gw_worker *self, const struct gw_worker_config *worker)
 {
     struct gw_doors_config cfg = {
         .loop = self->loop,
         .config = self->config,
+        .heritage = worker->heritage,
+        .held = worker->held,
         .on_visitor = on_visitor,
         .on_tunnel = on_tunnel,
         .arg = self,
@@ -346,7 +304,7 @@ static void on_retired(void *arg, struct gw_site *site, struct gw_exposure *old)
     forget_exposure(self, site, old);
 }
 
-static int make_parts(struct gw_worker *self)
+static int make_parts(struct gw_worker *self, const struct gw_worker_config *cfg)
 {
     int rc = gw_routes_new(&self->routes);
 
@@ -367,7 +325,11 @@ static int make_parts(struct gw_worker *self)
     if (rc != ERR_OK)
         return rc;
     fill_front(self);
-    return make_doors(self);
+    self->ending.registry = self->registry;
+    self->ending.hub = self->hub;
+    rc = make_doors(self, cfg);
+    self->ending.doors = self->doors;
+    return rc;
 }
 
 int gw_worker_new(struct gw_worker **out, struct ev_loop *loop, const struct gw_worker_config *cfg)
@@ -381,11 +343,12 @@ int gw_worker_new(struct gw_worker **out, struct ev_loop *loop, const struct gw_
     self->config = cfg->config;
     self->events = cfg->events;
     LIST_INIT(&self->front.conns);
-    ev_init(&self->drain, on_drain);
-    self->drain.data = self;
+    self->ending =
+        (struct gw_ending){.loop = loop, .limits = &cfg->config->limits, .front = &self->front};
+    gw_ending_init(&self->ending);
     rc = gw_keyring_new(&self->keys, &cfg->keys);
     if (rc == ERR_OK)
-        rc = make_parts(self);
+        rc = make_parts(self, cfg);
     if (rc != ERR_OK) {
         saved = errno;
         gw_worker_free(self);
@@ -400,7 +363,7 @@ void gw_worker_free(struct gw_worker *self)
 {
     if (self == NULL)
         return;
-    ev_timer_stop(self->loop, &self->drain);
+    gw_ending_deinit(&self->ending);
     self->events = (struct gw_events){0};
     gw_doors_free(self->doors);
     self->front.on_left = NULL;
@@ -433,19 +396,22 @@ int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *k
 
 void gw_worker_drain(struct gw_worker *self, void (*on_done)(void *arg), void *arg)
 {
-    double limit_s = (double)self->config->limits.drain_timeout_ms / 1000.0;
+    gw_ending_drain(&self->ending, on_done, arg);
+}
 
-    self->on_drained = on_done;
-    self->drained_arg = arg;
-    if (!self->draining) {
-        gw_doors_close(self->doors);
-        gw_registry_goaway(self->registry, TUN_CODE_SHUTDOWN, STOP_WHY);
-    }
-    self->draining = true;
-    ev_now_update(self->loop);
-    ev_timer_stop(self->loop, &self->drain);
-    ev_timer_set(&self->drain, self->front.count == 0 ? 0.05 : limit_s, 0.0);
-    ev_timer_start(self->loop, &self->drain);
+struct gw_ending *gw_worker_ending(struct gw_worker *self)
+{
+    return &self->ending;
+}
+
+struct gw_doors *gw_worker_doors(struct gw_worker *self)
+{
+    return self->doors;
+}
+
+void gw_worker_take_tunnel(struct gw_worker *self, const struct gw_arrival *arrival)
+{
+    gw_admission_accept(self->admission, arrival);
 }
 
 /* --- exposures --- */
@@ -489,7 +455,7 @@ static int bind_port(struct gw_worker *self, const struct gw_exposure *exposure,
     int rc;
 
     *made = false;
-    if (exposure->kind != GW_KIND_TCP || exposure->port == 0)
+    if (exposure->kind != GW_KIND_TCP || exposure->port == 0 || self->ending.retired)
         return ERR_OK;
     rc = gw_doors_bind(self->doors, exposure->port);
     *made = rc == ERR_OK;
@@ -616,6 +582,17 @@ bool gw_worker_usage(const struct gw_worker *self, const char *id, struct gw_usa
         return false;
     read_usage(site, out);
     return true;
+}
+
+void gw_worker_add_usage(struct gw_worker *self, const char *id, const struct gw_usage *more)
+{
+    struct gw_site *site = gw_routes_by_id(self->routes, id);
+
+    if (site == NULL)
+        return; /* it was removed and told meanwhile */
+    site->rx_bytes += more->rx_bytes;
+    site->tx_bytes += more->tx_bytes;
+    site->connections += more->connections;
 }
 
 void gw_worker_forget_usage(struct gw_worker *self, const char *id)

@@ -12,12 +12,16 @@
 #include <stdint.h>
 
 #include "bus/base/addr.h"
+#include "modules/gateway/arrival.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/exposure.h"
+#include "modules/gateway/heritage.h"
 #include "modules/gateway/keyring.h"
 #include "modules/link/session.h"
 
 struct ev_loop;
+struct gw_doors;
+struct gw_ending;
 struct gw_worker; /* opaque: gateway.c */
 
 /* How a tunnel was lost. */
@@ -100,6 +104,8 @@ struct gw_worker_config {
     const struct gw_config *config; /* borrowed; must outlive the worker */
     struct gw_keyring_config keys;  /* the gateway's static keys; copied */
     struct gw_events events;        /* copied */
+    struct gw_heritage *heritage;   /* see gw_doors_config */
+    bool held;                      /* likewise; until gw_doors_open */
 };
 
 /*
@@ -158,6 +164,16 @@ size_t gw_worker_count_visitors(const struct gw_worker *self);
  * ON_DONE runs once from the loop after that; it may free the worker.
  */
 void gw_worker_drain(struct gw_worker *self, void (*on_done)(void *arg), void *arg);
+
+/* ---- a successor; see upgrade.h ---- */
+
+/* How the worker ends, and its listeners: both stay the worker's. */
+struct gw_ending *gw_worker_ending(struct gw_worker *self);
+struct gw_doors *gw_worker_doors(struct gw_worker *self);
+/* A connector that came to the predecessor's TLS port. */
+void gw_worker_take_tunnel(struct gw_worker *self, const struct gw_arrival *arrival);
+/* Count MORE for ID: a predecessor's visitors. `active` of MORE is not looked at. */
+void gw_worker_add_usage(struct gw_worker *self, const char *id, const struct gw_usage *more);
 
 /* The n-th bound address of the HTTP, HTTPS or tunnel listeners ("http", "https", "tunnel"), for
  * tests and for port 0. Returns 0 or ERR_NOENT. */

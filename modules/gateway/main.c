@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * netwall-gateway: the process. Command line, environment, state folder, signals; what the gateway
- * does begins in control.c.
+ * netwall-gateway: the process. Command line, environment, signals; what the gateway does begins in
+ * control.c, who does it when processes replace each other in succession.c.
  */
 #include <ev.h>
 #include <signal.h>
@@ -19,6 +19,7 @@
 #include "modules/gateway/config.h"
 #include "modules/gateway/control.h"
 #include "modules/gateway/identity.h"
+#include "modules/gateway/succession.h"
 
 #define PROGRAM "netwall-gateway"
 #define CONFIG_DEFAULT "/etc/netwall/gateway.conf"
@@ -38,7 +39,9 @@ static const char usage[] =
     "  --version, --help\n"
     "\n"
     "Under netwall-agent the bus comes in NETWALL_BUS, NETWALL_BUS_PREFIX, NETWALL_MODULE and\n"
-    "NETWALL_ZBUS. SIGTERM: drain and end, twice: at once. SIGHUP: read the config again.\n";
+    "NETWALL_ZBUS. SIGTERM: drain and end, twice: at once. SIGHUP: read the config again.\n"
+    "SIGUSR2: start the program at our path anew and hand everything over to it, without losing\n"
+    "a visitor; if that fails, this process serves on.\n";
 
 /* What the command line says beside the common options. */
 struct options {
@@ -57,10 +60,10 @@ struct gateway {
     bool has_bus;
     char public_key[TUN_KEY_TEXT_LEN + 1]; /* at the start */
     struct gw_control *control;
-    int lock_fd;
-    unsigned stops; /* SIGTERM and SIGINT so far */
     ev_signal term, intr, hup, usr1, usr2;
     ev_timer watchdog;
+    char **argv;
+    struct gw_succession *succession;
 };
 
 static int take_broker(void *arg, const char *value, char *why, size_t why_len)
@@ -194,28 +197,47 @@ static bool serve_zbus(const struct gateway *self, bool has_agent)
     return mode == GW_ZBUS_YES || (mode == GW_ZBUS_AUTO && !has_agent);
 }
 
-/* ---- signals ---- */
+/* ---- what the parts tell ---- */
 
-static void on_drained(void *arg)
+static void on_up(void *arg)
 {
-    struct gateway *self = arg;
+    const struct gateway *self = arg;
+
+    LOG_INFO("gateway is up", KV_S("version", NW_VERSION), KV_S("public_key", self->public_key),
+             KV_S("domain", self->config.domain), KV_S("endpoint", self->config.tunnel_endpoint));
+    daemon_notify("READY=1");
+}
+
+static void on_end(void *arg)
+{
+    const struct gateway *self = arg;
 
     ev_break(self->loop, EVBREAK_ALL);
 }
+
+static void on_session_up(void *arg, const uint8_t key[32])
+{
+    const struct gateway *self = arg;
+
+    gw_succession_session_up(self->succession, key);
+}
+
+static void on_saved(void *arg)
+{
+    const struct gateway *self = arg;
+
+    gw_succession_saved(self->succession);
+}
+
+/* ---- signals ---- */
 
 static void on_stop(struct ev_loop *loop, ev_signal *w, int revents)
 {
     struct gateway *self = w->data;
 
+    (void)loop;
     (void)revents;
-    if (self->stops++ > 0) {
-        LOG_INFO("stopping at once");
-        ev_break(loop, EVBREAK_ALL);
-        return;
-    }
-    LOG_INFO("draining", KV_N("limit_ms", self->config.limits.drain_timeout_ms));
-    daemon_notify("STOPPING=1");
-    gw_control_drain(self->control, on_drained, self);
+    gw_succession_stop(self->succession);
 }
 
 static void on_hup(struct ev_loop *loop, ev_signal *w, int revents)
@@ -246,10 +268,11 @@ static void on_usr1(struct ev_loop *loop, ev_signal *w, int revents)
 
 static void on_usr2(struct ev_loop *loop, ev_signal *w, int revents)
 {
+    struct gateway *self = w->data;
+
     (void)loop;
-    (void)w;
     (void)revents;
-    LOG_WARN("SIGUSR2: this version cannot replace itself while running; restart it instead");
+    gw_succession_upgrade(self->succession);
 }
 
 static void on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
@@ -284,20 +307,7 @@ static void watch_all(struct gateway *self)
 
 /* ---- life ---- */
 
-static int lock_state(struct gateway *self)
-{
-    int pid = 0, rc = daemon_lock_dir(&self->lock_fd, self->config.state_dir, &pid);
-
-    if (rc == ERR_EXISTS)
-        LOG_ERROR("the state folder is in use", KV_S("dir", self->config.state_dir),
-                  KV_N("pid", pid));
-    else if (rc != ERR_OK)
-        LOG_ERROR("cannot use the state folder", KV_S("dir", self->config.state_dir),
-                  KV_S("err", err_text(rc)));
-    return rc;
-}
-
-static int start(struct gateway *self)
+static int start(struct gateway *self, char why[GW_CONTROL_WHY_MAX])
 {
     const char *module = getenv("NETWALL_MODULE");
     bool has_agent = module != NULL && module[0] != '\0';
@@ -312,8 +322,13 @@ static int start(struct gateway *self)
         .has_agent = has_agent,
         .serve_zbus = serve_zbus(self, has_agent),
         .zbus_workers = self->options.workers,
+        .heritage = gw_succession_heritage(self->succession),
+        .held = gw_succession_is_heir(self->succession),
+        .on_session_up = on_session_up,
+        .on_saved = on_saved,
+        .arg = self,
     };
-    char why[GW_CONTROL_WHY_MAX], reason[GW_IDENTITY_WHY_MAX];
+    char reason[GW_IDENTITY_WHY_MAX];
     int rc;
 
     if (!bus_module_check(control.module)) {
@@ -323,6 +338,7 @@ static int start(struct gateway *self)
     rc = gw_identity_load(&identity, &self->config, reason);
     if (rc != ERR_OK) {
         LOG_ERROR("no key", KV_S("why", reason));
+        (void)snprintf(why, GW_CONTROL_WHY_MAX, "no key: %.900s", reason);
         return rc;
     }
     memcpy(self->public_key, identity.public_hex, sizeof(self->public_key));
@@ -333,6 +349,32 @@ static int start(struct gateway *self)
     return rc;
 }
 
+static int begin(struct gateway *self)
+{
+    struct gw_succession_config succession = {
+        .loop = self->loop,
+        .argv = self->argv,
+        .limits = &self->config.limits,
+        .state_dir = self->config.state_dir,
+        .has_agent = getenv("NETWALL_MODULE") != NULL,
+        .on_up = on_up,
+        .on_end = on_end,
+        .arg = self,
+    };
+    char why[GW_CONTROL_WHY_MAX] = "";
+    int rc = gw_succession_new(&self->succession, &succession);
+
+    if (rc != ERR_OK)
+        return rc;
+    rc = start(self, why);
+    if (rc != ERR_OK) {
+        gw_succession_fail(self->succession, why);
+        return rc;
+    }
+    watch_all(self);
+    return gw_succession_begin(self->succession, self->control);
+}
+
 static int run(struct gateway *self)
 {
     self->loop = ev_loop_new(EVFLAG_AUTO);
@@ -340,29 +382,25 @@ static int run(struct gateway *self)
         LOG_ERROR("cannot make an event loop");
         return DAEMON_EXIT_FAILURE;
     }
-    if (lock_state(self) != ERR_OK || start(self) != ERR_OK)
+    if (begin(self) != ERR_OK)
         return DAEMON_EXIT_FAILURE;
-    watch_all(self);
-    LOG_INFO("gateway is up", KV_S("version", NW_VERSION), KV_S("public_key", self->public_key),
-             KV_S("domain", self->config.domain), KV_S("endpoint", self->config.tunnel_endpoint));
-    daemon_notify("READY=1");
     ev_run(self->loop, 0);
     LOG_INFO("gateway ends");
-    return DAEMON_EXIT_OK;
+    return gw_succession_is_heir(self->succession) ? DAEMON_EXIT_FAILURE : DAEMON_EXIT_OK;
 }
 
 static void clean_up(struct gateway *self)
 {
+    gw_succession_end(self->succession);
     gw_control_free(self->control);
+    gw_succession_free(self->succession);
     if (self->loop != NULL)
         ev_loop_destroy(self->loop);
-    if (self->lock_fd >= 0)
-        close(self->lock_fd);
 }
 
 int main(int argc, char **argv)
 {
-    static struct gateway self = {.options = {.workers = 1}, .lock_fd = -1};
+    static struct gateway self = {.options = {.workers = 1}};
     int rc = daemon_parse(&self.args, argc, argv, PROGRAM, usage, own_options, &self.options);
 
     if (rc >= 0)
@@ -373,6 +411,7 @@ int main(int argc, char **argv)
         return DAEMON_EXIT_OK;
     if (choose_bus(&self) != ERR_OK)
         return DAEMON_EXIT_USAGE;
+    self.argv = argv;
     daemon_harden();
     rc = run(&self);
     clean_up(&self);

@@ -471,6 +471,11 @@ void gw_manager_drain(struct gw_manager *self)
     bus_server_drain(self->server);
 }
 
+bool gw_manager_is_idle(const struct gw_manager *self)
+{
+    return bus_server_busy(self->server) == 0;
+}
+
 void gw_manager_free(struct gw_manager *self)
 {
     struct call *call;

@@ -7,6 +7,7 @@
 #ifndef MODULES_GATEWAY_MANAGER_H
 #define MODULES_GATEWAY_MANAGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "modules/gateway/gateway.h"
@@ -39,6 +40,8 @@ int gw_manager_new(struct gw_manager **out, const struct gw_manager_config *cfg)
 void gw_manager_free(struct gw_manager *self); /* NULL is fine */
 /* Take no more calls. */
 void gw_manager_drain(struct gw_manager *self);
+/* No call is under way. */
+bool gw_manager_is_idle(const struct gw_manager *self);
 
 /*
  * An entry of owner zbus stands as RESULT says; it is on the disk at save number SAVE. May be

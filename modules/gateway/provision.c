@@ -143,8 +143,7 @@ void gw_provision_drop(struct gw_provisioner *self, struct gw_entry *entry)
     free_task(entry->task);
 }
 
-/* Ports of an earlier life are theirs before anybody gets a new one. */
-static void keep_port(struct gw_provisioner *self, struct gw_entry *entry)
+void gw_provision_keep_port(struct gw_provisioner *self, struct gw_entry *entry)
 {
     struct gw_task *task;
 
@@ -174,7 +173,7 @@ void gw_provision_start(struct gw_provisioner *self)
     size_t at = 0;
 
     while ((entry = gw_store_next(self->store, &at)) != NULL)
-        keep_port(self, entry);
+        gw_provision_keep_port(self, entry);
     apply_all(self, false);
     apply_all(self, true); /* whose key it is, is decided by who comes first: see owner.h */
 }

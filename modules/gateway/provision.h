@@ -50,6 +50,9 @@ void gw_provision_start(struct gw_provisioner *self);
  * entry leaves service at once and gives its name and port back.
  */
 void gw_provision_apply(struct gw_provisioner *self, struct gw_entry *entry);
+/* The port of ENTRY was given out by another process of ours, or by one before: it stays the
+ * entry's, unless it is outside the range (then it becomes 0). Before gw_provision_apply. */
+void gw_provision_keep_port(struct gw_provisioner *self, struct gw_entry *entry);
 /* The config changed: judge ENTRY again, as if it had just come. */
 void gw_provision_refresh(struct gw_provisioner *self, struct gw_entry *entry);
 /* Take ENTRY out of service; it may then be removed from the store. on_state does not run. */

@@ -10,7 +10,8 @@
 #include "bus/base/hex.h"
 #include "schemas/workload.h"
 
-#define FOREIGN_MAX 128 /* bytes kept of a text that a stranger wrote */
+#define FOREIGN_LONG 512 /* bytes kept of a reason */
+#define FOREIGN_MAX 128  /* bytes kept of a text that a stranger wrote */
 
 /* Takes JSON over. */
 static char *to_text(json_t *json)
@@ -21,16 +22,21 @@ static char *to_text(json_t *json)
     return text;
 }
 
-/* Text from outside: cut, and what is not plain ASCII is replaced. */
-static json_t *foreign(const char *text)
+/* MAX bytes of a text from outside; what is not plain ASCII is replaced. */
+static json_t *foreign_up_to(const char *text, size_t max)
 {
-    char plain[FOREIGN_MAX + 1];
+    char plain[FOREIGN_LONG + 1];
     size_t i;
 
-    for (i = 0; text != NULL && text[i] != '\0' && i < FOREIGN_MAX; i++)
+    for (i = 0; text != NULL && text[i] != '\0' && i < max; i++)
         plain[i] = (char)(text[i] < 0x20 || text[i] >= 0x7f ? '?' : text[i]);
     plain[i] = '\0';
     return json_string(plain);
+}
+
+static json_t *foreign(const char *text)
+{
+    return foreign_up_to(text, FOREIGN_MAX);
 }
 
 static json_t *hex_json(const uint8_t *data, size_t len)
@@ -79,6 +85,12 @@ char *gw_report_resync(struct gw_mark mark, const char *why)
                              foreign(why)));
 }
 
+char *gw_report_replace_failed(const char *why)
+{
+    return to_text(json_pack("{s:s, s:i, s:o}", "kind", "replace_failed", "pid", (int)getpid(),
+                             "why", foreign_up_to(why, FOREIGN_LONG)));
+}
+
 json_t *gw_report_usage_json(const struct gw_usage *usage)
 {
     return json_pack("{s:I, s:I, s:I, s:I}", "rx_bytes", (json_int_t)usage->rx_bytes, "tx_bytes",
@@ -102,12 +114,13 @@ char *gw_report_info(const struct gw_report_info *info)
     json_t *counts = json_pack("{s:I, s:I}", "exposures", (json_int_t)info->exposures, "sessions",
                                (json_int_t)info->sessions);
 
-    return to_text(json_pack(
-        "{s:s, s:s, s:i, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", "info",
-        "module", info->module, "pid", (int)getpid(), "instance", info->instance, "version",
-        NW_VERSION, "workload_types", types, "domain", config->domain, "public_addresses",
-        gw_facts_addresses(info->facts), "tunnel", gw_facts_tunnel(info->facts), "tcp_ports", ports,
-        "counts", counts, "refused", info->refused, "gateway_keys", info->gateway_keys));
+    return to_text(
+        json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "kind",
+                  "info", "module", info->module, "pid", (int)getpid(), "instance", info->instance,
+                  "version", NW_VERSION, "workload_types", types, "domain", config->domain,
+                  "public_addresses", gw_facts_addresses(info->facts), "tunnel",
+                  gw_facts_tunnel(info->facts), "tcp_ports", ports, "counts", counts, "refused",
+                  info->refused, "gateway_keys", info->gateway_keys, "replaces_itself", 1));
 }
 
 static json_t *remote_json(const struct addr *remote)

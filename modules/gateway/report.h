@@ -25,6 +25,9 @@ char *gw_report_online(const char *id, unsigned online, const struct gw_last_err
 /* {"kind":"resync","epoch","rev","why"}: MARK is the newest state that was taken over. */
 char *gw_report_resync(struct gw_mark mark, const char *why);
 
+/* {"kind":"replace_failed","pid","why"}: this process could not be replaced by a new one. */
+char *gw_report_replace_failed(const char *why);
+
 /* {"rx_bytes","tx_bytes","connections","active"}: a new reference. */
 json_t *gw_report_usage_json(const struct gw_usage *usage);
 /* {"kind":"usage","instance","totals"}; TOTALS (id -> usage) is taken over. */

@@ -32,6 +32,7 @@ struct gw_saver {
     char boot[GW_BOOT_MAX];
     uint64_t asked; /* number of the newest change */
     uint64_t done;  /* newest change on the disk */
+    bool held;
     struct backoff backoff;
     ev_timer start; /* before the next write: gathering, or waiting after a failure */
     ev_async finished;
@@ -69,7 +70,7 @@ static void write_failed(struct gw_saver *self, int rc, int saved_errno)
 
 static void gather(struct gw_saver *self)
 {
-    if (self->writing || ev_is_active(&self->start) || self->done == self->asked)
+    if (self->held || self->writing || ev_is_active(&self->start) || self->done == self->asked)
         return;
     ev_timer_set(&self->start, GATHER_S, 0.0);
     ev_timer_start(self->loop, &self->start);
@@ -166,6 +167,15 @@ uint64_t gw_saver_ask(struct gw_saver *self)
     return self->asked;
 }
 
+void gw_saver_hold(struct gw_saver *self, bool hold)
+{
+    self->held = hold;
+    if (hold)
+        ev_timer_stop(self->loop, &self->start);
+    else
+        gather(self);
+}
+
 int gw_saver_flush(struct gw_saver *self)
 {
     char *text = NULL;
@@ -174,7 +184,7 @@ int gw_saver_flush(struct gw_saver *self)
 
     if (self->writing)
         (void)collect(self);
-    if (self->done == self->asked)
+    if (self->held || self->done == self->asked)
         return ERR_OK;
     rc = gw_snapshot_encode(self->store, self->boot, &text, &len);
     if (rc == ERR_OK)

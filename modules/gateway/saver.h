@@ -7,6 +7,7 @@
 #ifndef MODULES_GATEWAY_SAVER_H
 #define MODULES_GATEWAY_SAVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "modules/gateway/store.h"
@@ -32,6 +33,8 @@ uint64_t gw_saver_ask(struct gw_saver *self);
 /* The number of the newest change that was asked for, and of the newest on the disk. */
 uint64_t gw_saver_asked(const struct gw_saver *self);
 uint64_t gw_saver_done(const struct gw_saver *self);
+/* While held nothing is written, changes only add up: the file is somebody else's. */
+void gw_saver_hold(struct gw_saver *self, bool hold);
 /* Write now, on the caller's thread, when something was asked for: for the end of the program.
  * Returns 0 or an error (logged). on_saved does not run. */
 int gw_saver_flush(struct gw_saver *self);

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "bus/base/clock.h"
@@ -221,6 +222,81 @@ START_TEST(test_doors_once_closed_stay_closed)
 }
 END_TEST
 
+/* A successor on the same sockets: visitors wait for it, tunnels do not. */
+static void bequeath(void *arg, enum gw_door_kind kind, const struct addr *asked, int fd)
+{
+    ck_assert_int_eq(gw_heritage_add(arg, kind, asked, fcntl(fd, F_DUPFD_CLOEXEC, 0)), ERR_OK);
+}
+
+START_TEST(test_doors_successor_takes_over_the_same_sockets)
+{
+    struct fixture old, new;
+    struct gw_heritage *heritage;
+    int keep, fds[3];
+    uint16_t port = spare_port(&keep), http, tunnel;
+
+    setup(&old);
+    ck_assert_int_eq(gw_doors_bind(old.doors, port), ERR_OK);
+    http = bound(&old, "http");
+    tunnel = bound(&old, "tunnel");
+    ck_assert_int_eq(gw_heritage_new(&heritage), ERR_OK);
+    gw_doors_show(old.doors, true, bequeath, heritage);
+    gw_doors_show(old.doors, false, bequeath, heritage); /* nothing is new */
+    ck_assert_uint_eq(gw_heritage_count(heritage), 4);
+    gw_doors_leave_tunnel(old.doors, true);
+
+    new = (struct fixture){.loop = old.loop, .config = old.config};
+    const struct gw_doors_config cfg = {.loop = new.loop,
+                                        .config = &new.config,
+                                        .heritage = heritage,
+                                        .held = true,
+                                        .on_visitor = on_visitor,
+                                        .on_tunnel = on_tunnel,
+                                        .arg = &new};
+    ck_assert_int_eq(gw_doors_new(&new.doors, &cfg), ERR_OK);
+    ck_assert_int_eq(gw_doors_bind(new.doors, port), ERR_OK);
+    ck_assert_uint_eq(bound(&new, "http"), http);
+    ck_assert_uint_eq(gw_heritage_count(heritage), 0);
+
+    fds[0] = knock(tunnel);
+    LOOP_UNTIL(new.loop, new.tunnels == 1);
+    gw_doors_close(old.doors); /* and no connection is reset by it */
+    fds[1] = knock(http);
+    fds[2] = knock(port);
+    for (int i = 0; i < 5; i++)
+        ev_run(new.loop, EVRUN_NOWAIT);
+    ck_assert_uint_eq(new.visitors[GW_PORT_HTTP] + new.visitors[GW_PORT_TCP], 0);
+    gw_doors_open(new.doors);
+    LOOP_UNTIL(new.loop, new.visitors[GW_PORT_HTTP] == 1 && new.visitors[GW_PORT_TCP] == 1);
+    ck_assert_uint_eq(old.tunnels, 0);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    close(keep);
+    gw_doors_free(new.doors);
+    gw_heritage_free(heritage);
+    teardown(&old);
+}
+END_TEST
+
+/* The successor failed: what waited in the backlog is ours. */
+START_TEST(test_doors_tunnels_wait_while_nobody_takes_them)
+{
+    struct fixture f;
+    int fd;
+
+    setup(&f);
+    gw_doors_leave_tunnel(f.doors, true);
+    fd = knock(bound(&f, "tunnel"));
+    for (int i = 0; i < 5; i++)
+        ev_run(f.loop, EVRUN_NOWAIT);
+    ck_assert_uint_eq(f.tunnels, 0);
+    gw_doors_leave_tunnel(f.doors, false);
+    LOOP_UNTIL(f.loop, f.tunnels == 1);
+    close(fd);
+    teardown(&f);
+}
+END_TEST
+
 START_TEST(test_doors_tell_where_they_are_and_no_further)
 {
     struct fixture f;
@@ -247,6 +323,8 @@ int main(void)
     tcase_add_test(tc, test_doors_without_a_tcp_address_bind_no_port);
     tcase_add_test(tc, test_doors_an_address_that_is_taken_fails_the_start);
     tcase_add_test(tc, test_doors_once_closed_stay_closed);
+    tcase_add_test(tc, test_doors_successor_takes_over_the_same_sockets);
+    tcase_add_test(tc, test_doors_tunnels_wait_while_nobody_takes_them);
     tcase_add_test(tc, test_doors_tell_where_they_are_and_no_further);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

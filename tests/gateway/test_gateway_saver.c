@@ -103,6 +103,31 @@ START_TEST(test_saver_tries_again_until_it_can_write)
 }
 END_TEST
 
+/* The file is another process's: what is asked for meanwhile is written when it is ours. */
+START_TEST(test_saver_held_writes_nothing_and_forgets_nothing)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct gw_saver *saver = NULL;
+
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
+    ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
+    saved = 0;
+    (void)gw_saver_ask(saver); /* about to be written */
+    gw_saver_hold(saver, true);
+    (void)gw_saver_ask(saver);
+    ck_assert_int_eq(gw_saver_flush(saver), ERR_OK);
+    for (int i = 0; i < 5; i++)
+        ev_run(loop, EVRUN_NOWAIT);
+    ck_assert(!in_dir());
+    gw_saver_hold(saver, false);
+    while (saved < 2)
+        ev_run(loop, 0);
+    ck_assert(in_dir());
+    gw_saver_free(saver);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
 START_TEST(test_saver_free_and_flush_while_writing)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
@@ -130,6 +155,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_saver_writes_and_tells);
     tcase_add_test(tc, test_saver_tries_again_until_it_can_write);
+    tcase_add_test(tc, test_saver_held_writes_nothing_and_forgets_nothing);
     tcase_add_test(tc, test_saver_free_and_flush_while_writing);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
