@@ -101,7 +101,7 @@ static void on_up(void *arg)
 static bool is_alive(enum agent_module_state state)
 {
     return state == AGENT_MODULE_STARTING || state == AGENT_MODULE_RUNNING ||
-           state == AGENT_MODULE_DRAINING;
+           state == AGENT_MODULE_REPLACING || state == AGENT_MODULE_DRAINING;
 }
 
 /* Waiting for an answer makes sense while some module may still give it. */
@@ -123,6 +123,7 @@ static void on_module(void *arg, const struct agent_module_status *status)
     if (!is_alive(status->state))
         agent_report_module_ended(&self->core, status->name);
     agent_state_module(self->state, status);
+    agent_waits_touch_module(self->waits, status->name);
     agent_waits_set_hope(self->waits, any_hope(self) && !self->stopping);
 }
 
@@ -135,11 +136,30 @@ static bool is_up(void *arg, const char *module)
     return agent_supervise_find(self->supervise, module, &status) && is_alive(status.state);
 }
 
+static bool is_replacing(void *arg, const char *module)
+{
+    const struct agent *self = arg;
+    struct agent_module_status status;
+
+    return agent_supervise_find(self->supervise, module, &status) &&
+           status.state == AGENT_MODULE_REPLACING;
+}
+
 static void on_info(void *arg, const char *module, pid_t pid)
 {
     struct agent *self = arg;
+    const json_t *info = agent_modules_info(self->core.modules, module);
 
     agent_supervise_reported(self->supervise, module, pid);
+    agent_supervise_can_replace(self->supervise, module,
+                                json_is_true(json_object_get(info, "replaces_itself")));
+}
+
+static void on_replace_failed(void *arg, const char *module, pid_t pid, const char *why)
+{
+    struct agent *self = arg;
+
+    agent_supervise_replace_failed(self->supervise, module, pid, why);
 }
 
 static void on_resync(void *arg, const char *module)
@@ -242,6 +262,7 @@ static int open_store(struct agent *self, char why[AGENT_WHY_MAX])
     self->core.on_touch = on_touch;
     self->core.on_commit = on_commit;
     self->core.is_up = is_up;
+    self->core.is_replacing = is_replacing;
     self->core.arg = self;
     agent_store_set_counter(db, "epoch", agent_store_counter(db, "epoch") + 1);
     note_time(self);
@@ -337,6 +358,7 @@ static int open_readers(struct agent *self)
         .modules = self->names,
         .core = &self->core,
         .on_info = on_info,
+        .on_replace_failed = on_replace_failed,
         .on_resync = on_resync,
         .arg = self,
     };

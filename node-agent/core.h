@@ -38,6 +38,8 @@ struct agent_core {
     void (*on_commit)(void *arg);
     /* Whether the process of MODULE lives; NULL = yes. */
     bool (*is_up)(void *arg, const char *module);
+    /* Whether MODULE is handing over to a new process; NULL = no. */
+    bool (*is_replacing)(void *arg, const char *module);
     void *arg;
 };
 

@@ -15,7 +15,8 @@
 /* What an operation concerned, for whoever waits for its effect. */
 struct agent_effect {
     uint32_t twin;
-    uint64_t contract; /* 0 = the whole twin */
+    uint64_t contract;           /* 0 = the whole twin */
+    char module[AGENT_NAME_MAX]; /* "" = it concerned no module */
 };
 
 /*

@@ -109,8 +109,10 @@ static void on_effect(void *arg)
 
 static void wait_for_effect(struct job *job)
 {
-    if (job->effect.twin == 0 || agent_wait_start(&job->wait, job->owner->cfg.waits, &job->effect,
-                                                  job->wait_ms, on_effect, job) != ERR_OK)
+    bool nothing = job->effect.twin == 0 && job->effect.module[0] == '\0';
+
+    if (nothing || agent_wait_start(&job->wait, job->owner->cfg.waits, &job->effect, job->wait_ms,
+                                    on_effect, job) != ERR_OK)
         on_effect(job);
 }
 

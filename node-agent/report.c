@@ -190,9 +190,12 @@ static void tell(const struct agent_report *self, const struct pending *p)
 {
     const char *kind = text_of(p->body, "kind"), *module = p->reader->module;
 
+    pid_t pid = (pid_t)json_integer_value(json_object_get(p->body, "pid"));
+
     if (strcmp(kind, "info") == 0)
-        self->cfg.on_info(self->cfg.arg, module,
-                          (pid_t)json_integer_value(json_object_get(p->body, "pid")));
+        self->cfg.on_info(self->cfg.arg, module, pid);
+    else if (strcmp(kind, "replace_failed") == 0)
+        self->cfg.on_replace_failed(self->cfg.arg, module, pid, text_of(p->body, "why"));
     else if (strcmp(kind, "resync") == 0)
         self->cfg.on_resync(self->cfg.arg, module);
 }

@@ -24,6 +24,8 @@ struct agent_report_config {
     struct agent_core *core;    /* borrowed */
     /* MODULE told who it is as process PID. After the commit. */
     void (*on_info)(void *arg, const char *module, pid_t pid);
+    /* MODULE's process PID could not be replaced by a new one. */
+    void (*on_replace_failed)(void *arg, const char *module, pid_t pid, const char *why);
     /* MODULE wants its desired state again. After the commit. */
     void (*on_resync)(void *arg, const char *module);
     void *arg;

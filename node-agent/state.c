@@ -127,12 +127,16 @@ static json_t *module_json(const struct agent_state *self, const struct agent_mo
     const json_t *info = agent_modules_info(self->cfg.core->modules, status->name);
     const json_t *version = json_object_get(info, "version");
     const json_t *types = json_object_get(info, "workload_types");
+    json_t *json;
 
-    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:s, s:o, s:s}", "name", status->name, "pid",
+    json = json_pack("{s:s, s:i, s:s, s:I, s:I, s:s, s:o, s:s}", "name", status->name, "pid",
                      (int)status->pid, "state", agent_module_state_name(status->state), "restarts",
                      (json_int_t)status->restarts, "since", (json_int_t)(status->since_ms / 1000),
                      "version", version != NULL ? json_string_value(version) : "", "workload_types",
                      types != NULL ? json_deep_copy(types) : json_array(), "why", status->why);
+    if (json != NULL && status->replace_why[0] != '\0')
+        (void)json_object_set_new(json, "replace_failed", json_string(status->replace_why));
+    return json;
 }
 
 json_t *agent_state_modules(const struct agent_state *self)

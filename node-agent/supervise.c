@@ -5,13 +5,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "bus/base/backoff.h"
@@ -20,6 +17,8 @@
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "node-agent/child.h"
+#include "node-agent/launch.h"
+#include "node-agent/module_lock.h"
 
 #define HEALTHY_MS 10000u /* lived so long: the next death is not a quick one */
 #define KILL_AFTER_MS 5000u
@@ -39,7 +38,9 @@ struct module {
     uint64_t since_ms;   /* unix */
     pid_t reported_pid;  /* who reported last; 0 = nobody yet */
     struct agent_exit last_exit;
+    bool can_replace; /* itself, at SIGUSR2 */
     char why[AGENT_CHILD_WHY_MAX];
+    char replace_why[AGENT_CHILD_WHY_MAX];
 };
 
 struct agent_supervise {
@@ -58,15 +59,18 @@ enum event {
     EVENT_REPORT,
     EVENT_EXIT,
     EVENT_TIMER,
+    EVENT_FOLLOW,         /* another process has the lock and reports */
+    EVENT_REPLACE_FAILED, /* `replace_why` says why */
     EVENT_RESTART,
     EVENT_STOP,
     EVENTS
 };
 
 static const char *const state_names[AGENT_MODULE_STATES] = {
-    [AGENT_MODULE_STOPPED] = "stopped", [AGENT_MODULE_STARTING] = "starting",
-    [AGENT_MODULE_RUNNING] = "running", [AGENT_MODULE_BACKOFF] = "backoff",
-    [AGENT_MODULE_FAILED] = "failed",   [AGENT_MODULE_DRAINING] = "draining",
+    [AGENT_MODULE_STOPPED] = "stopped",   [AGENT_MODULE_STARTING] = "starting",
+    [AGENT_MODULE_RUNNING] = "running",   [AGENT_MODULE_BACKOFF] = "backoff",
+    [AGENT_MODULE_FAILED] = "failed",     [AGENT_MODULE_REPLACING] = "replacing",
+    [AGENT_MODULE_DRAINING] = "draining",
 };
 
 static struct agent_module_status status_of(const struct module *m)
@@ -78,6 +82,7 @@ static struct agent_module_status status_of(const struct module *m)
         .restarts = m->restarts,
         .since_ms = m->since_ms,
         .why = m->why,
+        .replace_why = m->replace_why,
     };
 }
 
@@ -105,112 +110,68 @@ static void enter(struct module *m, enum agent_module_state to, double seconds)
 
 static void on_exit_child(void *arg, const struct agent_exit *result);
 
-static int open_lock(const struct module *m)
-{
-    char path[PATH_MAX];
-
-    snprintf(path, sizeof(path), "%s/module-%s.lock", m->owner->cfg.config->state_dir,
-             m->cfg->name);
-    return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-}
-
-static pid_t read_pid(int fd)
-{
-    char text[32] = {0};
-
-    if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
-        return 0;
-    return (pid_t)strtol(text, NULL, 10);
-}
-
 /* The module of an earlier agent still holds the lock: it is ours to watch. */
-static int adopt(struct module *m, pid_t pid)
+static int watch(struct module *m, pid_t pid)
 {
     struct agent_child_config cfg = {
         .loop = m->owner->cfg.loop, .on_exit = on_exit_child, .arg = m};
-    int rc = pid > 0 ? agent_child_adopt(&m->child, &cfg, pid) : ERR_NOENT;
+    struct agent_child *child;
+    int rc = pid > 0 ? agent_child_adopt(&child, &cfg, pid) : ERR_NOENT;
 
     if (rc != ERR_OK)
         return rc;
+    agent_child_free(m->child); /* the one before drains by itself */
+    m->child = child;
     m->started_ms = clock_mono_ms();
     LOG_INFO("module adopted", KV_S("name", m->cfg->name), KV_N("pid", pid));
-    enter(m, AGENT_MODULE_STARTING, 0.0);
     return ERR_OK;
 }
 
-struct environment {
-    char bus[AGENT_URL_MAX + 32];
-    char prefix[AGENT_PREFIX_MAX + 32];
-    char module[AGENT_NAME_MAX + 32];
-    char zbus[32];
-    const char *list[5];
-};
-
-static void make_environment(struct environment *env, const struct module *m)
+static int adopt(struct module *m, pid_t pid)
 {
-    static const char *const zbus[] = {"auto", "yes", "no"};
-    const struct agent_supervise *self = m->owner;
+    int rc = watch(m, pid);
 
-    snprintf(env->bus, sizeof(env->bus), "NETWALL_BUS=%s", self->bus_url);
-    snprintf(env->prefix, sizeof(env->prefix), "NETWALL_BUS_PREFIX=%s",
-             self->cfg.config->bus_prefix);
-    snprintf(env->module, sizeof(env->module), "NETWALL_MODULE=%s", m->cfg->name);
-    snprintf(env->zbus, sizeof(env->zbus), "NETWALL_ZBUS=%s", zbus[self->cfg.config->zbus]);
-    env->list[0] = env->bus;
-    env->list[1] = env->prefix;
-    env->list[2] = env->module;
-    env->list[3] = env->zbus;
-    env->list[4] = NULL;
+    if (rc == ERR_OK)
+        enter(m, AGENT_MODULE_STARTING, 0.0);
+    return rc;
 }
 
 static int spawn(struct module *m, int lock_fd)
 {
-    char path[AGENT_PATH_MAX];
-    struct environment env;
-    const char *argv[4] = {path};
-    struct agent_child_config cfg = {
-        .loop = m->owner->cfg.loop,
-        .argv = argv,
-        .env = env.list,
+    const struct agent_supervise *self = m->owner;
+    struct agent_launch launch = {
+        .loop = self->cfg.loop,
+        .config = self->cfg.config,
+        .module = m->cfg,
+        .bus_url = self->bus_url,
         .lock_fd = lock_fd,
         .on_exit = on_exit_child,
         .arg = m,
     };
 
-    if (agent_child_find(path, sizeof(path), m->cfg->exec) != ERR_OK) {
-        snprintf(m->why, sizeof(m->why), "%.180s: not found beside the agent nor in PATH",
-                 m->cfg->exec);
-        return ERR_NOENT;
-    }
-    if (m->cfg->config[0] != '\0') {
-        argv[1] = "--config";
-        argv[2] = m->cfg->config;
-    }
-    make_environment(&env, m);
-    return agent_child_start(&m->child, &cfg, m->why);
+    return agent_launch(&m->child, &launch, m->why);
 }
 
 static void note_death(struct module *m);
 
 static void start(struct module *m)
 {
-    int fd = open_lock(m);
-    int rc = ERR_SYS;
+    pid_t holder;
+    int fd = -1, rc;
 
     m->reported_pid = 0; /* whoever reported before is history */
-
-    if (fd < 0)
-        snprintf(m->why, sizeof(m->why), "module lock: %s", strerror(errno));
-    else if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+    m->can_replace = false;
+    rc = agent_module_lock_take(&fd, &holder, m->owner->cfg.config->state_dir, m->cfg->name);
+    if (rc == ERR_EXISTS && adopt(m, holder) == ERR_OK)
+        return;
+    if (rc == ERR_OK)
         rc = spawn(m, fd);
-    else if (adopt(m, read_pid(fd)) == ERR_OK)
-        rc = ERR_EXISTS;
-    else
+    else if (rc == ERR_EXISTS)
         snprintf(m->why, sizeof(m->why), "its lock is held by an unknown process");
+    else
+        snprintf(m->why, sizeof(m->why), "module lock: %s", strerror(errno));
     if (fd >= 0)
         close(fd); /* the child has its own copy */
-    if (rc == ERR_EXISTS)
-        return;
     m->started_ms = clock_mono_ms();
     if (rc == ERR_OK)
         enter(m, AGENT_MODULE_STARTING, 0.0);
@@ -251,15 +212,22 @@ static void note_death(struct module *m)
     enter(m, AGENT_MODULE_BACKOFF, backoff_next_ms(&m->backoff) / 1000.0);
 }
 
+static pid_t lock_holder(const struct module *m)
+{
+    return agent_module_lock_holder(m->owner->cfg.config->state_dir, m->cfg->name);
+}
+
 /*
- * A module that replaced itself (SIGUSR2), or one that our start only collided with, lives on under
- * another pid, which reported to us.
+ * A module that replaced itself lives on under the pid that the lock names; one that our start only
+ * collided with, under the pid that reported.
  */
 static bool lives_on(struct module *m)
 {
-    pid_t pid = m->reported_pid;
+    pid_t holder = lock_holder(m), reported = m->reported_pid, dead = m->last_exit.pid;
 
-    return pid > 0 && pid != m->last_exit.pid && adopt(m, pid) == ERR_OK;
+    if (holder > 0 && holder != dead && adopt(m, holder) == ERR_OK)
+        return true;
+    return reported > 0 && reported != dead && adopt(m, reported) == ERR_OK;
 }
 
 static void act_died(struct module *m)
@@ -284,8 +252,40 @@ static void act_drain(struct module *m)
 /* Asked to restart: by hand, so nothing counts against it. */
 static void act_restart(struct module *m)
 {
+    m->replace_why[0] = '\0';
+    if (m->can_replace) {
+        agent_child_signal(m->child, SIGUSR2);
+        enter(m, AGENT_MODULE_REPLACING, m->owner->cfg.replace_limit_ms / 1000.0);
+        return;
+    }
     m->start_again = true;
     act_drain(m);
+}
+
+/* Its successor serves: nobody died. */
+static void act_follow(struct module *m)
+{
+    if (watch(m, m->reported_pid) != ERR_OK)
+        return; /* gone already: then the lock says who lives, or nobody does */
+    m->why[0] = '\0';
+    m->quick_deaths = 0;
+    if (m->state == AGENT_MODULE_DRAINING)
+        agent_child_signal(m->child, SIGTERM);
+    else
+        enter(m, AGENT_MODULE_RUNNING, 0.0);
+}
+
+static void act_replace_failed(struct module *m)
+{
+    LOG_ERROR("module not replaced; it serves on", KV_S("name", m->cfg->name),
+              KV_S("why", m->replace_why));
+    enter(m, AGENT_MODULE_RUNNING, 0.0);
+}
+
+static void act_replace_late(struct module *m)
+{
+    snprintf(m->replace_why, sizeof(m->replace_why), "it did not say whether it was replaced");
+    act_replace_failed(m);
 }
 
 static void act_start_now(struct module *m)
@@ -323,6 +323,12 @@ static void act_press(struct module *m)
 
 static void act_drained(struct module *m)
 {
+    pid_t holder = lock_holder(m);
+
+    if (holder > 0 && holder != m->last_exit.pid && watch(m, holder) == ERR_OK) {
+        agent_child_signal(m->child, SIGTERM); /* its successor is to end as well */
+        return;
+    }
     m->why[0] = '\0';
     if (m->start_again && !m->owner->stopping)
         act_start_now(m);
@@ -337,16 +343,21 @@ static act_fn *const table[AGENT_MODULE_STATES][EVENTS] = {
     [AGENT_MODULE_STOPPED] = {
         [EVENT_START] = act_start, [EVENT_RESTART] = act_start_now},
     [AGENT_MODULE_STARTING] = {
-        [EVENT_REPORT] = act_reported, [EVENT_EXIT] = act_died,
+        [EVENT_REPORT] = act_reported, [EVENT_EXIT] = act_died, [EVENT_FOLLOW] = act_follow,
         [EVENT_RESTART] = act_restart, [EVENT_STOP] = act_stop},
     [AGENT_MODULE_RUNNING] = {
-        [EVENT_EXIT] = act_died, [EVENT_RESTART] = act_restart, [EVENT_STOP] = act_stop},
+        [EVENT_EXIT] = act_died, [EVENT_FOLLOW] = act_follow, [EVENT_RESTART] = act_restart,
+        [EVENT_REPLACE_FAILED] = act_replace_failed, [EVENT_STOP] = act_stop},
+    [AGENT_MODULE_REPLACING] = {
+        [EVENT_EXIT] = act_died, [EVENT_FOLLOW] = act_follow,
+        [EVENT_REPLACE_FAILED] = act_replace_failed, [EVENT_TIMER] = act_replace_late,
+        [EVENT_STOP] = act_stop},
     [AGENT_MODULE_BACKOFF] = {
         [EVENT_TIMER] = act_retry, [EVENT_RESTART] = act_start_now, [EVENT_STOP] = act_stopped},
     [AGENT_MODULE_FAILED] = {
         [EVENT_TIMER] = act_retry, [EVENT_RESTART] = act_start_now, [EVENT_STOP] = act_stopped},
     [AGENT_MODULE_DRAINING] = {
-        [EVENT_EXIT] = act_drained, [EVENT_TIMER] = act_press,
+        [EVENT_EXIT] = act_drained, [EVENT_TIMER] = act_press, [EVENT_FOLLOW] = act_follow,
         [EVENT_STOP] = act_stop_after_drain},
 };
 /* clang-format on */
@@ -388,26 +399,13 @@ static void on_stopped_timer(struct ev_loop *loop, ev_timer *w, int revents)
         on_stopped(self->stopped_arg);
 }
 
-static void explain_exit(struct module *m, const struct agent_exit *result)
-{
-    if (!result->known)
-        snprintf(m->why, sizeof(m->why), "ended");
-    else if (result->signal != 0)
-        snprintf(m->why, sizeof(m->why), "ended by signal %d (%s)", result->signal,
-                 strsignal(result->signal));
-    else if (result->code == DAEMON_EXIT_USAGE)
-        snprintf(m->why, sizeof(m->why), "exit status 2: its configuration is wrong, see its log");
-    else
-        snprintf(m->why, sizeof(m->why), "exit status %d", result->code);
-}
-
 static void on_exit_child(void *arg, const struct agent_exit *result)
 {
     struct module *m = arg;
 
     m->child = NULL;
     m->last_exit = *result;
-    explain_exit(m, result);
+    agent_launch_explain(m->why, result);
     handle(m, EVENT_EXIT);
     arm_stopped(m->owner);
 }
@@ -458,6 +456,7 @@ int agent_supervise_new(struct agent_supervise **out, const struct agent_supervi
     self->cfg.backoff_max_ms = or_default(cfg->backoff_max_ms, 30000);
     self->cfg.give_up_after = or_default(cfg->give_up_after, 10);
     self->cfg.retry_failed_ms = or_default(cfg->retry_failed_ms, 300000);
+    self->cfg.replace_limit_ms = or_default(cfg->replace_limit_ms, 3600000);
     self->cfg.drain_limit_ms = or_default(cfg->drain_limit_ms, 35000);
     snprintf(self->bus_url, sizeof(self->bus_url), "%s", cfg->bus_url);
     ev_timer_init(&self->stopped, on_stopped_timer, 0.0, 0.0);
@@ -502,8 +501,29 @@ void agent_supervise_reported(struct agent_supervise *self, const char *name, pi
     if (m == NULL || pid <= 0)
         return;
     m->reported_pid = pid;
-    if (is_own(m, pid))
+    if (m->child != NULL && pid != agent_child_pid(m->child) && pid == lock_holder(m))
+        handle(m, EVENT_FOLLOW);
+    else if (is_own(m, pid))
         handle(m, EVENT_REPORT);
+}
+
+void agent_supervise_can_replace(struct agent_supervise *self, const char *name, bool can)
+{
+    struct module *m = find(self, name);
+
+    if (m != NULL)
+        m->can_replace = can;
+}
+
+void agent_supervise_replace_failed(struct agent_supervise *self, const char *name, pid_t pid,
+                                    const char *why)
+{
+    struct module *m = find(self, name);
+
+    if (m == NULL || m->child == NULL || agent_child_pid(m->child) != pid)
+        return; /* news of an earlier process */
+    snprintf(m->replace_why, sizeof(m->replace_why), "%s", why);
+    handle(m, EVENT_REPLACE_FAILED);
 }
 
 int agent_supervise_restart(struct agent_supervise *self, const char *name)

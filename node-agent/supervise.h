@@ -4,7 +4,9 @@
  * useless, drain. One table says what happens in which state. Knows nothing of what modules do.
  *
  * A module outlives its agent. It inherits a lock on <state-dir>/module-<name>.lock that holds its
- * pid: a starting agent that finds the lock taken adopts that process.
+ * pid: a starting agent that finds the lock taken adopts that process. A module that says it can is
+ * restarted by SIGUSR2: it starts its successor itself and signs the lock over to it, and we follow
+ * the lock. What still drains behind the new process is not ours to watch.
  */
 #ifndef NODE_AGENT_SUPERVISE_H
 #define NODE_AGENT_SUPERVISE_H
@@ -20,13 +22,15 @@ struct ev_loop;
 struct agent_supervise; /* opaque: supervise.c */
 
 enum agent_module_state {
-    AGENT_MODULE_STOPPED,  /* not started, or ended on purpose */
-    AGENT_MODULE_STARTING, /* the process lives and has not reported yet */
-    AGENT_MODULE_RUNNING,  /* it has reported */
-    AGENT_MODULE_BACKOFF,  /* it died; started again in a moment */
-    AGENT_MODULE_FAILED,   /* it died too often, or said that its config is wrong: given up, tried
-                              again every few minutes and on demand */
-    AGENT_MODULE_DRAINING, /* SIGTERM sent, ends soon; then it is stopped or started again */
+    AGENT_MODULE_STOPPED,   /* not started, or ended on purpose */
+    AGENT_MODULE_STARTING,  /* the process lives and has not reported yet */
+    AGENT_MODULE_RUNNING,   /* it has reported */
+    AGENT_MODULE_BACKOFF,   /* it died; started again in a moment */
+    AGENT_MODULE_FAILED,    /* it died too often, or said that its config is wrong: given up, tried
+                               again every few minutes and on demand */
+    AGENT_MODULE_REPLACING, /* asked to hand over to a new process of its own (SIGUSR2); it serves
+                             */
+    AGENT_MODULE_DRAINING,  /* SIGTERM sent, ends soon; then it is stopped or started again */
     AGENT_MODULE_STATES
 };
 
@@ -34,10 +38,11 @@ enum agent_module_state {
 struct agent_module_status {
     const char *name; /* borrowed */
     enum agent_module_state state;
-    pid_t pid;         /* 0 = no process */
-    uint32_t restarts; /* since the agent started */
-    uint64_t since_ms; /* unix time of the last change of state */
-    const char *why;   /* why it last ended or did not start; "" = it never did; borrowed */
+    pid_t pid;               /* 0 = no process */
+    uint32_t restarts;       /* since the agent started */
+    uint64_t since_ms;       /* unix time of the last change of state */
+    const char *why;         /* why it last ended or did not start; "" = it never did; borrowed */
+    const char *replace_why; /* why the last replacement failed; "" = it did not; borrowed */
 };
 
 struct agent_supervise_config {
@@ -49,7 +54,8 @@ struct agent_supervise_config {
     uint32_t backoff_max_ms;           /* 0 = 30 s */
     uint32_t give_up_after;            /* quick deaths in a row; 0 = 10 */
     uint32_t retry_failed_ms;          /* 0 = 5 min */
-    uint32_t drain_limit_ms;           /* SIGTERM -> second one -> (5 s) SIGKILL; 0 = 35 s */
+    uint32_t replace_limit_ms; /* SIGUSR2 -> its answer; 0 = an hour: it has its own limit */
+    uint32_t drain_limit_ms;   /* SIGTERM -> second one -> (5 s) SIGKILL; 0 = 35 s */
     /* A module changed its state; STATUS is borrowed. Must not free the supervisor. */
     void (*on_change)(void *arg, const struct agent_module_status *status);
     void *arg;
@@ -62,9 +68,16 @@ void agent_supervise_free(struct agent_supervise *self);
 
 /* Adopt or start every module that is stopped. */
 void agent_supervise_start(struct agent_supervise *self);
-/* The module NAME reported over the bus as PID: it works. */
+/* The module NAME reported over the bus as PID: it works. One that is not ours, but holds our lock
+ * on the module, took over from ours. */
 void agent_supervise_reported(struct agent_supervise *self, const char *name, pid_t pid);
-/* Drain NAME and start it again (at once when it does not run). Returns 0 or ERR_NOENT. */
+/* NAME can be replaced by SIGUSR2 (what it said last counts), or cannot. */
+void agent_supervise_can_replace(struct agent_supervise *self, const char *name, bool can);
+/* NAME, process PID, could not replace itself because WHY: it serves on. */
+void agent_supervise_replace_failed(struct agent_supervise *self, const char *name, pid_t pid,
+                                    const char *why);
+/* Replace NAME by a new process, without a gap when it can, else drain it and start it again (at
+ * once when it does not run). Returns 0 or ERR_NOENT. */
 int agent_supervise_restart(struct agent_supervise *self, const char *name);
 /* Send SIGNAL to every module that runs. */
 void agent_supervise_signal(struct agent_supervise *self, int signal);

@@ -2,6 +2,7 @@
 /* One small function per command, and the table of them. */
 #include "node-agent/verb.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "bus/base/err.h"
@@ -57,6 +58,7 @@ static int change_restart(const struct agent_desk *desk, json_t *arguments,
         return ERR_INVALID;
     if (agent_supervise_restart(desk->supervise, name) != ERR_OK)
         return sch_fail(report, SCH_UNKNOWN, "name", "there is no module %s", name);
+    (void)snprintf(effect->module, sizeof(effect->module), "%s", name);
     return ERR_OK;
 }
 
@@ -81,6 +83,25 @@ static json_t *answer_nothing(const struct agent_desk *desk, const json_t *argum
     (void)effect;
     (void)report;
     return json_object();
+}
+
+/* How the module stands after its restart: running anew, or still on the way. */
+static json_t *answer_restart(const struct agent_desk *desk, const json_t *arguments,
+                              const struct agent_effect *effect, struct sch_report *report)
+{
+    struct agent_module_status status = {0};
+
+    (void)arguments;
+    if (!agent_supervise_find(desk->supervise, effect->module, &status))
+        return json_object();
+    if (status.replace_why[0] != '\0') {
+        (void)sch_fail(report, SCH_MODULE_UNAVAILABLE, "name",
+                       "%s was not replaced, the old process serves on: %s", effect->module,
+                       status.replace_why);
+        return NULL;
+    }
+    return json_pack("{s:s, s:s, s:i}", "name", effect->module, "state",
+                     agent_module_state_name(status.state), "pid", (int)status.pid);
 }
 
 static json_t *answer_twin(const struct agent_desk *desk, const json_t *arguments,
@@ -224,7 +245,7 @@ static const struct agent_verb verbs[] = {
     {"netwall.twin.lock",       "lock",   change_lock,    answer_twin,       NULL},
     {"netwall.twin.list",       NULL,     NULL,           answer_twins,      always},
     {"netwall.module.list",     NULL,     NULL,           answer_modules,    always},
-    {"netwall.module.restart",  NULL,     change_restart, answer_nothing,    always},
+    {"netwall.module.restart",  NULL,     change_restart, answer_restart,    always},
     {"netwall.node.info",       NULL,     NULL,           answer_node,       NULL},
 };
 /* clang-format on */

@@ -4,6 +4,7 @@
 
 #include <ev.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "bus/base/err.h"
@@ -79,6 +80,17 @@ static void end_soon(struct agent_wait *self)
     ev_timer_start(self->all->loop, &self->timer);
 }
 
+/* Whether what SELF waits for is there. */
+static bool is_done(const struct agent_wait *self)
+{
+    const struct agent_core *core = self->all->core;
+    const struct agent_effect *effect = &self->effect;
+
+    if (effect->module[0] != '\0')
+        return core->is_replacing == NULL || !core->is_replacing(core->arg, effect->module);
+    return agent_settle_is_done(self->all->core, effect->twin, effect->contract);
+}
+
 int agent_wait_start(struct agent_wait **out, struct agent_waits *all,
                      const struct agent_effect *effect, uint64_t limit_ms, agent_wait_fn *on_done,
                      void *arg)
@@ -94,7 +106,7 @@ int agent_wait_start(struct agent_wait **out, struct agent_waits *all,
     ev_timer_init(&self->timer, on_timer, (double)limit_ms / 1000.0, 0.0);
     self->timer.data = self;
     TAILQ_INSERT_TAIL(&all->list, self, entry);
-    if (all->hopeless || agent_settle_is_done(all->core, effect->twin, effect->contract))
+    if (all->hopeless || is_done(self))
         end_soon(self);
     else
         ev_timer_start(all->loop, &self->timer);
@@ -119,6 +131,17 @@ void agent_waits_touch(struct agent_waits *self, const char *id)
     }
 }
 
+void agent_waits_touch_module(struct agent_waits *self, const char *module)
+{
+    struct agent_wait *wait;
+
+    TAILQ_FOREACH(wait, &self->list, entry)
+    {
+        if (strcmp(wait->effect.module, module) == 0 && is_done(wait))
+            end_soon(wait);
+    }
+}
+
 void agent_waits_look(struct agent_waits *self)
 {
     struct agent_wait *wait;
@@ -128,7 +151,7 @@ void agent_waits_look(struct agent_waits *self)
         if (!wait->touched)
             continue;
         wait->touched = false;
-        if (agent_settle_is_done(self->core, wait->effect.twin, wait->effect.contract))
+        if (is_done(wait))
             end_soon(wait);
     }
 }

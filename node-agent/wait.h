@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Commands that wait until their effect is there: until every module answered for a contract, or
- * their time is over. Looks again only when the contract was touched.
+ * a module has replaced its process, or their time is over. Looks again only when the contract or
+ * the module was touched.
  */
 #ifndef NODE_AGENT_WAIT_H
 #define NODE_AGENT_WAIT_H
@@ -33,6 +34,8 @@ void agent_wait_cancel(struct agent_wait *self); /* NULL is fine */
 
 /* A workload was touched; a commit is through. */
 void agent_waits_touch(struct agent_waits *self, const char *id);
+/* MODULE changed its state. */
+void agent_waits_touch_module(struct agent_waits *self, const char *module);
 void agent_waits_look(struct agent_waits *self);
 /* Whether anybody is there who could answer; if not (agent stops, modules given up), all waits end
  * now, and new ones at once. */

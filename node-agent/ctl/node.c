@@ -9,6 +9,9 @@
 #include "node-agent/ctl/say.h"
 #include "node-agent/ctl/table.h"
 
+#define RESTART_WAIT_S                                                                             \
+    90 /* a module replaces itself in little more than a minute, or says why not */
+
 /* --- node --- */
 
 static void put_pair(const char *name, const char *value)
@@ -115,14 +118,16 @@ static enum ctl_exit run_modules(struct ctl *ctl, const struct ctl_args *args)
 
 static void show_restarting(const json_t *data)
 {
-    (void)data;
-    printf("restarting\n");
+    if (strcmp(ctl_text(data, "state"), "running") == 0)
+        printf("%s runs anew, pid %lld\n", ctl_text(data, "name"), (long long)ctl_int(data, "pid"));
+    else
+        printf("restarting\n");
 }
 
 static enum ctl_exit run_module(struct ctl *ctl, const struct ctl_args *args)
 {
     struct ctl_request request = {
-        .command = "netwall.module.restart", .operator_list = true, .wait_s = CTL_WAIT_S};
+        .command = "netwall.module.restart", .operator_list = true, .wait_s = RESTART_WAIT_S};
     char *arguments;
     json_t *json;
     enum ctl_exit code;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "bus/base/err.h"
 #include "bus/base/log.h"
@@ -205,6 +206,119 @@ START_TEST(test_living_module_of_an_earlier_agent_is_adopted)
 }
 END_TEST
 
+/* At SIGUSR2 it starts a successor, signs the lock over to it, and drains a while. */
+#define REPLACES_ITSELF                                                                            \
+    "next() { sleep 60 & echo $! > /proc/self/fd/$NETWALL_MODULE_LOCK; echo $! > $(dirname "       \
+    "$0)/pid; }\n"                                                                                 \
+    "trap next USR2\necho > $(dirname $0)/ready\nwhile :; do sleep 0.02; done"
+
+/* Run the loop until the module wrote NAME; the number in it. */
+static pid_t written(const char *name)
+{
+    char *path = temp_dir_path(dir, name);
+    int pid = 0;
+
+    for (;;) {
+        FILE *file = fopen(path, "r");
+        bool whole = file != NULL && (fscanf(file, "%d", &pid) == 1 || strcmp(name, "ready") == 0);
+
+        if (file != NULL)
+            fclose(file);
+        if (whole)
+            break;
+        ev_run(loop, EVRUN_NOWAIT);
+    }
+    free(path);
+    return pid;
+}
+
+static pid_t replacing(void)
+{
+    pid_t old;
+
+    module(REPLACES_ITSELF);
+    agent_supervise_start(supervise);
+    old = status().pid;
+    agent_supervise_reported(supervise, "m", old);
+    agent_supervise_can_replace(supervise, "m", true);
+    (void)written("ready");
+    ck_assert_int_eq(agent_supervise_restart(supervise, "m"), ERR_OK);
+    ck_assert_int_eq(status().state, AGENT_MODULE_REPLACING);
+    return old;
+}
+
+START_TEST(test_module_that_replaces_itself_is_followed_and_no_crash_is_counted)
+{
+    pid_t old = replacing(), next = written("pid");
+
+    agent_supervise_reported(supervise, "m", old); /* its own news mean nothing */
+    ck_assert_int_eq(status().state, AGENT_MODULE_REPLACING);
+    agent_supervise_reported(supervise, "m", next);
+    ck_assert_int_eq(status().state, AGENT_MODULE_RUNNING);
+    ck_assert_int_eq(status().pid, next);
+    ck_assert_str_eq(status().replace_why, "");
+    ck_assert(!agent_supervise_is_watched(supervise, old));
+    kill(old, SIGKILL); /* it has drained */
+    for (int i = 0; i < 10; i++)
+        ev_run(loop, EVRUN_NOWAIT);
+    ck_assert_int_eq(status().pid, next);
+    ck_assert_uint_eq(status().restarts, 0);
+    ck_assert_uint_eq(seen[AGENT_MODULE_BACKOFF], 0);
+}
+END_TEST
+
+/* It ends before the bus has told us of the other one: the lock knows. */
+START_TEST(test_module_that_ends_behind_its_successor_is_no_crash)
+{
+    pid_t old = replacing(), next = written("pid");
+
+    kill(old, SIGKILL);
+    run_until(AGENT_MODULE_STARTING);
+    ck_assert_int_eq(status().pid, next);
+    ck_assert_uint_eq(seen[AGENT_MODULE_BACKOFF], 0);
+}
+END_TEST
+
+START_TEST(test_module_that_could_not_be_replaced_runs_on_and_says_why)
+{
+    pid_t old = replacing();
+
+    (void)written("pid");
+    agent_supervise_replace_failed(supervise, "m", old + 1, "news of somebody else");
+    ck_assert_int_eq(status().state, AGENT_MODULE_REPLACING);
+    agent_supervise_replace_failed(supervise, "m", old, "exit status 3");
+    ck_assert_int_eq(status().state, AGENT_MODULE_RUNNING);
+    ck_assert_int_eq(status().pid, old);
+    ck_assert_str_eq(status().replace_why, "exit status 3");
+}
+END_TEST
+
+START_TEST(test_stop_reaches_the_successor_too)
+{
+    pid_t old = replacing(), next = written("pid");
+
+    agent_supervise_stop(supervise, on_stopped, NULL);
+    ck_assert_int_eq(status().state, AGENT_MODULE_DRAINING);
+    while (!stopped)
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert_int_ne(kill(old, 0), 0);
+    for (int i = 0; i < 200 && kill(next, 0) == 0; i++)
+        ev_run(loop, EVRUN_NOWAIT);
+}
+END_TEST
+
+/* A pid that reports but does not hold the lock is nobody. */
+START_TEST(test_report_of_a_stranger_is_not_followed)
+{
+    module("exec sleep 60");
+    agent_supervise_start(supervise);
+    pid_t own = status().pid;
+
+    agent_supervise_reported(supervise, "m", getppid());
+    ck_assert_int_eq(status().pid, own);
+}
+END_TEST
+
 START_TEST(test_stop_in_backoff_ends_at_once)
 {
     module("exit 1");
@@ -229,6 +343,11 @@ int main(void)
     tcase_add_test(tc, test_restart_drains_and_starts_another_process);
     tcase_add_test(tc, test_stubborn_module_is_pressed_to_stop);
     tcase_add_test(tc, test_living_module_of_an_earlier_agent_is_adopted);
+    tcase_add_test(tc, test_module_that_replaces_itself_is_followed_and_no_crash_is_counted);
+    tcase_add_test(tc, test_module_that_ends_behind_its_successor_is_no_crash);
+    tcase_add_test(tc, test_module_that_could_not_be_replaced_runs_on_and_says_why);
+    tcase_add_test(tc, test_stop_reaches_the_successor_too);
+    tcase_add_test(tc, test_report_of_a_stranger_is_not_followed);
     tcase_add_test(tc, test_stop_in_backoff_ends_at_once);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
