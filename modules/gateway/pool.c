@@ -213,6 +213,14 @@ static void cancel(struct slot *slot, int rc)
     tell(slot, &end);
 }
 
+/* SLOT waited too long for its message 3, as things are. */
+static void displace(struct slot *slot)
+{
+    uint64_t waited_ms = clock_mono_ms() - slot->answered_ms;
+
+    cancel(slot, waited_ms >= GW_POOL_STALL_MS ? ERR_TIMEOUT : ERR_CANCELLED);
+}
+
 bool gw_pool_displace_own(struct gw_pool *self, const struct gw_source *source,
                           uint64_t patience_ms)
 {
@@ -224,7 +232,7 @@ bool gw_pool_displace_own(struct gw_pool *self, const struct gw_source *source,
         if (now - slot->answered_ms < patience_ms)
             return false; /* and so are all after it */
         if (slot->source == source) {
-            cancel(slot, ERR_TIMEOUT);
+            displace(slot);
             return true;
         }
     }
@@ -252,7 +260,7 @@ bool gw_pool_displace_stranger(struct gw_pool *self, uint64_t patience_ms)
     struct slot *slot = find_stranger(self, PHASE_ANSWERED, patience_ms);
 
     if (slot != NULL)
-        cancel(slot, ERR_TIMEOUT);
+        displace(slot);
     return slot != NULL;
 }
 

@@ -21,6 +21,9 @@
  * so this decides what a storm of connectors costs it; the poll of a turn is cheap beside 50 us
  * each. */
 #define GW_POOL_OPS_PER_TURN 4
+/* Message 2 unanswered for so long is a failure of its source; displaced sooner, it is none: a
+ * whole site that comes back at once may be busy, and must not be shut out for that. */
+#define GW_POOL_STALL_MS 750u
 
 struct ev_loop;
 struct gw_pool; /* opaque: pool.c */
@@ -30,7 +33,8 @@ struct gw_pool_end {
     struct gw_source *source;
     const struct addr *remote;
     const struct link_handshake_end *handshake; /* rc ERR_TIMEOUT also for one that was displaced
-                                                   because it stalled */
+                                                   because it stalled, ERR_CANCELLED for one that
+                                                   had to yield without a fault */
     bool answered; /* message 2 was made: it has cost public-key work */
 };
 

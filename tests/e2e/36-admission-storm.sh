@@ -2,7 +2,7 @@
 # 10 000 silent strangers, 10 000 that say a right Hello and then nothing, and 1 000 garbage connections a second: from one
 # address, which is that of the live connector, and from thousands. 100 visitors a second are all served meanwhile, a fresh
 # connector registers within 3 tries, and what hostile connections cost the gateway is measured. Then once more a smaller one
-# on the TLS port, which shares the pool.
+# on the TLS port, which shares the pool; and 2 000 honest connectors at once from an unknown address, all of whom get in.
 . "$(dirname "$0")/lib.sh"
 
 PEERS=${NW_BINARY_DIR:-$E2E_DIR/../../build}/tests/peers
@@ -103,4 +103,8 @@ storm garbage 127.50.0.1 4000 4000 500 3
 sleep 1
 fresh_connector tls
 far_connector 127.66.6.8
+say "a whole site comes back at once, behind one address that nobody knows"
+HERD=2000
+[ -z "${NW_SANITIZED:-}" ] || HERD=300
+"$PEERS/storm" herd 127.0.0.1 "${TUNNEL[gw1]}" "${PUB[gw1]}" 127.77.7.7 1 "$HERD" 1 "$TMP/far.key" || fail "not all of $HERD are in"
 kill -0 "$GW" || fail "the gateway is gone"

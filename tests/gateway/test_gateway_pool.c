@@ -212,11 +212,25 @@ START_TEST(test_pool_displaces_only_who_leaves_our_answer_unanswered)
     ck_assert(!gw_pool_displace_own(pool, mine, 60000));
     LOOP_UNTIL(loop, clock_mono_ms() - since >= 20);
     ck_assert(gw_pool_displace_own(pool, mine, 20));
-    ck_assert_uint_eq(timeouts, 1);
+    ck_assert_uint_eq(cancelled, 1); /* so soon it is not held against its source */
     ck_assert_uint_eq(answered, 1);
     ck_assert_uint_eq(mine->pending, 1);
     ck_assert_uint_eq(other->pending, 1);
     ck_assert_uint_eq(gw_pool_used(pool), 2);
+}
+END_TEST
+
+START_TEST(test_pool_to_stall_for_long_is_a_failure)
+{
+    struct gw_source *mine = begin("192.0.2.1", 0);
+    uint64_t since;
+
+    LOOP_UNTIL(loop, count_answered() == 1);
+    since = clock_mono_ms();
+    LOOP_UNTIL(loop, clock_mono_ms() - since >= GW_POOL_STALL_MS);
+    ck_assert(gw_pool_displace_own(pool, mine, 20));
+    ck_assert_uint_eq(timeouts, 1);
+    ck_assert_uint_eq(answered, 1);
 }
 END_TEST
 
@@ -232,7 +246,7 @@ START_TEST(test_pool_a_trusted_source_is_not_displaced_for_others)
     ck_assert(!gw_pool_evict_stranger(pool));
     begin("192.0.2.3", 0); /* whatever its state */
     ck_assert(gw_pool_evict_stranger(pool));
-    ck_assert_uint_eq(cancelled, 1);
+    ck_assert_uint_eq(cancelled, 2);
     ck_assert_uint_eq(mine->pending, 1);
 }
 END_TEST
@@ -277,6 +291,7 @@ int main(void)
     tcase_add_test(tc, test_pool_a_wrong_message3_ends_it);
     tcase_add_test(tc, test_pool_the_limit_is_absolute_from_the_accept);
     tcase_add_test(tc, test_pool_displaces_only_who_leaves_our_answer_unanswered);
+    tcase_add_test(tc, test_pool_to_stall_for_long_is_a_failure);
     tcase_add_test(tc, test_pool_a_trusted_source_is_not_displaced_for_others);
     tcase_add_loop_test(tc, test_pool_can_be_freed_in_every_state, 0, 4);
     tcase_add_loop_test(tc, test_pool_a_peer_that_vanishes_frees_its_place, 0, 2);

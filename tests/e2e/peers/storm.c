@@ -237,6 +237,109 @@ static bool try_once(const struct options *o, const struct tun_identity *own)
     return rc == ERR_OK;
 }
 
+/* --- many honest ones at once --- */
+
+#define HERD_MAX 4096
+#define HERD_LIMIT_MS 30000u
+
+/* One connector of a site that comes back: it tries until the gateway has said something to it. */
+struct sheep {
+    int fd; /* -1 = waits to try again */
+    struct tun_handshake handshake;
+    struct tun_connector_info info;
+    uint64_t again_ms;
+    unsigned tries;
+    bool in;
+};
+
+static struct sheep herd[HERD_MAX];
+
+static void herd_try(const struct options *o, const struct tun_identity *own, struct sheep *s)
+{
+    struct tun_handshake_config cfg = {
+        .role = TUN_CONNECTOR, .own = own, .peer = &o->gateway, .connector = &s->info};
+
+    s->tries++;
+    clock_random(s->info.instance, sizeof(s->info.instance));
+    s->fd = dial(o, o->from, SOCK_NONBLOCK);
+    if (s->fd < 0 || tun_handshake_init(&s->handshake, &cfg) != ERR_OK)
+        die("herd");
+}
+
+/* As far as it goes. Returns ERR_AGAIN, 0 (it is in) or a failure. */
+static int herd_step(struct sheep *s)
+{
+    uint8_t data[2048];
+    size_t len, used;
+    ssize_t n;
+    int rc;
+
+    for (;;) {
+        const uint8_t *out = tun_handshake_out(&s->handshake, &len);
+
+        n = len > 0 ? send(s->fd, out, len, MSG_NOSIGNAL) : 0;
+        if (n > 0)
+            tun_handshake_sent(&s->handshake, (size_t)n);
+        len = tun_handshake_state(&s->handshake) == TUN_HANDSHAKE_DONE
+                  ? sizeof(data)
+                  : tun_handshake_wants(&s->handshake);
+        n = n < 0 ? n : recv(s->fd, data, len, 0);
+        if (n <= 0)
+            return n < 0 && (errno == EAGAIN || errno == ENOTCONN) ? ERR_AGAIN : ERR_EOF;
+        if (tun_handshake_state(&s->handshake) == TUN_HANDSHAKE_DONE)
+            return ERR_OK;
+        rc = tun_handshake_feed(&s->handshake, data, (size_t)n, &used);
+        if (rc == ERR_OK)
+            rc = tun_handshake_work(&s->handshake);
+        if (rc != ERR_OK)
+            return rc;
+    }
+}
+
+/* Backoff as a connector's: doubled from 0.2 s, full jitter. */
+static uint64_t herd_wait_ms(const struct sheep *s)
+{
+    uint32_t r;
+
+    clock_random(&r, sizeof(r));
+    return r % (200u << (s->tries < 6 ? s->tries : 6));
+}
+
+static int do_herd(const struct options *o, const struct tun_identity *own)
+{
+    uint64_t start = clock_mono_ms(), now = start;
+    unsigned in = 0, tries = 0, most = 0;
+
+    for (unsigned i = 0; i < o->count; i++)
+        herd[i] = (struct sheep){.fd = -1, .info = {.epoch = 1, .name = "herd"}};
+    while (in < o->count && now - start < HERD_LIMIT_MS) {
+        struct timespec nap = {.tv_nsec = 1000000};
+
+        (void)nanosleep(&nap, NULL);
+        now = clock_mono_ms();
+        for (struct sheep *s = herd; s < herd + o->count; s++) {
+            if (!s->in && s->fd < 0 && now >= s->again_ms)
+                herd_try(o, own, s);
+            int rc = s->in || s->fd < 0 ? ERR_AGAIN : herd_step(s);
+
+            if (rc == ERR_AGAIN)
+                continue;
+            s->in = rc == ERR_OK;
+            in += s->in;
+            s->again_ms = now + herd_wait_ms(s);
+            close(s->fd);
+            s->fd = -1;
+        }
+    }
+    for (unsigned i = 0; i < o->count; i++) {
+        tries += herd[i].tries;
+        most = herd[i].tries > most ? herd[i].tries : most;
+    }
+    (void)printf("{\"in\":%u,\"ms\":%u,\"tries\":%u,\"most_tries\":%u}\n", in,
+                 (unsigned)(clock_mono_ms() - start), tries, most);
+    return in == o->count ? 0 : 1;
+}
+
 static int do_register(const struct options *o, const char *path)
 {
     struct tun_secret_key secret;
@@ -249,6 +352,8 @@ static int do_register(const struct options *o, const char *path)
         return 1;
     }
     tun_identity_init(&own, &secret);
+    if (o->rate > 0)
+        return do_herd(o, &own);
     for (unsigned i = 1; i <= o->count; i++) {
         uint64_t start = clock_mono_ms();
 
@@ -274,9 +379,10 @@ int main(int argc, char **argv)
     struct options o = {.to = {.sin_family = AF_INET}};
 
     if (argc != 10) {
-        (void)fputs("usage: storm silent|half|garbage|register IP PORT GATEWAY-KEY FROM-IP SOURCES "
-                    "COUNT RATE SECONDS|KEY-FILE\n",
-                    stderr);
+        (void)fputs(
+            "usage: storm silent|half|garbage|register|herd IP PORT GATEWAY-KEY FROM-IP SOURCES "
+            "COUNT RATE SECONDS|KEY-FILE\n",
+            stderr);
         return 2;
     }
     o.mode = strcmp(argv[1], "half") == 0      ? HALF
@@ -290,7 +396,7 @@ int main(int argc, char **argv)
     o.sources = number(argv[6]);
     o.count = number(argv[7]);
     o.rate = number(argv[8]);
-    if (strcmp(argv[1], "register") == 0)
+    if (strcmp(argv[1], "register") == 0 || strcmp(argv[1], "herd") == 0)
         return do_register(&o, argv[9]);
     o.seconds = number(argv[9]);
     o.again = strchr(argv[9], '+') != NULL;
