@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The worker: puts listeners, routes, sessions, admission and visitors together, and answers what
- * control asks. Each of these decides for itself; here they only meet (over 600 lines: nowhere
- * else, and every piece is small).
+ * control asks. Each of these decides for itself; here they only meet. What it serves is
+ * exposing.c, what it counts numbers.c.
  */
 #include "modules/gateway/gateway.h"
 
@@ -20,33 +20,13 @@
 #include "modules/gateway/conn.h"
 #include "modules/gateway/doors.h"
 #include "modules/gateway/ending.h"
+#include "modules/gateway/gateway_impl.h"
 #include "modules/gateway/key.h"
 #include "modules/gateway/owner.h"
 #include "modules/gateway/registry.h"
 #include "modules/gateway/retire.h"
 #include "modules/gateway/way.h"
 #include "modules/net/hangup.h"
-
-struct gw_worker {
-    struct ev_loop *loop;
-    const struct gw_config *config;
-    struct gw_events events;
-    struct gw_refused refused;
-    struct gw_front front;
-    struct gw_routes *routes;
-    struct gw_sources *sources;
-    struct net_hangup *hangup;
-    struct link_hub *hub;
-    struct gw_registry *registry;
-    struct gw_admission *admission;
-    struct gw_doors *doors;
-    struct gw_retire *retire;
-    struct gw_owners *owners;
-    struct gw_keyring *keys;
-    struct log_pace
-        strangers; /* connectors whose key no contract names: anybody can come with one */
-    struct gw_ending ending;
-};
 
 /* --- what the parts tell --- */
 
@@ -154,8 +134,8 @@ static void on_site(void *arg, struct gw_site *site)
         gw_conn_wake(site);
 }
 
-static void on_backend_error(void *arg, struct gw_site *site, const uint8_t *connector,
-                             const char *what)
+void gw_worker_tell_fault(void *arg, struct gw_site *site, const uint8_t *connector,
+                          const char *what)
 {
     struct gw_worker *self = arg;
     struct gw_last_error error = {
@@ -198,7 +178,7 @@ static void fill_front(struct gw_worker *self)
         .tunnel_on_https = self->config->tunnel_on_https,
         .https_port = redirect_port(self->config),
         .on_tunnel = on_tunnel,
-        .on_backend_error = on_backend_error,
+        .on_backend_error = gw_worker_tell_fault,
         .on_left = on_left,
         .arg = self,
     };
@@ -254,56 +234,6 @@ static int make_doors(struct gw_worker *self, const struct gw_worker_config *wor
     return gw_doors_new(&self->doors, &cfg);
 }
 
-/* Keys of others that EXPOSURE names: connectors that name no twin do not serve it. */
-static void tell_foreign(struct gw_worker *self, struct gw_site *site)
-{
-    const struct gw_exposure *e = site->exposure;
-    char key[2 * GW_KEY_LEN + 1];
-
-    for (size_t i = 0; i < e->backend_count; i++) {
-        if ((e->foreign & 1u << i) == 0)
-            continue;
-        hex_encode(key, e->backends[i].key, GW_KEY_LEN);
-        LOG_WARN("key_conflict: another twin named this key first; only a connector that says "
-                 "which twin it serves can serve both",
-                 KV_S("workload", e->id), KV_S("key", key),
-                 KV_N("owner", gw_owners_of(self->owners, e->backends[i].key)));
-        on_backend_error(self, site, e->backends[i].key,
-                         "key_conflict: another twin named this key first, and its connector must "
-                         "say which twin it serves");
-    }
-}
-
-/* A key belongs to another twin now: who could not be served before may be, and the other way. */
-static void mark_all(struct gw_worker *self)
-{
-    struct gw_site *site;
-    size_t at = 0;
-
-    while ((site = gw_routes_next(self->routes, &at)) != NULL) {
-        if (site->exposure != NULL && gw_owners_mark(self->owners, site->exposure))
-            gw_registry_refresh(self->registry, site);
-    }
-}
-
-static void forget_exposure(struct gw_worker *self, struct gw_site *site, struct gw_exposure *old)
-{
-    if (gw_owners_unname(self->owners, old))
-        mark_all(self);
-    gw_registry_unbind(self->registry, site, old);
-    gw_exposure_unref(old);
-}
-
-/* Backends that an update took away: who is still on them ends, and sessions that nobody names. */
-static void on_retired(void *arg, struct gw_site *site, struct gw_exposure *old)
-{
-    struct gw_worker *self = arg;
-
-    memset(site->direct_active, 0, sizeof(site->direct_active)); /* readmit counts anew */
-    gw_conn_readmit(site, true);
-    forget_exposure(self, site, old);
-}
-
 static int make_parts(struct gw_worker *self, const struct gw_worker_config *cfg)
 {
     int rc = gw_routes_new(&self->routes);
@@ -317,7 +247,7 @@ static int make_parts(struct gw_worker *self, const struct gw_worker_config *cfg
     if (rc == ERR_OK)
         rc = gw_owners_new(&self->owners);
     if (rc == ERR_OK)
-        rc = gw_retire_new(&self->retire, self->loop, on_retired, self);
+        rc = gw_retire_new(&self->retire, self->loop, gw_worker_retired, self);
     if (rc == ERR_OK)
         rc = make_registry(self);
     if (rc == ERR_OK)
@@ -412,242 +342,4 @@ struct gw_doors *gw_worker_doors(struct gw_worker *self)
 void gw_worker_take_tunnel(struct gw_worker *self, const struct gw_arrival *arrival)
 {
     gw_admission_accept(self->admission, arrival);
-}
-
-/* --- exposures --- */
-
-/* Connectors that were turned away for a key may come back: it is named now. */
-static void welcome_keys(struct gw_worker *self, const struct gw_exposure *exposure)
-{
-    for (size_t i = 0; i < exposure->backend_count; i++) {
-        if (exposure->backends[i].tunnel)
-            gw_admission_key_named(self->admission, exposure->backends[i].key);
-    }
-}
-
-/* The route is in place: bring sessions and visitors in line with it. */
-static void settle_exposure(struct gw_worker *self, struct gw_site *site, struct gw_exposure *old)
-{
-    gw_site_forget_faults(site);
-    memset(site->direct_active, 0, sizeof(site->direct_active)); /* readmit counts anew */
-    gw_registry_refresh(self->registry, site); /* who goes another way must know who is online */
-    if (site->exposure->paused)
-        gw_conn_end_all(site, GW_REASON_PAUSED);
-    else if (old != NULL && old->port != site->exposure->port)
-        gw_conn_end_all(site, GW_REASON_UNKNOWN_NAME);
-    else
-        gw_conn_readmit(site, false);
-    if (old != NULL && old->port != 0 && old->port != site->exposure->port)
-        gw_doors_unbind(self->doors, old->port);
-    if (site->exposure->paused)
-        gw_retire_flush(self->retire, site);
-    if (old != NULL && !site->exposure->paused && gw_retire_lacks(site->exposure, old))
-        gw_retire_put(self->retire, site, old);
-    else if (old != NULL)
-        forget_exposure(self, site, old);
-    welcome_keys(self, site->exposure);
-    gw_conn_wake(site);
-}
-
-/* Bind the port of a TCP exposure unless it is bound already. *MADE: it was bound just now. */
-static int bind_port(struct gw_worker *self, const struct gw_exposure *exposure, bool *made)
-{
-    int rc;
-
-    *made = false;
-    if (exposure->kind != GW_KIND_TCP || exposure->port == 0 || self->ending.retired)
-        return ERR_OK;
-    rc = gw_doors_bind(self->doors, exposure->port);
-    *made = rc == ERR_OK;
-    return rc == ERR_EXISTS ? ERR_OK : rc;
-}
-
-/* As if gw_routes_put had not been: OLD serves on, or nothing. */
-static void undo_put(struct gw_worker *self, const struct gw_site *site, struct gw_exposure *old)
-{
-    struct gw_exposure *failed = NULL;
-    struct gw_site *again;
-
-    if (old == NULL)
-        failed = gw_routes_remove(self->routes, site->id);
-    else /* it was there a moment ago, so it needs no new memory */
-        (void)gw_routes_put(self->routes, old, &again, &failed);
-    gw_exposure_unref(failed);
-    gw_exposure_unref(old);
-}
-
-/* Name, port and keys are EXPOSURE's, in place of *OLD. On error nothing changed. */
-static int put_exposure(struct gw_worker *self, struct gw_exposure *exposure, struct gw_site **site,
-                        struct gw_exposure **old)
-{
-    bool bound;
-    int rc = bind_port(self, exposure, &bound);
-
-    if (rc != ERR_OK)
-        return rc;
-    rc = gw_routes_put(self->routes, exposure, site, old);
-    if (rc != ERR_OK)
-        goto unbind_port;
-    rc = gw_registry_bind(self->registry, *site, exposure);
-    if (rc == ERR_OK)
-        return ERR_OK;
-    undo_put(self, *site, *old);
-
-unbind_port:
-    if (bound)
-        gw_doors_unbind(self->doors, exposure->port);
-    return rc;
-}
-
-int gw_worker_set_exposure(struct gw_worker *self, struct gw_exposure *exposure)
-{
-    struct gw_site *site = gw_routes_by_id(self->routes, exposure->id);
-    bool is_new = site == NULL || site->exposure == NULL;
-    struct gw_exposure *old = NULL;
-    int rc, saved;
-
-    if (is_new && gw_routes_count(self->routes) >= self->config->limits.exposures)
-        return ERR_LIMIT;
-    rc = gw_owners_name(self->owners, exposure);
-    if (rc != ERR_OK)
-        return rc;
-    rc = put_exposure(self, exposure, &site, &old);
-    if (rc != ERR_OK) {
-        saved = errno;
-        (void)gw_owners_unname(self->owners, exposure);
-        errno = saved;
-        return rc;
-    }
-    settle_exposure(self, site, old);
-    tell_foreign(self, site);
-    return ERR_OK;
-}
-
-int gw_worker_remove_exposure(struct gw_worker *self, const char *id)
-{
-    struct gw_site *site = gw_routes_by_id(self->routes, id);
-    struct gw_exposure *old;
-
-    if (site == NULL || site->exposure == NULL)
-        return ERR_NOENT;
-    gw_conn_end_all(site, GW_REASON_UNKNOWN_NAME);
-    gw_retire_flush(self->retire, site);
-    old = gw_routes_remove(self->routes, id);
-    if (old->kind == GW_KIND_TCP)
-        gw_doors_unbind(self->doors, old->port);
-    forget_exposure(self, site, old);
-    gw_registry_refresh(self->registry, site);
-    return ERR_OK;
-}
-
-/* --- numbers --- */
-
-unsigned gw_worker_online(const struct gw_worker *self, const char *id)
-{
-    const struct gw_site *site = gw_routes_by_id(self->routes, id);
-
-    return site != NULL && site->exposure != NULL ? site->online : 0;
-}
-
-static void read_usage(const struct gw_site *site, struct gw_usage *out)
-{
-    uint64_t rx, tx;
-
-    gw_conn_pending_bytes(site, &rx, &tx);
-    *out = (struct gw_usage){.rx_bytes = site->rx_bytes + rx,
-                             .tx_bytes = site->tx_bytes + tx,
-                             .connections = site->connections,
-                             .active = site->active};
-}
-
-void gw_worker_each_usage(const struct gw_worker *self,
-                          void (*fn)(void *arg, const char *id, const struct gw_usage *usage),
-                          void *arg)
-{
-    struct gw_usage usage;
-    struct gw_site *site;
-    size_t at = 0;
-
-    while ((site = gw_routes_next(self->routes, &at)) != NULL) {
-        read_usage(site, &usage);
-        fn(arg, site->id, &usage);
-    }
-}
-
-bool gw_worker_usage(const struct gw_worker *self, const char *id, struct gw_usage *out)
-{
-    const struct gw_site *site = gw_routes_by_id(self->routes, id);
-
-    if (site == NULL)
-        return false;
-    read_usage(site, out);
-    return true;
-}
-
-void gw_worker_add_usage(struct gw_worker *self, const char *id, const struct gw_usage *more)
-{
-    struct gw_site *site = gw_routes_by_id(self->routes, id);
-
-    if (site == NULL)
-        return; /* it was removed and told meanwhile */
-    site->rx_bytes += more->rx_bytes;
-    site->tx_bytes += more->tx_bytes;
-    site->connections += more->connections;
-}
-
-void gw_worker_forget_usage(struct gw_worker *self, const char *id)
-{
-    struct gw_site *site = gw_routes_by_id(self->routes, id);
-
-    if (site != NULL && site->exposure == NULL)
-        gw_routes_forget(self->routes, site);
-}
-
-void gw_worker_each_session(const struct gw_worker *self,
-                            void (*fn)(void *arg, const struct gw_session_info *info), void *arg)
-{
-    gw_registry_each(self->registry, fn, arg);
-}
-
-void gw_worker_sessions_of(const struct gw_worker *self, const uint8_t key[GW_KEY_LEN],
-                           void (*fn)(void *arg, const struct gw_session_info *info), void *arg)
-{
-    const struct gw_session *session = gw_registry_first(self->registry, key);
-    struct gw_session_info info;
-
-    for (; session != NULL; session = TAILQ_NEXT(session, of_key)) {
-        if (!session->listed)
-            continue;
-        gw_session_info(session, &info);
-        fn(arg, &info);
-    }
-}
-
-void gw_worker_each_refused(const struct gw_worker *self,
-                            void (*fn)(void *arg, const char *reason, uint64_t count), void *arg)
-{
-    for (enum gw_reason r = GW_REASON_NONE + 1; r < GW_REASONS; r++) {
-        if (self->refused.count[r] > 0)
-            fn(arg, gw_reason_name(r), self->refused.count[r]);
-    }
-}
-
-size_t gw_worker_count_exposures(const struct gw_worker *self)
-{
-    return gw_routes_count(self->routes);
-}
-
-size_t gw_worker_count_sessions(const struct gw_worker *self)
-{
-    return gw_registry_count(self->registry);
-}
-
-size_t gw_worker_count_visitors(const struct gw_worker *self)
-{
-    return self->front.count;
-}
-
-int gw_worker_bound(const struct gw_worker *self, const char *what, size_t n, struct addr *out)
-{
-    return gw_doors_bound(self->doors, what, n, out);
 }
