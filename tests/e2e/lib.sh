@@ -98,12 +98,15 @@ print(v if isinstance(v,str) else json.dumps(v))' "$1"
 # ports N: N free TCP ports on loopback.
 ports() {
     "$PYTHON" - "$1" <<'PY'
-import socket, sys
+import random, socket, sys
 held = []
-for _ in range(int(sys.argv[1])):
+while len(held) < int(sys.argv[1]):
     s = socket.socket()
-    s.bind(("127.0.0.1", 0))
-    held.append(s)
+    try:
+        s.bind(("127.0.0.1", random.randrange(12000, 31000)))  # the system gives none of these to who asks for any
+        held.append(s)
+    except OSError:
+        s.close()
 print(*(s.getsockname()[1] for s in held))
 PY
 }
