@@ -9,10 +9,18 @@ admit gw1
 read -r SERVICE < <(ports 1)
 background service "$PYTHON" "$E2E_DIR/peers/visitors.py" serve "$SERVICE"
 connector_start c "web=127.0.0.1:$SERVICE"
+# Another instance with the same key comes through the TLS port, which changes hands last.
+background connector-tls netwall-connector --key "$TMP/connector.key" --service "web=127.0.0.1:$SERVICE" \
+    --gateway "127.0.0.1:${TLS[gw1]}#${PUB[gw1]}"
 PORT=${TCP_FROM[gw1]}
 deploy gw1 9101 0 "$(name_workload page "tunnel:$CONNECTOR_PUB/web")" >/dev/null
 deploy gw1 9102 0 "$(tcp_workload echo "$PORT" "tunnel:$CONNECTOR_PUB/web")" >/dev/null
 wait_for 15 serves gw1 page.gw1.localhost
+
+both() { # both connectors are here
+    [ "$(bus gw1 HGET netwall:workloads 7-9101-page | json 'd["online"]')" = 2 ]
+}
+wait_for 15 both
 
 served() { # served NAME N: so many short visitors were
     [ "$(sed -n 's/^served //p' "$TMP/$1.log" | tail -n 1)" -ge "$2" ]
@@ -46,8 +54,11 @@ replaced() { # replaced PID: the agent knows another, living process
 say "SIGUSR2 twice"
 FIRST=$(gateway_pid gw1)
 visit first
+START=$(now_ms)
 kill -USR2 "$FIRST"
 wait_for 20 replaced "$FIRST"
+[ $(($(now_ms) - START)) -lt 9000 ] || fail "it waited for a connector that was there"
+wait_for 5 both
 SECOND=$(gateway_pid gw1)
 kill -0 "$FIRST" || fail "the first process did not wait for its 100 visitors"
 kill -USR2 "$SECOND"
@@ -69,3 +80,8 @@ visit_end second
 wait_gone "$THIRD" 10 || fail "the old process stays"
 eq "$(nw gw1 --json modules | json 'd[0]["state"]')" running
 eq "$(nw gw1 --json modules | json 'd[0]["restarts"]')" "$RESTARTS" "an upgrade is no crash"
+
+say "every visitor was counted once, whichever process served it"
+echoes() { json 'd["echoes"]' <"$TMP/$1.json"; }
+counted() { [ "$(bus gw1 HGET netwall:usage 7-9102-echo | json 'd["connections"]')" = "$1" ]; }
+wait_for 15 counted $(($(echoes first) + $(echoes second) + 200))

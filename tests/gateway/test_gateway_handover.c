@@ -86,6 +86,7 @@ START_TEST(test_handover_cut_words_are_refused)
 {
     struct addr addr;
     struct gw_usage more = {0};
+    uint8_t key[1][GW_KEY_LEN] = {{1}};
     size_t len;
 
     ck_assert_int_eq(addr_parse(&addr, "192.0.2.1:443"), ERR_OK);
@@ -95,7 +96,7 @@ START_TEST(test_handover_cut_words_are_refused)
     len = gw_handover_usage(data, "7", &more);
     for (size_t n = 0; n < len; n++)
         ck_assert_int_eq(gw_handover_read(&word, data, n), ERR_PROTO);
-    len = gw_handover_online(data, (const uint8_t(*)[GW_KEY_LEN])data, 1);
+    len = gw_handover_online(data, (const uint8_t(*)[GW_KEY_LEN])key, 1);
     ck_assert_int_eq(gw_handover_read(&word, data, len - 1), ERR_PROTO);
     len = gw_handover_begin(data);
     ck_assert_int_eq(gw_handover_read(&word, data, len - 1), ERR_PROTO);
