@@ -74,7 +74,7 @@ static void note_not_taken(struct con_failure *self, const char *address,
                    err_text(lost->rc));
         return;
     }
-    if (lost->known) { /* it knows our key: more likely the connection was cut */
+    if (lost->known || lost->rc == ERR_SYS) { /* it knows our key, or this is a cut, no verdict */
         (void)note(self, CON_FAILURE_ACCEPT, address, "closed before the gateway took the link");
         return;
     }

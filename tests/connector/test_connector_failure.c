@@ -91,6 +91,22 @@ START_TEST(test_failure_lost_link_says_how)
 }
 END_TEST
 
+START_TEST(test_failure_an_end_without_a_word_means_an_unknown_key_a_reset_does_not)
+{
+    struct con_failure f = {0}, g = {0};
+    struct con_session_lost lost = {.rc = ERR_EOF};
+
+    con_failure_link(&f, "gw:1", &lost, &own);
+    ck_assert(says(&f, "no live contract names it"));
+    ck_assert(f.unknown_key);
+    lost.rc = ERR_SYS;
+    errno = ECONNRESET;
+    con_failure_link(&g, "gw:1", &lost, &own);
+    ck_assert(says(&g, "closed before"));
+    ck_assert(!g.unknown_key);
+}
+END_TEST
+
 static const struct {
     struct con_session_end end;
     const char *says;
@@ -163,6 +179,7 @@ int main(void)
     tcase_add_test(tc, test_failure_tells_what_the_gateway_said);
     tcase_add_test(tc, test_failure_of_a_further_link_does_not_blame_the_key);
     tcase_add_test(tc, test_failure_lost_link_says_how);
+    tcase_add_test(tc, test_failure_an_end_without_a_word_means_an_unknown_key_a_reset_does_not);
     tcase_add_loop_test(tc, test_failure_lost_tunnel_says_how, 0, COUNT(ends));
     tcase_add_test(tc, test_failure_keeps_the_furthest);
     tcase_add_test(tc, test_failure_dial_says_the_error);
