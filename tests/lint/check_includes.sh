@@ -50,13 +50,12 @@ IMPURE='@(<@(ev|fcntl|poll|signal|netdb|pthread).h>|<sys/@(socket|stat|epoll|eve
 IMPURE_CALL='(^|[^a-zA-Z0-9_>.])(f?open|f?read|f?write|close|send|recv|socket|poll|select|f?printf|puts|time|clock|clock_gettime|gettimeofday|sleep|usleep|getenv|fork|system)\('
 shopt -s extglob
 
-# The folder whose row of the table counts for a path, the longest that fits; fails when there is none.
+# LAYER: the folder whose row of the table counts for a path, the longest that fits; fails when there is none.
 layer_of() {
-    local folder
-    folder=$(dirname "$1")
-    while [ "$folder" != . ]; do
-        [ -z "${MAY[$folder]:-}" ] || { echo "$folder" && return; }
-        folder=$(dirname "$folder")
+    LAYER=$1
+    while [[ $LAYER == */* ]]; do
+        LAYER=${LAYER%/*}
+        [ -z "${MAY[$LAYER]:-}" ] || return 0
     done
     return 1
 }
@@ -69,13 +68,12 @@ contains() { # contains WORD LIST...
 }
 
 own_header() { # own_header FILE LINE LAYER PATH
-    local other
     if [ ! -e "$4" ]; then
         fault "$1:$2: \"$4\" is no path from the root"
-    elif ! other=$(layer_of "$4"); then
+    elif ! layer_of "$4"; then
         fault "$1:$2: $3 includes $4, which is in no layer"
-    elif ! contains "$other" "${MAY[$3]}"; then
-        fault "$1:$2: $3 may not include $4 of $other"
+    elif ! contains "$LAYER" "${MAY[$3]}"; then
+        fault "$1:$2: $3 may not include $4 of $LAYER"
     fi
 }
 
@@ -94,10 +92,11 @@ outside_header() { # outside_header FILE LINE LAYER HEADER
 
 check_file() {
     local file=$1 layer number text first=yes header=${1%.c}.h
-    if ! layer=$(layer_of "$file"); then
+    if ! layer_of "$file"; then
         fault "$file:1: its folder is in no layer; add it to the table of $(basename "$0")"
         return
     fi
+    layer=$LAYER
     while IFS=: read -r number text; do
         text=${text#"#include "}
         if [[ $file == *.c && $first == yes && -e $header && $text != "\"$header\""* ]]; then
@@ -119,7 +118,7 @@ check_file() {
 # A static function or a parameter of the file's own may have such a name.
 check_calls() {
     local number text name
-    contains "$(layer_of "$1")" "$PURE" || return 0
+    layer_of "$1" && contains "$LAYER" "$PURE" || return 0
     while IFS=: read -r number text; do
         [[ $text =~ $IMPURE_CALL ]] && name=${BASH_REMATCH[2]}
         ! grep -qE "^static .*[ *]$name\(|\(\*$name\)\(" "$1" || continue
