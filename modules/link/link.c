@@ -64,6 +64,18 @@ static void look_at_path(struct link *self, uint64_t now_ms)
         tun_link_moved(self->tunnel, now_ms - path.ack_age_ms);
 }
 
+/* The kernel knows the round trip from the handshake, and may know it better later. */
+static void measure_path(struct link *self, uint64_t now_ms)
+{
+    struct net_sock_path path;
+
+    if (now_ms < self->measure_ms)
+        return;
+    self->measure_ms = now_ms + LINK_MEASURE_MS;
+    if (net_sock_path(&path, self->rd.fd) && path.min_rtt_us > 0 && path.min_rtt_us < UINT32_MAX)
+        tun_link_path(self->tunnel, path.min_rtt_us);
+}
+
 int link_judge(struct link *self, uint64_t now_ms)
 {
     if (tun_link_deadline(self->tunnel) <= now_ms)
@@ -115,6 +127,7 @@ int link_send(struct link *self, uint64_t now_ms)
     if (self->out.len > 0 || !tun_link_pending(self->tunnel))
         return ERR_OK; /* the kernel is full: on_writable goes on */
     rc = self->out.cap > 0 ? ERR_OK : link_hub_lend(hub_of(self), &self->out);
+    measure_path(self, now_ms);
     if (rc == ERR_OK)
         rc = tun_link_pull(self->tunnel, &self->out, now_ms);
     if (rc == ERR_OK)

@@ -17,6 +17,8 @@
 
 #define LINK_USER_TIMEOUT_MS 6000u /* the tunnel judges after TUN_DEAD_MS, before this */
 
+#define LINK_MEASURE_MS 1000u /* between looks at the kernel's round trip */
+
 struct link {
     TAILQ_ENTRY(link) entry; /* of session->links */
     struct link_session *session;
@@ -27,6 +29,7 @@ struct link {
     ev_io rd, wr;
     struct buf out;       /* sealed bytes; lent by the hub while there are any */
     uint64_t acked_bytes; /* of the kernel, when it was looked at last */
+    uint64_t measure_ms;  /* next look at the round trip */
     uint64_t since_ms;    /* unix time */
     struct addr remote;   /* len 0 = unknown */
     int rc, error;        /* once lost; errno */

@@ -105,6 +105,7 @@ bool net_sock_path(struct net_sock_path *out, int fd)
         return false;
     *out = (struct net_sock_path){.acked_bytes = info.tcpi_bytes_acked,
                                   .ack_age_ms = info.tcpi_last_ack_recv,
-                                  .rtt_us = info.tcpi_rtt};
+                                  .rtt_us = info.tcpi_rtt,
+                                  .min_rtt_us = info.tcpi_min_rtt};
     return true;
 }

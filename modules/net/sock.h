@@ -20,6 +20,7 @@ struct net_sock_path {
     uint64_t acked_bytes; /* of ours, in all */
     uint64_t ack_age_ms;  /* since the last acknowledgement */
     uint32_t rtt_us;      /* smoothed; 0 = unknown */
+    uint32_t min_rtt_us;  /* the best of the last minutes; 0 = unknown */
 };
 
 /* Non-blocking and close-on-exec. Returns 0 or ERR_SYS. */

@@ -101,6 +101,11 @@ uint32_t tun_link_streams(const struct tun_link *self)
     return self->streams;
 }
 
+void tun_link_path(struct tun_link *self, uint32_t trip_us)
+{
+    self->path_us = trip_us;
+}
+
 uint32_t tun_link_rtt_ms(const struct tun_link *self)
 {
     return self->rtt_ms;

@@ -71,6 +71,12 @@ int tun_link_tick(struct tun_link *self, uint64_t now_ms);
  */
 void tun_link_moved(struct tun_link *self, uint64_t at_ms);
 
+/*
+ * The path's round trip at its best, as the kernel knows it (TCP_INFO): how far windows grow goes
+ * by it. Without it the last PING must do.
+ */
+void tun_link_path(struct tun_link *self, uint32_t trip_us);
+
 /* Accepted and not lost. */
 bool tun_link_is_live(const struct tun_link *self);
 /* Streams pinned to it. */

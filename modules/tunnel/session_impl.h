@@ -78,7 +78,8 @@ struct tun_link {
     uint64_t unanswered_ms; /* first record sent since then that wants an answer; 0 = none */
     uint64_t ping_sent_ms;  /* 0 = no PING under way */
     uint64_t ping_value;
-    uint32_t rtt_ms;
+    uint32_t rtt_ms;  /* of the last PING */
+    uint32_t path_us; /* what the owner says of the path; 0 = nothing */
     TAILQ_ENTRY(tun_link) entry;
 };
 

@@ -97,10 +97,10 @@ static void add_window(struct parcel *parcel, uint32_t stream, struct tun_window
     add_scratch(parcel, at);
 }
 
-/* Half a round trip, but no less than what a loop's turns may take. */
-static uint64_t growth_limit_ms(const struct tun_link *self)
+/* What the kernel knows, or the last PING said; 0 = unknown. */
+static uint32_t trip_us(const struct tun_link *self)
 {
-    return (self->rtt_ms > 20 ? self->rtt_ms : 20) / 2;
+    return self->path_us > 0 ? self->path_us : self->rtt_ms * 1000;
 }
 
 /*
@@ -125,8 +125,8 @@ static void tell_window(struct tun_link *self, struct tun_stream *stream, struct
     uint64_t limit = stream->rx.limit;
 
     if (!stream->fin_received)
-        tun_recv_window_grow(&stream->rx, usual, max, growth_limit_ms(self), session->now_ms);
-    add_window(parcel, stream->id, tun_recv_window_tell(&stream->rx, session->now_ms),
+        tun_recv_window_grow(&stream->rx, usual, max, trip_us(self), session->now_ms);
+    add_window(parcel, stream->id, tun_recv_window_tell(&stream->rx),
                stream->fin_received ? TUN_FLAG_END : 0);
     session->promised += stream->rx.limit - limit;
     if (stream->fin_received) {
@@ -142,7 +142,7 @@ static void gather_windows(struct tun_link *self, struct parcel *parcel)
 
     if (session->telling && parcel_room(parcel) >= WINDOW_LEN && scratch_left(parcel, 1)) {
         session->telling = false;
-        add_window(parcel, 0, tun_recv_window_tell(&session->rx, session->now_ms), 0);
+        add_window(parcel, 0, tun_recv_window_tell(&session->rx), 0);
     }
     while ((stream = LIST_FIRST(&self->telling_list)) != NULL &&
            parcel_room(parcel) >= WINDOW_LEN && scratch_left(parcel, 1)) {

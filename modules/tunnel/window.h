@@ -26,10 +26,11 @@ struct tun_send_window {
 struct tun_recv_window {
     uint64_t received;
     uint64_t consumed;
-    uint64_t limit;   /* told to the other side */
-    uint64_t told;    /* `consumed` as told last */
-    uint64_t told_ms; /* when */
-    uint32_t size;    /* bytes that may be on the way or waiting */
+    uint64_t limit; /* told to the other side */
+    uint64_t told;  /* `consumed` as told last */
+    uint64_t rated; /* `consumed` when its rate was looked at last */
+    uint64_t rated_ms;
+    uint32_t size; /* bytes that may be on the way or waiting */
 };
 
 /* Bytes that may still be sent. */
@@ -53,13 +54,14 @@ uint64_t tun_recv_window_waiting(const struct tun_recv_window *self);
  * it hears of it) that the other side should be told. */
 bool tun_recv_window_due(const struct tun_recv_window *self);
 /* What to tell now; it counts as told. */
-struct tun_window tun_recv_window_tell(struct tun_recv_window *self, uint64_t now_ms);
+struct tun_window tun_recv_window_tell(struct tun_recv_window *self);
 /*
- * Before telling: double the window up to MAX when the reader keeps up and a quarter of it went
- * through in half a round trip, i.e. when the window is what holds the stream back. Below USUAL it
- * grows whenever the reader keeps up.
+ * Before telling: double the window up to MAX when the reader keeps up and takes so much that the
+ * window holds the stream back, i.e. when it is less than two round trips (TRIP_US; 0 = unknown)
+ * carry. A greater one would only fill the buffers on the way, and what is urgent waits behind it.
+ * Below USUAL it grows whenever the reader keeps up.
  */
 void tun_recv_window_grow(struct tun_recv_window *self, uint32_t usual, uint32_t max,
-                          uint64_t elapsed_limit_ms, uint64_t now_ms);
+                          uint32_t trip_us, uint64_t now_ms);
 
 #endif

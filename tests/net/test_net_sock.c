@@ -161,6 +161,7 @@ START_TEST(test_sock_path_counts_what_the_other_kernel_took)
     }
     ck_assert_uint_eq(after.acked_bytes, before.acked_bytes + 5); /* nobody has read it */
     ck_assert_uint_gt(after.rtt_us, 0);
+    ck_assert_uint_gt(after.min_rtt_us, 0);
     ck_assert_uint_lt(after.ack_age_ms, 60000);
     close(fds[0]);
     close(fds[1]);
