@@ -62,8 +62,11 @@ static uint64_t dead_at(const struct tun_link *self)
         return self->session->role == TUN_CONNECTOR ? self->born_ms + TUN_ACCEPT_MS : UINT64_MAX;
     if (self->session->role == TUN_GATEWAY)
         at = self->heard_ms + self->session->accepted.ping_ms + TUN_DEAD_MS;
-    if (self->unanswered_ms != 0)
-        at = earlier(at, self->unanswered_ms + TUN_DEAD_MS);
+    /* Not before the PING had its time: this process may have slept when it was due, and what was
+     * sent may not have wanted a word. */
+    if (self->unanswered_ms != 0 && self->ping_sent_ms != 0)
+        at = earlier(at, later(self->unanswered_ms + TUN_DEAD_MS,
+                               self->ping_sent_ms + TUN_DEAD_MS - TUN_PING_BUSY_MS));
     /* A PING that could not even be sent, because the socket takes nothing, counts as well. */
     if (self->ping_sent_ms != 0)
         at = earlier(at, later(self->ping_sent_ms, self->heard_ms) + TUN_DEAD_MS);

@@ -32,7 +32,7 @@ struct tun_link;    /* opaque: session_impl.h; see link.h */
 #define TUN_STREAMS_MAX 10000
 #define TUN_PING_MS 15000     /* idle link */
 #define TUN_PING_BUSY_MS 2000 /* silence while streams are open */
-#define TUN_DEAD_MS 5000      /* first unanswered frame to the end */
+#define TUN_DEAD_MS 4500      /* first unanswered frame to the end */
 #define TUN_ACCEPT_MS 10000   /* connector: message 3 to ACCEPT */
 #define TUN_RESUME_MS 10000   /* streams without a live link */
 #define TUN_LINKS_MAX 8       /* live at once */

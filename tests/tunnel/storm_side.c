@@ -123,7 +123,8 @@ static void freeze(struct side *self)
 {
     struct storm *storm = self->storm;
 
-    self->frozen_ms = storm->now_ms + 1 + storm_below(storm, 2500);
+    self->frozen_ms = storm->now_ms + 1 +
+                      storm_below(storm, 1000) * (TUN_DEAD_MS - TUN_PING_BUSY_MS - 500) / 1000;
     storm->freeze_ms = self->frozen_ms + 6000;
     TRACE(storm, "%c frozen until %llu", storm_letter(self), (unsigned long long)self->frozen_ms);
 }

@@ -175,7 +175,8 @@ static bool is_still(const struct wire *wire)
 bool storm_wires_quiet(const struct storm *self)
 {
     for (int i = 0; i < STORM_WIRES; i++)
-        if (self->wires[i].laid && (self->wires[i].cut || !is_still(&self->wires[i])))
+        if (self->wires[i].laid &&
+            (self->wires[i].cut || self->wires[i].damaged || !is_still(&self->wires[i])))
             return false;
     return true;
 }
