@@ -28,11 +28,25 @@ struct con_session {
     struct con_exposures exposures;
 };
 
-/* The last visitor of a draining session is gone: say goodbye. */
-static void close_if_empty(struct con_session *self)
+/*
+ * The last visitor of a draining session is served: say goodbye, but not before the gateway passed
+ * on what was sent to it, for CLOSE drops the rest. Without a link nobody tells us that it did.
+ */
+static void close_if_served(struct con_session *self)
 {
-    if (self->draining && self->streams == 0)
+    struct tun_session *tunnel = link_session_tunnel(self->session);
+    struct tun_session_stats stats;
+
+    if (!self->draining || self->streams > 0 || tunnel == NULL)
+        return;
+    tun_session_stats(tunnel, &stats);
+    if (tun_session_is_idle(tunnel) || (stats.links == 0 && stats.streams == 0))
         con_session_close(self);
+}
+
+static void on_idle(void *arg)
+{
+    close_if_served(arg);
 }
 
 static void on_forward_end(void *arg)
@@ -40,7 +54,7 @@ static void on_forward_end(void *arg)
     struct con_session *self = arg;
 
     self->streams--;
-    close_if_empty(self);
+    close_if_served(self);
 }
 
 static void on_open(void *arg, struct tun_stream *stream, const struct tun_open *open)
@@ -120,6 +134,7 @@ static const struct tun_session_ops ops = {
     .on_exposure = on_exposure,
     .on_next_key = on_next_key,
     .on_open = on_open,
+    .on_idle = on_idle,
     .on_data = con_forward_on_data,
     .on_readable = con_forward_on_readable,
     .on_writable = con_forward_on_writable,
@@ -143,6 +158,7 @@ static void on_lost(void *arg, const struct link_lost *link)
         self->has_notice = false;
     }
     self->events.on_lost(self->events.arg, &lost);
+    close_if_served(self);
 }
 
 static void on_closed(void *arg, int rc)
@@ -206,7 +222,7 @@ void con_session_drain(struct con_session *self)
     self->draining = true;
     tun_session_goaway(tunnel, &(struct tun_notice){.code = TUN_CODE_SHUTDOWN});
     link_session_touch(self->session);
-    close_if_empty(self);
+    close_if_served(self);
 }
 
 void con_session_close(struct con_session *self)

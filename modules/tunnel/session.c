@@ -76,9 +76,10 @@ void tun_session_enter(struct tun_session *self, uint64_t now_ms)
 
 void tun_session_leave(struct tun_session *self)
 {
-    if (self->depth == 1 && self->is_idle && self->state == TUN_SESSION_OPEN) {
-        self->is_idle = false;
-        if (self->streams.count == 0 && self->ops->on_idle != NULL)
+    if (self->depth == 1 && self->was_busy && self->state == TUN_SESSION_OPEN &&
+        tun_session_is_idle(self)) {
+        self->was_busy = false;
+        if (self->ops->on_idle != NULL)
             self->ops->on_idle(self->arg);
     }
     if (--self->depth > 0)
@@ -294,6 +295,11 @@ bool tun_session_usable(const struct tun_session *self)
 {
     return self->state == TUN_SESSION_OPEN && self->live > 0 && !self->goaway_sent &&
            !self->goaway_received;
+}
+
+bool tun_session_is_idle(const struct tun_session *self)
+{
+    return self->streams.count == 0 && self->tx.acked >= self->tx.sent;
 }
 
 enum tun_role tun_session_role(const struct tun_session *self)

@@ -63,7 +63,7 @@ struct tun_session_ops {
     /* Connector: a visitor. Answer now or later with tun_stream_accept or _refuse. Without this op
      * every OPEN is refused. */
     void (*on_open)(void *arg, struct tun_stream *stream, const struct tun_open *open);
-    /* The last stream is gone, also of those that only sent their rest. */
+    /* tun_session_is_idle became true. */
     void (*on_idle)(void *arg);
     /* Gateway: the service is connected / is not (the handle is gone). With TUN_CODE_LOST the
      * connector never heard of the stream, because its link was lost: open another one with the
@@ -148,6 +148,9 @@ void tun_session_stats(const struct tun_session *self, struct tun_session_stats 
 /* Streams can be opened: a live link is accepted, no GOAWAY (but UPGRADE) either way, not ending.
  */
 bool tun_session_usable(const struct tun_session *self);
+/* No stream is open, also none that only sends its rest, and the other side consumed all that was
+ * sent: CLOSE would take nothing from anybody. */
+bool tun_session_is_idle(const struct tun_session *self);
 enum tun_role tun_session_role(const struct tun_session *self);
 
 #endif

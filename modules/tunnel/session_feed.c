@@ -235,8 +235,7 @@ static int on_data(struct tun_link *link, const struct tun_frame *frame, struct 
     if (tun_recv_window_take(&self->rx, frame->len) != ERR_OK)
         return overrun(self);
     if (stream == NULL) { /* a straggler: nobody wants it, but the session's credit comes back */
-        tun_recv_window_consume(&self->rx, frame->len);
-        self->telling = self->telling || tun_recv_window_due(&self->rx);
+        tun_session_consumed(self, frame->len);
         return ERR_OK;
     }
     if (tun_recv_window_take(&stream->rx, frame->len) != ERR_OK)

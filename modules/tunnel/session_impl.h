@@ -179,7 +179,7 @@ struct tun_session {
     uint32_t last_id; /* highest number so far */
     struct tun_stream_list owing_list, starved_list, notify_list, judged_list, reap_list;
     uint32_t released; /* streams that only send their rest */
-    bool is_idle;      /* the last stream went, and the owner does not know */
+    bool was_busy;     /* the last stream went, and on_idle did not run since then */
 
     /* RESUME. */
     struct tun_link *resuming; /* connector: asked on this link; gateway: reading a list on it */
@@ -190,7 +190,7 @@ struct tun_session {
     struct tun_budget budget;
     uint64_t now_ms;   /* of the current or last call */
     uint64_t check_ms; /* next look, see tun_session_wants_check; 0 = none */
-    uint64_t owing_ms; /* when the streams of owing_list tell; 0 = there are none */
+    uint64_t owing_ms; /* when the session and the streams of owing_list tell; 0 = nobody owes */
 };
 
 /* session.c: The session is over: RC for the caller; CODE other than NONE is told to the other
@@ -266,6 +266,8 @@ void tun_stream_judge(struct tun_stream *self, enum tun_verdict verdict);
 size_t tun_stream_unsent(const struct tun_stream *self);
 /* N bytes of the stream were consumed (by the user, or dropped). */
 void tun_stream_consumed(struct tun_stream *self, uint64_t n);
+/* N bytes that count for the session's credit were consumed. */
+void tun_session_consumed(struct tun_session *self, uint64_t n);
 /* WINDOW is to be sent as soon as the link can. */
 void tun_stream_tell(struct tun_stream *self);
 /* The other side has everything before OFFSET. */

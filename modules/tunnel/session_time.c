@@ -102,6 +102,7 @@ static void tell_owed(struct tun_session *self)
     struct tun_stream *stream;
 
     self->owing_ms = 0;
+    self->telling = self->telling || self->rx.consumed != self->rx.told;
     while ((stream = LIST_FIRST(&self->owing_list)) != NULL) {
         LIST_REMOVE(stream, owing);
         stream->is_owing = false;

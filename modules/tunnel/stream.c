@@ -312,6 +312,12 @@ void tun_stream_tell(struct tun_stream *self)
     LIST_INSERT_HEAD(&self->link->telling_list, self, telling);
 }
 
+static void owe_soon(struct tun_session *session)
+{
+    if (session->owing_ms == 0)
+        session->owing_ms = session->now_ms + TUN_ACK_MS;
+}
+
 /* Not worth a frame of its own yet; but what the other side keeps for us must not wait for ever. */
 static void owe(struct tun_stream *self)
 {
@@ -321,8 +327,16 @@ static void owe(struct tun_stream *self)
         return;
     self->is_owing = true;
     LIST_INSERT_HEAD(&session->owing_list, self, owing);
-    if (session->owing_ms == 0)
-        session->owing_ms = session->now_ms + TUN_ACK_MS;
+    owe_soon(session);
+}
+
+/* Who leaves waits until it hears that nothing is left to consume. */
+void tun_session_consumed(struct tun_session *self, uint64_t n)
+{
+    tun_recv_window_consume(&self->rx, n);
+    self->telling = self->telling || tun_recv_window_due(&self->rx);
+    if (!self->telling)
+        owe_soon(self);
 }
 
 void tun_stream_consumed(struct tun_stream *self, uint64_t n)
@@ -332,10 +346,9 @@ void tun_stream_consumed(struct tun_stream *self, uint64_t n)
     if (n == 0)
         return;
     tun_recv_window_consume(&self->rx, n);
-    tun_recv_window_consume(&session->rx, n);
+    tun_session_consumed(session, n);
     session->promised -= n;
     self->progress_ms = session->now_ms;
-    session->telling = session->telling || tun_recv_window_due(&session->rx);
     /* The FIN is acknowledged with everything before it; after it nothing needs credit. */
     if (self->fin_received || self->gone)
         return;
@@ -413,7 +426,7 @@ void tun_stream_remove(struct tun_stream *self)
         session->released--;
     tun_stream_table_remove(&session->streams, self);
     if (session->streams.count == 0)
-        session->is_idle = true;
+        session->was_busy = true;
     if (session->depth > 0)
         LIST_INSERT_HEAD(&session->reap_list, self, reap);
     else

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SIGTERM of the connector: the present visitors may go on until drain-timeout, then they are cut, and the gateway is told: they
-# do not hang until its resume window is over. A second SIGTERM does not wait.
+# do not hang until its resume window is over. A second SIGTERM does not wait. Who has got all of its answer as far as the
+# connector is concerned, but reads it slowly from the gateway, gets it to the last byte.
 . "$(dirname "$0")/lib.sh"
 
 keys
@@ -64,3 +65,26 @@ ended b
 TOOK=$(($(now_ms) - START))
 say "took $TOOK ms"
 [ "$TOOK" -lt 1900 ] || fail "ended after $TOOK ms"
+
+say "a slow visitor that finished its side long ago gets the whole answer"
+web_start site
+dd if=/dev/urandom of="$TMP/site/big" bs=1M count=3 2>/dev/null
+deploy gw1 2502 0 "$(name_workload site "tunnel:$CONNECTOR_PUB/site")" >/dev/null
+connector_start c "site=127.0.0.1:$WEB"
+wait_for 15 serves gw1 site.gw1.localhost
+"$PYTHON" - "${HTTP[gw1]}" "${CONNECTOR[c]}" >"$TMP/slow" <<'PY'
+import os, signal, socket, sys, time
+visitor = socket.socket()
+visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+visitor.connect(("127.0.0.1", int(sys.argv[1])))
+visitor.sendall(b"GET /big HTTP/1.0\r\nHost: site.gw1.localhost\r\n\r\n")
+visitor.shutdown(socket.SHUT_WR)
+answer = visitor.recv(16384)
+os.kill(int(sys.argv[2]), signal.SIGTERM)
+while piece := visitor.recv(16384):
+    answer += piece
+    time.sleep(0.005)
+sys.stdout.buffer.write(answer.split(b"\r\n\r\n", 1)[1])
+PY
+cmp "$TMP/slow" "$TMP/site/big"
+wait "${CONNECTOR[c]}" || fail "the connector's status"

@@ -162,7 +162,25 @@ START_TEST(test_time_little_that_was_consumed_is_told_soon)
     ck_assert_int_eq(pass(499), ERR_OK);
     ck_assert_uint_eq(sent(TUN_FRAME_WINDOW), 0);
     ck_assert_int_eq(pass(1), ERR_OK);
-    ck_assert_uint_eq(sent(TUN_FRAME_WINDOW), 1);
+    ck_assert_uint_eq(sent(TUN_FRAME_WINDOW), 2); /* of the stream, and of the session */
+    end_peer();
+}
+END_TEST
+
+/* Who leaves waits for it: the last bytes of an answer may be taken long after its FIN. */
+START_TEST(test_time_what_is_consumed_after_fin_is_told_too)
+{
+    struct tun_stream *stream;
+
+    begin(TUN_GATEWAY, true);
+    stream = raw_peer_open(&p);
+    raw_peer_put_data(&p, 1, 100);
+    tun_frame_put_fin(&p.o, 1, 100);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_uint_eq(sent(TUN_FRAME_WINDOW), 1); /* END */
+    tun_stream_consume(stream, 100);
+    ck_assert_int_eq(pass(500), ERR_OK);
+    ck_assert_uint_eq(sent(TUN_FRAME_WINDOW), 1); /* of the session */
     end_peer();
 }
 END_TEST
@@ -178,6 +196,7 @@ int main(void)
     tcase_add_test(tc, test_time_session_is_over_when_its_links_are_gone_too_long);
     tcase_add_test(tc, test_time_streams_wait_for_resume_ms_only);
     tcase_add_test(tc, test_time_little_that_was_consumed_is_told_soon);
+    tcase_add_test(tc, test_time_what_is_consumed_after_fin_is_told_too);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

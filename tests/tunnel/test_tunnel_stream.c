@@ -167,6 +167,9 @@ START_TEST(test_stream_half_close_keeps_the_other_direction)
     put_end(1, 4);
     ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     ck_assert_uint_eq(streams(), 0);
+    ck_assert_uint_eq(p.heard.idles, 0); /* the other side has it all, but not its user */
+    raw_peer_put_window(&p, 0, 4, TUN_SESSION_WINDOW);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
     ck_assert_uint_eq(p.heard.idles, 1);
     end_peer();
 }
