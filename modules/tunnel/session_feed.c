@@ -301,11 +301,13 @@ static int on_rst(struct tun_link *link, const struct tun_frame *frame, struct c
     return ERR_OK;
 }
 
-/* One that another link's overtook says nothing new. */
+/* One that another link's overtook says nothing new; two busy links do that all the time. */
 static int on_session_window(struct tun_session *self, const struct tun_window *window)
 {
-    if (window->limit <= self->tx.limit && window->consumed <= self->tx.acked)
-        return tun_session_charge(self, TUN_COST_IDLE);
+    bool same = window->limit == self->tx.limit && window->consumed == self->tx.acked;
+
+    if (same || (window->limit <= self->tx.limit && window->consumed <= self->tx.acked))
+        return tun_session_charge(self, same ? TUN_COST_IDLE : TUN_COST_UNKNOWN);
     return tun_send_window_update(&self->tx, window) == ERR_OK ? ERR_OK : tun_session_broken(self);
 }
 

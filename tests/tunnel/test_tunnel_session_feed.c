@@ -160,6 +160,18 @@ static void put_useless_window_flood(void)
         raw_peer_put_window(&p, 0, 0, TUN_SESSION_WINDOW);
 }
 
+/* Two busy links overtake each other all the time. */
+START_TEST(test_session_window_that_was_overtaken_is_no_flood)
+{
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    raw_peer_put_window(&p, 0, 0, TUN_SESSION_WINDOW + 2);
+    for (int i = 0; i < 2001; i++)
+        raw_peer_put_window(&p, 0, 0, TUN_SESSION_WINDOW + 1);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    raw_peer_deinit(&p);
+}
+END_TEST
+
 static void put_ping_flood(void)
 {
     for (int i = 0; i < 2001; i++)
@@ -242,6 +254,7 @@ int main(void)
 
     tcase_add_loop_test(tc, test_session_fatal_frames, 0, COUNT(fatal));
     tcase_add_test(tc, test_session_budget_comes_back);
+    tcase_add_test(tc, test_session_window_that_was_overtaken_is_no_flood);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
