@@ -8,11 +8,13 @@
 
 #include <stdint.h>
 
-#define TUN_BUDGET_MAX 4000000u /* points at most, and at the start */
-#define TUN_BUDGET_PER_MS 1000u /* that come back */
-#define TUN_COST_IDLE 2000u     /* empty DATA, WINDOW that says nothing, PING: 500 a second */
-#define TUN_COST_UNKNOWN 100u   /* a frame of an unknown skippable type */
-#define TUN_COST_SMALL 1u       /* DATA of less than TUN_SMALL_DATA bytes */
+#define TUN_BUDGET_MAX 4000000u     /* points at most, and at the start */
+#define TUN_BUDGET_PER_MS 1000u     /* that come back */
+#define TUN_COST_IDLE 2000u         /* empty DATA, WINDOW that says nothing, PING: 500 a second */
+#define TUN_COST_UNKNOWN 100u       /* a frame of an unknown skippable type */
+#define TUN_COST_RESUMED 10u        /* RESUME, beside IDLE: for each open stream, but at most ... */
+#define TUN_COST_RESUME_MAX 200000u /* ... this */
+#define TUN_COST_SMALL 1u           /* DATA of less than TUN_SMALL_DATA bytes */
 #define TUN_SMALL_DATA 32u
 
 struct tun_budget {

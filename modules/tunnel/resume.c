@@ -429,6 +429,16 @@ static int complete(struct tun_link *on)
     return tun_session_ended(self);
 }
 
+/* Every stream is looked at, however few are named: a millisecond for 10 000. */
+static int charge_list(struct tun_session *self)
+{
+    uint64_t cost = (uint64_t)TUN_COST_RESUMED * self->streams.count;
+
+    if (cost > TUN_COST_RESUME_MAX)
+        cost = TUN_COST_RESUME_MAX;
+    return tun_session_charge(self, TUN_COST_IDLE + (uint32_t)cost);
+}
+
 /* The first frame of a list names links; those that continue it, none. */
 static int begin_or_continue(struct tun_link *on, unsigned lost)
 {
@@ -439,7 +449,7 @@ static int begin_or_continue(struct tun_link *on, unsigned lost)
         return tun_session_broken(self);
     if (self->role == TUN_CONNECTOR && self->resuming != on)
         return tun_session_broken(self); /* nobody asked */
-    if (first && tun_session_charge(self, TUN_COST_IDLE + self->streams.count) != ERR_OK)
+    if (first && charge_list(self) != ERR_OK)
         return self->ended;
     self->resuming = on;
     on->answering = true;
