@@ -78,18 +78,28 @@ static void tell_failed(struct gw_worker *self, const struct gw_session *session
         self->events.on_last_error(self->events.arg, session->key->sites[i]->id, &error);
 }
 
+/* WHY it ended, or NULL: it is up. TIMES: events that this line stands for; 0 = write none. */
+static void log_session(const struct gw_session_info *info, const char *why, uint32_t times)
+{
+    char key[2 * GW_KEY_LEN + 1], from[ADDR_TEXT_MAX];
+
+    if (times == 0)
+        return;
+    hex_encode(key, info->key, GW_KEY_LEN);
+    addr_print(from, &info->remote);
+    LOG_INFO(why == NULL ? "tunnel up" : "tunnel down", KV_S("key", key), KV_S("name", info->name),
+             KV_S("remote", from), KV_N("epoch", info->epoch),
+             KV_S("why", why == NULL ? "proven" : why), KV_N("times", times));
+}
+
 static void on_session(void *arg, const struct gw_session *session, bool up)
 {
     struct gw_worker *self = arg;
+    uint32_t times = gw_key_log(session->key, clock_mono_ms());
     struct gw_session_info info;
-    char key[2 * GW_KEY_LEN + 1], from[ADDR_TEXT_MAX];
 
     gw_session_info(session, &info);
-    hex_encode(key, info.key, GW_KEY_LEN);
-    addr_print(from, &info.remote);
-    LOG_INFO(up ? "tunnel up" : "tunnel down", KV_S("key", key), KV_S("name", info.name),
-             KV_S("remote", from), KV_N("epoch", info.epoch),
-             KV_S("why", up ? "proven" : session->end_reason));
+    log_session(&info, up ? NULL : session->end_reason, times);
     gw_admission_session(self->admission, &session->home, up);
     if (self->events.on_session != NULL)
         self->events.on_session(self->events.arg, &info, up, up ? NULL : session->end_reason);
@@ -97,20 +107,23 @@ static void on_session(void *arg, const struct gw_session *session, bool up)
         tell_failed(self, session);
 }
 
-static void log_link(const struct gw_session_info *info, const struct gw_link_news *news)
+static void log_link(const struct gw_session_info *info, const struct gw_link_news *news,
+                     uint32_t times)
 {
     char key[2 * GW_KEY_LEN + 1], from[ADDR_TEXT_MAX] = "";
 
+    if (times == 0)
+        return;
     hex_encode(key, info->key, GW_KEY_LEN);
     if (news->remote != NULL)
         addr_print(from, news->remote);
     if (news->what == GW_LINK_RESUMED)
         LOG_INFO("streams resumed", KV_S("key", key), KV_S("name", info->name),
-                 KV_N("streams", news->streams), KV_N("links", info->links));
+                 KV_N("streams", news->streams), KV_N("links", info->links), KV_N("times", times));
     else
         LOG_INFO(news->what == GW_LINK_UP ? "link up" : "link lost", KV_S("key", key),
                  KV_S("name", info->name), KV_N("link", news->number), KV_S("remote", from),
-                 KV_N("links", info->links), KV_S("why", news->why));
+                 KV_N("links", info->links), KV_S("why", news->why), KV_N("times", times));
 }
 
 static void on_link(void *arg, const struct gw_session *session, const struct gw_link_news *news)
@@ -119,7 +132,7 @@ static void on_link(void *arg, const struct gw_session *session, const struct gw
     struct gw_session_info info;
 
     gw_session_info(session, &info);
-    log_link(&info, news);
+    log_link(&info, news, gw_key_log(session->key, clock_mono_ms()));
     if (self->events.on_link != NULL)
         self->events.on_link(self->events.arg, &info, news);
 }

@@ -94,6 +94,34 @@ unsigned gw_key_count(const struct gw_key *self)
     unsigned n = 0;
 
     TAILQ_FOREACH(s, &self->sessions, of_key)
-    n++;
+    n += !s->draining;
     return n;
+}
+
+struct gw_session *gw_key_left_over(const struct gw_key *self, unsigned max)
+{
+    struct gw_session *s, *oldest = NULL;
+    unsigned n = 0;
+
+    TAILQ_FOREACH(s, &self->sessions, of_key)
+    {
+        if (s->draining && n++ == 0)
+            oldest = s;
+    }
+    return n > max ? oldest : NULL;
+}
+
+uint32_t gw_key_log(struct gw_key *self, uint64_t now_ms)
+{
+    uint32_t times = ++self->log_kept;
+
+    if (self->log_lines == 0 || now_ms - self->log_ms >= GW_KEY_LOG_MS) {
+        self->log_ms = now_ms;
+        self->log_lines = 0;
+    }
+    if (self->log_lines == GW_KEY_LOG_LINES)
+        return 0;
+    self->log_lines++;
+    self->log_kept = 0;
+    return times;
 }

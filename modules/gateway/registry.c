@@ -15,6 +15,7 @@
 #include "modules/gateway/tell.h"
 
 #define BUSY_RETRY_MS 30000u /* a connector over sessions-per-key, a session over its links */
+#define LEFT_SPARE 8u        /* of a key, being left: as many as may serve, and these */
 #define TELL_DELAY_S 0.05    /* changes of exposures are told together */
 
 struct gw_registry {
@@ -343,6 +344,16 @@ static void replace(struct gw_session *old)
     refresh_sites(old->registry, old->key);
 }
 
+/* A connector leaves one session at a time; one that hoards them loses the oldest. */
+static void end_left_over(struct gw_registry *self, const struct gw_key *key)
+{
+    unsigned max = (unsigned)self->cfg.limits->sessions_per_key + LEFT_SPARE;
+    struct gw_session *oldest;
+
+    while ((oldest = gw_key_left_over(key, max)) != NULL)
+        end_session(oldest, TUN_CODE_LIMIT, "too many sessions are being left");
+}
+
 /* The first link of a session, which replaces OLD. */
 static int add_session(struct gw_registry *self, struct gw_key *key, struct gw_session *old,
                        const struct link_join *link)
@@ -360,6 +371,7 @@ static int add_session(struct gw_registry *self, struct gw_key *key, struct gw_s
     enlist(self, session, key);
     if (old != NULL) /* after the new one is in: its visitors find somewhere to go */
         replace(old);
+    end_left_over(self, key);
     if (self->moving)
         gw_session_move(session, self->move_spread_ms);
     return ERR_OK;

@@ -89,6 +89,36 @@ START_TEST(test_key_finds_the_epoch_or_the_newest)
 }
 END_TEST
 
+START_TEST(test_key_sessions_that_are_left_do_not_count_but_are_not_hoarded)
+{
+    struct gw_session a = {.draining = true}, b = {.draining = false}, c = {.draining = true};
+    struct gw_key key = {0};
+
+    TAILQ_INIT(&key.sessions);
+    ck_assert_ptr_null(gw_key_left_over(&key, 0));
+    TAILQ_INSERT_TAIL(&key.sessions, &b, of_key);
+    ck_assert_ptr_null(gw_key_left_over(&key, 0));
+    TAILQ_INSERT_TAIL(&key.sessions, &a, of_key);
+    TAILQ_INSERT_TAIL(&key.sessions, &c, of_key);
+    ck_assert_uint_eq(gw_key_count(&key), 1);
+    ck_assert_ptr_null(gw_key_left_over(&key, 2));
+    ck_assert_ptr_eq(gw_key_left_over(&key, 1), &a);
+}
+END_TEST
+
+START_TEST(test_key_fills_the_log_only_so_fast)
+{
+    struct gw_key key = {0};
+
+    for (unsigned i = 0; i < GW_KEY_LOG_LINES; i++)
+        ck_assert_uint_eq(gw_key_log(&key, 5 + i), 1);
+    ck_assert_uint_eq(gw_key_log(&key, 5 + GW_KEY_LOG_MS - 2), 0);
+    ck_assert_uint_eq(gw_key_log(&key, 5 + GW_KEY_LOG_MS - 1), 0);
+    ck_assert_uint_eq(gw_key_log(&key, 5 + GW_KEY_LOG_MS), 3);
+    ck_assert_uint_eq(gw_key_log(&key, 5 + GW_KEY_LOG_MS), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_key");
@@ -98,6 +128,8 @@ int main(void)
     tcase_add_test(tc, test_key_counts_each_naming_backend);
     tcase_add_test(tc, test_key_finds_the_session_of_an_instance);
     tcase_add_loop_test(tc, test_key_finds_the_epoch_or_the_newest, 0, 2);
+    tcase_add_test(tc, test_key_sessions_that_are_left_do_not_count_but_are_not_hoarded);
+    tcase_add_test(tc, test_key_fills_the_log_only_so_fast);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -467,6 +467,32 @@ START_TEST(test_registry_a_session_that_said_goodbye_outlives_the_newer_one)
 }
 END_TEST
 
+/* GOAWAY, then a higher epoch, again and again: each old session would hold its memory. */
+START_TEST(test_registry_a_connector_that_hoards_sessions_loses_the_oldest)
+{
+    struct tun_connector_info info = {.link = 1, .name = "x", .version = "y"};
+    struct seat_connector c[12];
+
+    seat.limits.sessions_per_key = 2; /* and 10 that are being left */
+    memset(info.instance, 3, sizeof(info.instance));
+    for (unsigned i = 0; i < 12; i++) {
+        info.epoch = i + 1;
+        seat_offer(&seat, &c[i], 1, &info);
+        LOOP_UNTIL(seat.loop, c[i].accepted && site->online == 1);
+        tun_session_goaway(link_session_tunnel(c[i].session),
+                           &(struct tun_notice){.code = TUN_CODE_SHUTDOWN});
+        link_session_touch(c[i].session);
+        LOOP_UNTIL(seat.loop, site->online == 0);
+        ck_assert(!c[0].closed || i == 11);
+    }
+    LOOP_UNTIL(seat.loop, c[0].closed);
+    ck_assert(!c[1].closed && !c[1].vanished);
+    ck_assert_uint_eq(gw_registry_count(seat.registry), 11);
+    for (unsigned i = 0; i < 12; i++)
+        seat_leave(&c[i]);
+}
+END_TEST
+
 START_TEST(test_registry_tells_live_connectors_which_key_to_have)
 {
     const struct tun_secret_key present = {{1}}, next = {{2}};
@@ -510,6 +536,7 @@ int main(void)
     tcase_add_test(tc, test_registry_move_asks_everyone_and_stops_no_one);
     tcase_add_test(tc, test_registry_a_session_that_was_to_move_outlives_the_newer_one);
     tcase_add_test(tc, test_registry_a_session_that_said_goodbye_outlives_the_newer_one);
+    tcase_add_test(tc, test_registry_a_connector_that_hoards_sessions_loses_the_oldest);
     tcase_add_test(tc, test_registry_tells_live_connectors_which_key_to_have);
     tcase_add_test(tc, test_registry_lists_only_those_that_serve);
     tcase_add_loop_test(tc, test_registry_can_be_freed_in_every_state, 0, 10);
