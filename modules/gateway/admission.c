@@ -85,12 +85,33 @@ static uint64_t patience_ms(size_t pressure, size_t full)
     return GW_ADMISSION_PATIENCE_MS - range * (pressure < full ? pressure : full) / full;
 }
 
+/* A stranger's share is fixed. Who proved himself may be a whole site that comes back behind one
+ * address: with 16 places and a round trip of 40 ms only 400 a second would. */
+static size_t share(const struct gw_admission *self, const struct gw_source *source, uint64_t now)
+{
+    size_t own = self->cfg.limits->pending_per_source;
+    size_t quarter = gw_pool_places(self->pool) / 4;
+
+    return gw_source_trusted(source, now) && quarter > own ? quarter : own;
+}
+
+/* How long SOURCE's own handshakes may hold their places while others of it wait. Short patience
+ * alone would shut a crowd out for ever whose round trip is longer: every other second it is the
+ * longest, then one of them proves itself, and from then on it always is. */
+static uint64_t own_patience_ms(const struct gw_source *source, uint64_t now)
+{
+    if (gw_source_trusted(source, now) || now / GW_ADMISSION_PATIENCE_MS % 2 == 0)
+        return GW_ADMISSION_PATIENCE_MS;
+    return patience_ms(gw_yard_ready(source), GW_ADMISSION_CROWD);
+}
+
 /* A place within its share for one more of SOURCE? */
 static bool has_share(struct gw_admission *self, const struct gw_source *source)
 {
-    return source->pending < self->cfg.limits->pending_per_source ||
-           gw_pool_displace_own(self->pool, source,
-                                patience_ms(gw_yard_ready(source), GW_ADMISSION_CROWD));
+    uint64_t now = clock_mono_ms();
+
+    return source->pending < share(self, source, now) ||
+           gw_pool_displace_own(self->pool, source, own_patience_ms(source, now));
 }
 
 /* A place in the pool for a source that proved itself: strangers yield half of it. */

@@ -44,10 +44,23 @@ static int on_proven(void *arg, const struct tun_handshake_result *result, int f
     return answer;
 }
 
+static void start_admission(void)
+{
+    struct gw_admission_config cfg = {.loop = loop,
+                                      .limits = &limits,
+                                      .info = keys.gateway_info,
+                                      .refused = &refused,
+                                      .on_proven = on_proven};
+
+    ck_assert_int_eq(gw_keyring_new(&ring, &(struct gw_keyring_config){.key = keys.gateway.secret}),
+                     ERR_OK);
+    cfg.keys = ring;
+    ck_assert_int_eq(gw_admission_new(&admission, &cfg), ERR_OK);
+    gw_keyring_unref(ring);
+}
+
 static void set_up_with(uint64_t timeout_ms)
 {
-    struct gw_admission_config cfg = {
-        .limits = &limits, .refused = &refused, .on_proven = on_proven};
     struct gw_config config;
 
     gw_config_default(&config);
@@ -61,13 +74,8 @@ static void set_up_with(uint64_t timeout_ms)
     n = 0;
     answer = ERR_OK;
     test_keys_init(&keys);
-    cfg.loop = loop = ev_loop_new(EVFLAG_AUTO);
-    ck_assert_int_eq(gw_keyring_new(&ring, &(struct gw_keyring_config){.key = keys.gateway.secret}),
-                     ERR_OK);
-    cfg.keys = ring;
-    cfg.info = keys.gateway_info;
-    ck_assert_int_eq(gw_admission_new(&admission, &cfg), ERR_OK);
-    gw_keyring_unref(ring);
+    loop = ev_loop_new(EVFLAG_AUTO);
+    start_admission();
 }
 
 static void setup(void)
@@ -165,6 +173,35 @@ START_TEST(test_admission_a_source_over_its_share_waits)
     ck_assert_uint_eq(gw_admission_pending(admission), 3);
     LOOP_UNTIL(loop, count_answered() == 3);
     ck_assert(!stranger_is_answered(strangers[2]) && !stranger_is_out(strangers[2]));
+}
+END_TEST
+
+/* A whole site may come back behind one address. */
+START_TEST(test_admission_who_proved_himself_may_have_a_quarter_of_the_pool)
+{
+    gw_admission_free(admission);
+    limits.pending_handshakes = 16;
+    start_admission();
+    for (int i = 0; i < 5; i++)
+        come_half("192.0.2.1");
+    ck_assert_uint_eq(gw_admission_pending(admission), 2);
+    trust("192.0.2.2");
+    for (int i = 0; i < 5; i++)
+        come_half("192.0.2.2");
+    ck_assert_uint_eq(gw_admission_pending(admission), 2 + 4);
+}
+END_TEST
+
+/* However many more of them wait: their round trip may be long. */
+START_TEST(test_admission_who_proved_himself_has_time_for_his_answer)
+{
+    uint64_t since = clock_mono_ms();
+
+    trust("192.0.2.1");
+    for (int i = 0; i < 60; i++)
+        come_half("192.0.2.1");
+    LOOP_UNTIL(loop, refused.count[GW_REASON_TUNNEL_TIMEOUT] > 0);
+    ck_assert_uint_ge(clock_mono_ms() - since, GW_ADMISSION_PATIENCE_MS);
 }
 END_TEST
 
@@ -376,6 +413,8 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_admission_a_connector_that_proves_its_key_is_handed_on);
     tcase_add_test(tc, test_admission_a_source_over_its_share_waits);
+    tcase_add_test(tc, test_admission_who_proved_himself_may_have_a_quarter_of_the_pool);
+    tcase_add_test(tc, test_admission_who_proved_himself_has_time_for_his_answer);
     tcase_add_test(tc, test_admission_who_waits_begins_when_another_goes);
     tcase_add_test(tc, test_admission_who_stalls_makes_room_for_who_waits);
     tcase_add_test(tc, test_admission_silent_ones_hold_no_place);
