@@ -170,9 +170,11 @@ static void add_links(const struct gw_session *session, struct tun_session *tunn
 
 static const char *state_of(const struct gw_session *session, const struct gw_session_info *info)
 {
+    if (!session->listed)
+        return "down";
     if (session->draining)
         return "draining";
-    return session->listed && info->links == 0 ? "waiting" : "up";
+    return info->links == 0 ? "waiting" : "up";
 }
 
 void gw_session_info(const struct gw_session *session, struct gw_session_info *out)
