@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* State machine of a visitor; see conn.h. */
+/* State machine of a visitor; see conn.h. It is over 600 lines: what a state does is in peek, way
+ * and answer already, what follows what should stand in one place. */
 #include "modules/gateway/conn.h"
 
 #include <assert.h>
@@ -271,6 +272,15 @@ static void on_way_failed(void *arg, const struct gw_way_failure *failure)
     open_next(self);
 }
 
+/* Nobody is sent to a session without a link, so it is another one, or we wait for this one. */
+static bool has_other_way(void *arg)
+{
+    const struct gw_conn *self = arg;
+    struct gw_pick pick;
+
+    return gw_pick(&pick, self->front->registry, self->site, &self->tries);
+}
+
 static void on_way_done(void *arg)
 {
     struct gw_conn *self = arg;
@@ -300,6 +310,7 @@ static bool try_way(struct gw_conn *self, const struct gw_pick *pick)
         .first_len = self->peek.len,
         .open_timeout_ms = self->front->limits->open_timeout_ms,
         .on_open = on_way_open,
+        .has_other = has_other_way,
         .on_failed = on_way_failed,
         .on_done = on_way_done,
         .arg = self,

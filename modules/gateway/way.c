@@ -27,9 +27,11 @@ struct gw_way {
     size_t extra;      /* bytes to the service that are not the visitor's (PROXY header) */
     struct link_pipe *pipe;
     struct net_relay *relay;
-    ev_timer limit; /* of opening */
-    bool counted;   /* in site->active */
-    bool left;      /* its backend was taken out of the exposure: direct_active lacks it */
+    ev_timer limit;    /* of opening; looks at the links meanwhile */
+    uint64_t limit_ms; /* when opening takes too long; monotonic */
+    bool linkless;     /* the session had no link at the last look */
+    bool counted;      /* in site->active */
+    bool left;         /* its backend was taken out of the exposure: direct_active lacks it */
 };
 
 static void count_in(struct gw_way *self)
@@ -126,11 +128,33 @@ static void opened(struct gw_way *self)
     self->cfg.on_open(self->cfg.arg);
 }
 
+static void aim(struct gw_way *self, uint64_t now_ms)
+{
+    uint64_t left_ms = self->limit_ms - now_ms;
+
+    if (left_ms > GW_WAY_LOOK_MS)
+        left_ms = GW_WAY_LOOK_MS;
+    ev_timer_stop(self->cfg.loop, &self->limit);
+    ev_timer_set(&self->limit, (double)left_ms / 1000.0, 0.0);
+    ev_timer_start(self->cfg.loop, &self->limit);
+}
+
 static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 {
+    struct gw_way *self = w->data;
+    uint64_t now_ms = clock_mono_ms();
+    bool was_linkless = self->linkless;
+
     (void)loop;
     (void)revents;
-    fail(w->data, GW_REASON_OPEN_TIMEOUT, "no answer in time");
+    if (now_ms >= self->limit_ms) {
+        fail(self, GW_REASON_OPEN_TIMEOUT, "no answer in time");
+        return;
+    }
+    self->linkless = link_session_live(self->session->links) == 0;
+    aim(self, now_ms);
+    if (was_linkless && self->linkless && self->cfg.has_other(self->cfg.arg))
+        fail(self, GW_REASON_NO_CONNECTOR, "the connector's links were lost");
 }
 
 static struct tun_endpoint endpoint(const struct addr *a)
@@ -291,8 +315,9 @@ int gw_way_start(struct gw_way **out, const struct gw_way_config *cfg)
     self->backend = cfg->site->exposure->backends[cfg->pick.target.backend];
     self->session = cfg->pick.session;
     self->service_fd = -1;
-    ev_timer_init(&self->limit, on_limit, (double)cfg->open_timeout_ms / 1000.0, 0.0);
+    ev_init(&self->limit, on_limit);
     self->limit.data = self;
+    self->limit_ms = clock_mono_ms() + cfg->open_timeout_ms;
     rc = self->backend.tunnel ? start_stream(self) : start_dial(self);
     if (rc != ERR_OK) {
         free(self);
@@ -301,7 +326,7 @@ int gw_way_start(struct gw_way **out, const struct gw_way_config *cfg)
     count_in(self);
     if (self->backend.tunnel) { /* a dial has its own limit */
         ev_now_update(cfg->loop);
-        ev_timer_start(cfg->loop, &self->limit);
+        aim(self, clock_mono_ms());
     }
     *out = self;
     return ERR_OK;

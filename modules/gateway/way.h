@@ -7,6 +7,7 @@
 #ifndef MODULES_GATEWAY_WAY_H
 #define MODULES_GATEWAY_WAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,8 @@
 struct ev_loop;
 struct net_hangup;
 struct gw_way; /* opaque: way.c */
+
+#define GW_WAY_LOOK_MS 500u /* while it opens: between looks at the session's links */
 
 /* Why a way could not be opened; lives for the call. */
 struct gw_way_failure {
@@ -40,6 +43,10 @@ struct gw_way_config {
     uint64_t open_timeout_ms;
     /* The service is connected: call gw_way_carry inside, or gw_way_free. */
     void (*on_open)(void *arg);
+    /* Not yet, and the connector has had no link for a while (GW_WAY_LOOK_MS to twice of it). True:
+     * there is another way, this one fails (NO_CONNECTOR). False: it goes on when a link comes, and
+     * asks again meanwhile. */
+    bool (*has_other)(void *arg);
     /* It is not; the way is gone. */
     void (*on_failed)(void *arg, const struct gw_way_failure *failure);
     /* Carried to the end, clean or not; the way and the socket are gone. */

@@ -27,6 +27,11 @@ static void hasty(struct gw_config *config)
     config->limits.resume_window_ms = 200;
 }
 
+static void very_patient(struct gw_config *config)
+{
+    config->limits.resume_window_ms = config->limits.open_timeout_ms = 60000;
+}
+
 /* One connector, key 0, with LINKS links. */
 static void begin(void (*change)(struct gw_config *config), uint8_t links)
 {
@@ -155,6 +160,38 @@ START_TEST(test_visitors_fail_over_while_a_session_waits)
 }
 END_TEST
 
+/* Its OPEN went to a connector that has no link any more: another one serves it, long before the
+ * answer would be overdue; without another one (_i = 1) it waits. */
+START_TEST(test_a_visitor_that_is_being_opened_goes_elsewhere_when_the_links_are_lost)
+{
+    struct rig_connector *other = NULL;
+    int fd;
+
+    begin(very_patient, 1);
+    c->service = RIG_IGNORE;
+    fd = rig_visit(rig, "http");
+    rig_send_text(fd, GET);
+    while (c->opens == 0)
+        rig_run(rig, 1);
+    if (_i == 0) {
+        other = rig_dial(rig, 1, 0);
+        ck_assert(rig_until(rig, &other->accepted));
+    }
+    cut(0);
+    if (_i == 0) {
+        ck_assert(rig_expect(rig, fd, GET));
+        ck_assert_uint_eq(other->opens, 1);
+    } else {
+        rig_run(rig, 1200);
+        rig_add_link(c, 0, 1);
+        ck_assert_uint_eq(c->opens, 1);
+        ck_assert_uint_eq(rig->downs, 0);
+    }
+    close(fd);
+    rig_free(rig);
+}
+END_TEST
+
 /* The connector dials again from elsewhere before the gateway knows that the old path is dead. */
 START_TEST(test_a_link_of_the_same_number_takes_over)
 {
@@ -274,6 +311,8 @@ int main(void)
     tcase_add_test(tc, test_a_link_of_the_same_number_takes_over);
     tcase_add_test(tc, test_a_newer_epoch_ends_a_session_that_waits);
     tcase_add_test(tc, test_links_are_listed);
+    tcase_add_loop_test(
+        tc, test_a_visitor_that_is_being_opened_goes_elsewhere_when_the_links_are_lost, 0, 2);
     tcase_add_loop_test(tc, test_worker_can_be_freed_in_every_state_of_the_links, 0, 5);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

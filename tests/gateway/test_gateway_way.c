@@ -62,6 +62,12 @@ static void on_open(void *arg)
     visitor[1] = -1;
 }
 
+static bool has_other(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
 static void on_failed(void *arg, const struct gw_way_failure *failure)
 {
     (void)arg;
@@ -93,6 +99,7 @@ static int start(uint64_t open_timeout_ms)
         .first_len = strlen(FIRST),
         .open_timeout_ms = open_timeout_ms,
         .on_open = on_open,
+        .has_other = has_other,
         .on_failed = on_failed,
         .on_done = on_done,
     };
