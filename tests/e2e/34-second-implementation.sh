@@ -31,6 +31,10 @@ background peer-resume peer resume
 HASH=$(curl -sS --fail --retry 20 --retry-all-errors --retry-delay 1 -H "Host: other.gw1.localhost" "http://127.0.0.1:${HTTP[gw1]}/" | sha256sum | cut -d' ' -f1)
 wait_for 10 grep -q "$HASH" "$TMP/peer-resume.log"
 
+say "another key, an older epoch, a ninth link, hoarded sessions"
+peer fence "$TMP/connector.key"
+eq "$(status gw1 site.gw1.localhost)" 200 "the other connector"
+
 say "each broken rule closes its own connection"
 peer hostile
 eq "$(status gw1 site.gw1.localhost)" 200 "the other connector"

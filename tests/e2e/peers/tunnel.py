@@ -3,6 +3,7 @@
 
 tunnel.py serve ADDRESS GATEWAY-KEY KEY-FILE SUITE   a connector that answers every stream with a fixed page
 tunnel.py resume ADDRESS GATEWAY-KEY KEY-FILE        one answer over two links: the first is cut in the middle
+tunnel.py fence ADDRESS GATEWAY-KEY KEY-FILE OTHER   who may join, replace and keep sessions; OTHER: a second key file
 tunnel.py hostile ADDRESS GATEWAY-KEY KEY-FILE       connections that break one rule each; the gateway must close them
 """
 import hashlib
@@ -11,6 +12,7 @@ import os
 import socket
 import struct
 import sys
+import time
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -18,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 NAMES = {1: b"Noise_XK_25519_ChaChaPoly_BLAKE2b", 3: b"Noise_XK_25519_AESGCM_BLAKE2b"}
 OPEN, OPEN_OK, OPEN_ERR, DATA, FIN, RST, WINDOW, PING, PONG = 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x30, 0x31
-ACCEPT, CLOSE, RESUME = 0x01, 0x33, 0x34
+ACCEPT, REJECT, GOAWAY, CLOSE, RESUME = 0x01, 0x02, 0x32, 0x33, 0x34
+STALE, BUSY = 14, 18
 MORE = END = 1
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\nConnection: close\r\n\r\nan independent answer"
 
@@ -175,10 +178,15 @@ def serve(tunnel):
             return
 
 
-def join(tunnel, instance, number):
+def offer(tunnel, instance, number, epoch=1):
+    tunnel.handshake([(1, instance), (2, struct.pack(">Q", epoch)), (3, bytes([number])), (7, struct.pack(">I", 65535))])
+
+
+def join(tunnel, instance, number, epoch=1):
     """A link of the session of this process."""
-    tunnel.handshake([(1, instance), (2, struct.pack(">Q", 1)), (3, bytes([number])), (7, struct.pack(">I", 65535))])
+    offer(tunnel, instance, number, epoch)
     tunnel.accepted()
+    return tunnel
 
 
 def first_stream(tunnel):
@@ -222,6 +230,55 @@ def resume(make):
         if kind == WINDOW and number == stream and two.flags & END:
             break
     print(hashlib.sha256(body).hexdigest())
+
+
+def rejected(tunnel, instance, number, epoch=1):
+    """The code with which a link is not taken."""
+    offer(tunnel, instance, number, epoch)
+    for kind, _, payload in tunnel.frames():
+        assert kind == REJECT, kind
+        return struct.unpack(">H", payload[:2])[0]
+
+
+def is_open(tunnel):
+    tunnel.sock.setblocking(False)
+    try:
+        while tunnel.sock.recv(65536):
+            pass
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        pass
+    return False
+
+
+def fence(make, other):
+    """Only key, instance and epoch lead to a session; there are only so many of them, and of its links."""
+    instance = os.urandom(16)
+    links = [join(make(), instance, 0, 5)]
+    stolen = join(make(private=other), instance, 1, 5)
+    assert stolen.session != links[0].session, "another key joined the session"
+    stolen.sock.close()
+    assert rejected(make(), instance, 1, 4) == STALE
+    links += [join(make(), instance, number, 5) for number in range(1, 8)]
+    assert all(link.session == links[0].session for link in links), "a link did not join"
+    assert rejected(make(), instance, 8, 5) == BUSY, "a ninth link"
+    newer = join(make(), instance, 0, 6)
+    assert newer.session != links[0].session
+    wait_until(lambda: not any(is_open(link) for link in links), "the older epoch still has links")
+    hoard = []
+    for epoch in range(7, 67):
+        hoard.append(join(make(), instance, 0, epoch))
+        hoard[-1].send(frame(GOAWAY, 0, struct.pack(">HIB", 6, 0, 0)))
+    wait_until(lambda: sum(map(is_open, hoard)) <= 26, "sessions that are being left are hoarded")
+    assert is_open(hoard[-1]), "the newest session ended"
+
+
+def wait_until(claim, otherwise):
+    end = time.monotonic() + 10
+    while not claim():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.05)
 
 
 def flip(what, at):
@@ -306,18 +363,24 @@ def hostile(make):
         expect_closed(name, make(), act, silent=False)
 
 
-def main():
-    mode, address, gateway, path = sys.argv[1:5]
+def read_key(path):
     kind, key = open(path).read().split()
     assert kind == "x25519"
-    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(key))
+    return X25519PrivateKey.from_private_bytes(bytes.fromhex(key))
 
-    def make(damage=lambda what, data: data, suite=1):
+
+def main():
+    mode, address, gateway, path = sys.argv[1:5]
+    own = read_key(path)
+
+    def make(damage=lambda what, data: data, suite=1, private=own):
         return Tunnel(address, bytes.fromhex(gateway), private, suite, damage)
     if mode == "serve":
         serve(make(suite=int(sys.argv[5])))
     elif mode == "resume":
         resume(make)
+    elif mode == "fence":
+        fence(make, read_key(sys.argv[5]))
     else:
         hostile(make)
 
