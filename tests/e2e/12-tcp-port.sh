@@ -28,9 +28,9 @@ deploy gw1 2003 0 "$(tcp_workload dead 0 "tunnel:$CONNECTOR_PUB/dead")" >"$TMP/r
 DEAD=$(json 'd["workloads"][0]["result"]["data"]["port"]' <"$TMP/r3.json")
 "$PYTHON" - "$DEAD" <<'PY'
 import socket, sys
-s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
-s.settimeout(15)
-try:
+try: # the reset may come before we have looked whether we are connected
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+    s.settimeout(15)
     data = s.recv(1)
     sys.exit("got %r instead of a reset" % data)
 except ConnectionResetError:

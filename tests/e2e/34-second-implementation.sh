@@ -23,7 +23,7 @@ for suite in 1 3; do
         eq "$(get gw1 other.gw1.localhost /)" "an independent answer" "suite $suite"
     done
     pkill -P "$PEER" || kill "$PEER"
-    wait_for 10 refuses_with 503 gw1 other.gw1.localhost
+    wait_for 20 refuses_with 503 gw1 other.gw1.localhost
 done
 
 say "an answer goes on, byte for byte, on another link when the first one is cut"

@@ -100,7 +100,7 @@ calm "$C" "the connector without descriptors"
 let_go
 say "and none for a tunnel"
 kill -KILL "$GW"
-lost() { grep -q 'event="no tunnel".*Too many open files' "$TMP/connector-live.log"; }
+lost() { grep -qE 'event="no (tunnel|link)".*Too many open files' "$TMP/connector-live.log"; }
 wait_for 20 lost
 calm "$C" "the connector without a tunnel"
 files_at_most "$C" 1000
