@@ -152,11 +152,29 @@ static void gather_windows(struct tun_link *self, struct parcel *parcel)
     }
 }
 
+/*
+ * What STREAM may still send. Its own window, and a part of what the others leave of the session's:
+ * those whose readers stop pin what they have, but a quarter of the session is never theirs.
+ */
+static uint64_t credit_of(const struct tun_stream *stream)
+{
+    const struct tun_send_window *all = &stream->session->tx;
+    uint64_t own = stream->tx.sent - stream->tx.acked, others = all->sent - all->acked;
+    uint64_t may = (all->limit - all->acked) / 4 * 3, room = tun_send_window_room(&stream->tx);
+
+    others = others > own ? others - own : 0;
+    may = others < may ? (may - others) / 2 : 0;
+    if (may < QUANTUM)
+        may = QUANTUM;
+    may = own < may ? may - own : 0;
+    return room < may ? room : may;
+}
+
 static uint64_t sendable(const struct tun_stream *stream)
 {
-    uint64_t room = tun_send_window_room(&stream->tx), unsent = tun_stream_unsent(stream);
+    uint64_t credit = credit_of(stream), unsent = tun_stream_unsent(stream);
 
-    return room < unsent ? room : unsent;
+    return credit < unsent ? credit : unsent;
 }
 
 void tun_stream_make_ready(struct tun_stream *self)
@@ -253,6 +271,10 @@ static void gather_data(struct tun_link *self, struct parcel *parcel)
 
     while ((stream = TAILQ_FIRST(&self->ready_list)) != NULL &&
            tun_send_window_room(&self->session->tx) > 0 && scratch_left(parcel, 4)) {
+        if (sendable(stream) == 0) { /* others took it meanwhile; its next WINDOW brings it back */
+            leave_ready(stream);
+            continue;
+        }
         if (stream->deficit == 0)
             stream->deficit = QUANTUM;
         n = share_of(self, stream, parcel);
@@ -271,6 +293,19 @@ static void gather_data(struct tun_link *self, struct parcel *parcel)
     }
 }
 
+/* Something that gather_data would take; streams that others left no credit for are no reason. */
+static bool has_data(const struct tun_link *self)
+{
+    const struct tun_stream *stream;
+
+    if (tun_send_window_room(&self->session->tx) == 0)
+        return false;
+    TAILQ_FOREACH(stream, &self->ready_list, ready)
+    if (sendable(stream) > 0)
+        return true;
+    return false;
+}
+
 bool tun_link_pending(const struct tun_link *self)
 {
     const struct tun_session *session = self->session;
@@ -279,8 +314,7 @@ bool tun_link_pending(const struct tun_link *self)
         return true;
     if (session->state != TUN_SESSION_OPEN || self->state != TUN_LINK_LIVE)
         return false;
-    return session->telling || !LIST_EMPTY(&self->telling_list) ||
-           (!TAILQ_EMPTY(&self->ready_list) && tun_send_window_room(&session->tx) > 0);
+    return session->telling || !LIST_EMPTY(&self->telling_list) || has_data(self);
 }
 
 /* Streams whose last bytes are sealed now and that end with RST. */
@@ -321,12 +355,25 @@ static int seal_one(struct tun_link *self, uint8_t *at, size_t room, size_t *wri
     return rc;
 }
 
+/* Unsealed bytes that one stream may have: the less memory is left, the fewer; the last quarter is
+ * for those that have next to nothing. */
+static size_t queue_limit(const struct tun_session *self)
+{
+    size_t most = TUN_SESSION_QUEUE_MAX / 4 * 3, used = self->out_pool.used_bytes;
+    size_t part = used < most ? (most - used) / 16 : 0;
+
+    if (part < QUANTUM)
+        part = QUANTUM;
+    return smaller(part, TUN_STREAM_QUEUE_MAX);
+}
+
 size_t tun_stream_room(const struct tun_stream *self)
 {
     uint64_t credit = tun_send_window_room(&self->tx);
-    size_t cap = credit < TUN_STREAM_QUEUE_MAX ? (size_t)credit : TUN_STREAM_QUEUE_MAX;
-    size_t unsent = tun_stream_unsent(self);
+    size_t cap = queue_limit(self->session), unsent = tun_stream_unsent(self);
 
+    if (credit < cap)
+        cap = (size_t)credit;
     if (unsent >= cap)
         return 0;
     if (self->session->out_pool.used_bytes >= TUN_SESSION_QUEUE_MAX) {
@@ -372,6 +419,11 @@ void tun_session_notify(struct tun_session *self)
     while (self->state == TUN_SESSION_OPEN && (stream = LIST_FIRST(&self->notify_list)) != NULL) {
         LIST_REMOVE(stream, starved);
         stream->is_starved = false;
+        if (tun_stream_room(stream) == 0) { /* others took it meanwhile */
+            stream->is_starved = true;
+            LIST_INSERT_HEAD(&self->starved_list, stream, starved);
+            continue;
+        }
         if (!stream->released && self->ops->on_writable != NULL)
             self->ops->on_writable(stream->user, stream);
     }

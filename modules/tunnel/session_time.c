@@ -71,6 +71,12 @@ static void relieve(struct tun_session *self)
     }
 }
 
+/* The rest of a connection that was reset holds what others could use: not for long. */
+static uint64_t linger_ms(const struct tun_stream *stream)
+{
+    return stream->is_cut ? TUN_STALL_MS : TUN_LINGER_MS;
+}
+
 /* Closed by the user, something left to send, and the other side takes none of it. */
 static void drop_lingering(struct tun_session *self)
 {
@@ -78,7 +84,7 @@ static void drop_lingering(struct tun_session *self)
 
     for (stream = tun_stream_table_next(&self->streams, NULL); stream != NULL; stream = next) {
         next = tun_stream_table_next(&self->streams, stream);
-        if (stream->released && self->now_ms >= stream->progress_ms + TUN_LINGER_MS)
+        if (stream->released && self->now_ms >= stream->progress_ms + linger_ms(stream))
             tun_stream_abort(stream, TUN_CODE_TIMEOUT);
     }
 }
