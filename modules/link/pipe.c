@@ -447,6 +447,7 @@ int link_pipe_new(struct link_pipe **out, struct ev_loop *loop, const struct lin
     self->paced.data = self;
     self->idle.data = self;
     net_sock_set_abortive(cfg->fd, true);
+    net_sock_carry(cfg->fd);
     start(self);
     *out = self;
     return ERR_OK;

@@ -33,6 +33,11 @@ void net_sock_nodelay(int fd)
     tcp_option(fd, TCP_NODELAY, 1);
 }
 
+void net_sock_carry(int fd)
+{
+    tcp_option(fd, TCP_NOTSENT_LOWAT, NET_SOCK_CARRY_LOWAT);
+}
+
 void net_sock_tunnel(int fd, unsigned user_timeout_ms)
 {
     tcp_option(fd, TCP_NODELAY, 1);

@@ -14,6 +14,7 @@
 
 /* Unsent bytes that the kernel holds for a tunnel connection before it stops asking for more. */
 #define NET_SOCK_NOTSENT_LOWAT (128 * 1024)
+#define NET_SOCK_CARRY_LOWAT (256 * 1024)
 
 /* How the path of a TCP connection does, as the kernel sees it. */
 struct net_sock_path {
@@ -27,6 +28,11 @@ struct net_sock_path {
 int net_sock_nonblock(int fd);
 /* Send small writes at once (TCP_NODELAY). */
 void net_sock_nodelay(int fd);
+/*
+ * For a connection whose bytes come through a tunnel: the kernel takes NET_SOCK_CARRY_LOWAT beyond
+ * what is on the way, not megabytes that a stopped reader would pin.
+ */
+void net_sock_carry(int fd);
 /*
  * The options of a tunnel connection: no delay, NET_SOCK_NOTSENT_LOWAT, and the kernel gives up
  * when sent bytes stay unacknowledged for USER_TIMEOUT_MS (0 = the system's default).

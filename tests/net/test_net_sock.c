@@ -50,6 +50,18 @@ START_TEST(test_sock_tunnel_options_are_set)
 }
 END_TEST
 
+START_TEST(test_sock_carry_bounds_what_the_kernel_keeps)
+{
+    int fds[2];
+
+    tcp_pair(fds);
+    net_sock_carry(fds[0]);
+    ck_assert_int_eq(tcp_option(fds[0], TCP_NOTSENT_LOWAT), NET_SOCK_CARRY_LOWAT);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
 START_TEST(test_sock_options_pass_over_a_unix_socket)
 {
     int fds[2];
@@ -179,6 +191,7 @@ int main(void)
 
     tcase_add_test(tc, test_sock_nonblock_sets_both_flags);
     tcase_add_test(tc, test_sock_tunnel_options_are_set);
+    tcase_add_test(tc, test_sock_carry_bounds_what_the_kernel_keeps);
     tcase_add_test(tc, test_sock_options_pass_over_a_unix_socket);
     tcase_add_test(tc, test_sock_addresses_of_both_ends_agree);
     tcase_add_test(tc, test_sock_reset_is_seen_as_a_reset);
