@@ -12,7 +12,8 @@
 #include "tests/e2e/peers/load.h"
 
 #define PIECE_BYTES (64u << 10)
-#define STILL_US 300000u /* nothing moved for so long: everything that stops has stopped */
+#define HELD_BYTES 16384
+#define STILL_US 1000000u /* nothing moved for so long: everything that stops has stopped */
 
 static char piece[PIECE_BYTES];
 static volatile sig_atomic_t told_to_end;
@@ -87,6 +88,21 @@ static void turn(struct flow *self, int wait_ms)
     }
 }
 
+/*
+ * A connection whose end is a reset: one that ended in order would leave what was sent, and wait.
+ * One that does not read has a small buffer, so that it stops soon.
+ */
+static int dial(const struct flow *self)
+{
+    int fd = load_dial(self->target), bytes = HELD_BYTES;
+    struct linger reset = {.l_onoff = 1};
+
+    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) != 0 ||
+        (!self->reads && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)) != 0))
+        load_die("setsockopt");
+    return fd;
+}
+
 void load_flow(const struct load_target *target, unsigned count, bool reads, unsigned for_ms)
 {
     struct flow self = {.target = target, .reads = reads, .epoll = epoll_create1(EPOLL_CLOEXEC)};
@@ -95,7 +111,7 @@ void load_flow(const struct load_target *target, unsigned count, bool reads, uns
     self.puts = strcmp(target->path, "/sink") == 0 || strcmp(target->path, "/never") == 0;
     signal(SIGTERM, on_term);
     for (unsigned i = 0; i < count; i++)
-        watch(&self, EPOLL_CTL_ADD, (uint64_t)load_dial(target), EPOLLOUT);
+        watch(&self, EPOLL_CTL_ADD, (uint64_t)dial(&self), EPOLLOUT);
     while (self.asked < count ||
            (!reads && load_now_us() - self.moved_us < STILL_US && !told_to_end))
         turn(&self, 50);
