@@ -172,6 +172,28 @@ START_TEST(test_session_window_that_was_overtaken_is_no_flood)
 }
 END_TEST
 
+/* A million small frames a second are paid for; four million at once are too many. */
+START_TEST(test_session_dribble_ends_when_the_budget_is_spent)
+{
+    unsigned records = 0;
+    int rc = ERR_OK;
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    (void)raw_peer_open(&p);
+    p.heard.take = SIZE_MAX;
+    for (; rc == ERR_OK && records < 1000; records++) {
+        for (int i = 0; i < 5000; i++)
+            raw_peer_put_data(&p, 1, 1);
+        rc = raw_peer_send(&p);
+        (void)raw_peer_count(&p, TUN_FRAME_WINDOW); /* taken off, or they pile up */
+    }
+    ck_assert_int_eq(rc, ERR_LIMIT);
+    ck_assert_uint_ge(records, 800);
+    ck_assert_uint_le(records, 801);
+    raw_peer_deinit(&p);
+}
+END_TEST
+
 static void put_ping_flood(void)
 {
     for (int i = 0; i < 2001; i++)
@@ -255,6 +277,7 @@ int main(void)
     tcase_add_loop_test(tc, test_session_fatal_frames, 0, COUNT(fatal));
     tcase_add_test(tc, test_session_budget_comes_back);
     tcase_add_test(tc, test_session_window_that_was_overtaken_is_no_flood);
+    tcase_add_test(tc, test_session_dribble_ends_when_the_budget_is_spent);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -354,6 +354,8 @@ def hostile(make):
             frame(RESUME, 0, bytes(1), MORE), frame(RESUME, 0, struct.pack(">BIQI", 1, 1, 0, 0))),
         "LOST from a connector": after_accept(frame(0x35, 0, struct.pack(">I", 9))),
         "PONG nobody asked for, many": after_accept(*[frame(PONG, 0, bytes(8))] * 4000),
+        "PING, many": after_accept(*[frame(PING, 0, bytes(8))] * 4000),
+        "WINDOW that says nothing new, many": after_accept(*[frame(WINDOW, 0, struct.pack(">QQ", 0, 16 << 20))] * 2700),
         "empty record": lambda t: (t.handshake(), t.accepted(), t.send(b"")),
         "record shorter than a tag": lambda t: (t.handshake(), t.accepted(), t.sock.sendall(b"\0\5hello")),
         "damaged record": lambda t: (t.handshake(), t.accepted(), setattr(t, "damage", flip("record", 9)),
