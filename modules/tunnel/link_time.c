@@ -19,6 +19,8 @@ static uint64_t now_of(const struct tun_link *self)
 
 void tun_link_said(struct tun_link *self, bool asks)
 {
+    if (self->streams > 0 && self->busy_ms == 0)
+        self->busy_ms = now_of(self);
     self->said_ms = self->session->now_ms;
     if (asks && self->unanswered_ms == 0)
         self->unanswered_ms = now_of(self);
@@ -70,6 +72,10 @@ static uint64_t dead_at(const struct tun_link *self)
     /* A PING that could not even be sent, because the socket takes nothing, counts as well. */
     if (self->ping_sent_ms != 0)
         at = earlier(at, later(self->ping_sent_ms, self->heard_ms) + TUN_DEAD_MS);
+    /* While there are streams, the silence before the PING counts too. */
+    if (self->ping_sent_ms != 0 && self->streams > 0)
+        at = earlier(at, later(self->ping_sent_ms + TUN_DEAD_MS - TUN_PING_BUSY_MS,
+                               later(self->heard_ms, self->busy_ms) + TUN_DEAD_MS));
     return at;
 }
 

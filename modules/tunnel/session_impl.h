@@ -75,6 +75,7 @@ struct tun_link {
     uint64_t born_ms;
     uint64_t heard_ms;      /* last bytes that arrived */
     uint64_t said_ms;       /* last record that was sealed */
+    uint64_t busy_ms;       /* first record since it has streams; 0 = it has none */
     uint64_t unanswered_ms; /* first record sent since then that wants an answer; 0 = none */
     uint64_t ping_sent_ms;  /* 0 = no PING under way */
     uint64_t ping_value;

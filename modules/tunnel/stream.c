@@ -409,7 +409,8 @@ static void give_back(struct tun_stream *self)
     session->queued -= tun_stream_unsent(self);
     session->kept -= self->out.taken;
     self->link->queued -= tun_stream_unsent(self);
-    self->link->streams--;
+    if (--self->link->streams == 0)
+        self->link->busy_ms = 0;
     tun_queue_clear(&self->out, &session->out_pool);
     tun_queue_clear(&self->in, &session->in_pool);
 }
