@@ -17,7 +17,8 @@
 
 #define LINES_MAX 64
 #define ERROR_CAP 1024 /* longer error texts are cut */
-#define GRACE_MS 250   /* the server's own time limit answers first */
+#define GRACE_MS 500   /* the server's own time limit answers first, then redis' */
+#define POP_GRACE_MS 250
 
 struct line;
 
@@ -142,7 +143,7 @@ static void on_popped(void *arg, int rc, const struct bus_value *reply)
 static int send_pop(struct line *line)
 {
     uint64_t now = clock_mono_ms();
-    uint64_t left = line->call->ends_ms > now ? line->call->ends_ms - now : 1;
+    uint64_t left = (line->call->ends_ms > now ? line->call->ends_ms - now : 1) + POP_GRACE_MS;
     char seconds[32];
 
     snprintf(seconds, sizeof(seconds), "%llu.%03llu", (unsigned long long)left / 1000,

@@ -70,6 +70,15 @@ static void copy_inputs(struct bus_job *self)
     }
 }
 
+/* Our own limit, or what is left of the caller's time. */
+static double seconds_left(const struct bus_job_config *cfg)
+{
+    uint64_t now = clock_unix_ms(), ends = cfg->request->deadline_ms;
+    uint64_t left = ends > now ? ends - now : 0;
+
+    return (ends != 0 && left < cfg->limit_ms ? (double)left : cfg->limit_ms) / 1000.0;
+}
+
 int bus_job_new(struct bus_job **out, const struct bus_job_config *cfg)
 {
     struct bus_job *self;
@@ -85,7 +94,7 @@ int bus_job_new(struct bus_job **out, const struct bus_job_config *cfg)
     self->request = *cfg->request;
     copy_inputs(self);
     ev_now_update(cfg->loop);
-    ev_timer_init(&self->limit, on_limit, cfg->limit_ms / 1000.0, 0.0);
+    ev_timer_init(&self->limit, on_limit, seconds_left(cfg), 0.0);
     self->limit.data = self;
     ev_timer_start(cfg->loop, &self->limit);
     *out = self;
@@ -104,6 +113,11 @@ void bus_job_action(const struct bus_job *self, char *out, size_t cap)
 
     snprintf(out, cap, "[%s%s%s].%s()", self->request.object, bare ? "" : "@",
              self->request.version, self->request.method);
+}
+
+size_t bus_job_inputs(const struct bus_job *self)
+{
+    return self->request.input_count;
 }
 
 const struct bus_node *bus_job_input(struct bus_job *self, size_t i)
@@ -155,13 +169,17 @@ void bus_job_answer(struct bus_job *self, const struct bus_pack *result, const c
     end(self, &response);
 }
 
+void bus_job_fail(struct bus_job *self, const char *text)
+{
+    struct bus_wire_response response = {.protocol = text, .protocol_len = strlen(text)};
+
+    end(self, &response);
+}
+
 void bus_job_bad_input(struct bus_job *self, size_t i, const char *expected)
 {
-    struct bus_wire_response response = {0};
     char text[160];
 
     snprintf(text, sizeof(text), "invalid argument type [%zu] expecting %s got", i, expected);
-    response.protocol = text;
-    response.protocol_len = strlen(text);
-    end(self, &response);
+    bus_job_fail(self, text);
 }

@@ -14,7 +14,7 @@
 
 struct bus_job_config {
     struct ev_loop *loop;
-    uint32_t limit_ms;
+    uint32_t limit_ms;                      /* the request's Deadline may make it shorter */
     const struct bus_wire_request *request; /* copied, inputs too */
     /*
      * RESPONSE must go to LIST now; the job needs no worker any more. Runs once, inside

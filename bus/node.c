@@ -159,6 +159,10 @@ bool bus_node_bytes(const struct bus_node *node, const uint8_t **data, size_t *l
 
 bool bus_node_bool(const struct bus_node *node, bool *out)
 {
+    if (has_type(node, MSGPACK_OBJECT_NIL)) {
+        *out = false;
+        return true;
+    }
     if (!has_type(node, MSGPACK_OBJECT_BOOLEAN))
         return false;
     *out = object(node)->via.boolean;
@@ -167,6 +171,10 @@ bool bus_node_bool(const struct bus_node *node, bool *out)
 
 bool bus_node_int(const struct bus_node *node, int64_t *out)
 {
+    if (has_type(node, MSGPACK_OBJECT_NIL)) {
+        *out = 0;
+        return true;
+    }
     if (has_type(node, MSGPACK_OBJECT_NEGATIVE_INTEGER)) {
         *out = object(node)->via.i64;
         return true;
@@ -179,6 +187,10 @@ bool bus_node_int(const struct bus_node *node, int64_t *out)
 
 bool bus_node_uint(const struct bus_node *node, uint64_t *out)
 {
+    if (has_type(node, MSGPACK_OBJECT_NIL)) {
+        *out = 0;
+        return true;
+    }
     if (!has_type(node, MSGPACK_OBJECT_POSITIVE_INTEGER))
         return false;
     *out = object(node)->via.u64;
@@ -193,6 +205,8 @@ bool bus_node_real(const struct bus_node *node, double *out)
         *out = (double)object(node)->via.u64;
     else if (has_type(node, MSGPACK_OBJECT_NEGATIVE_INTEGER))
         *out = (double)object(node)->via.i64;
+    else if (has_type(node, MSGPACK_OBJECT_NIL))
+        *out = 0.0;
     else
         return false;
     return true;

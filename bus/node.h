@@ -39,7 +39,8 @@ const char *bus_node_key(const struct bus_node *node, size_t i, size_t *len);
 /* Value of the map key KEY, or NULL. */
 const struct bus_node *bus_node_get(const struct bus_node *node, const char *key);
 
-/* Each returns false and leaves OUT alone when the type does not fit. Text has no NUL behind it. */
+/* Each returns false and leaves OUT alone when the type does not fit; nil is the zero value of all
+ * but bytes and time. Text has no NUL behind it. */
 bool bus_node_text(const struct bus_node *node, const char **text, size_t *len); /* str, bin, nil */
 bool bus_node_bytes(const struct bus_node *node, const uint8_t **data, size_t *len);
 bool bus_node_bool(const struct bus_node *node, bool *out);

@@ -94,6 +94,21 @@ void bus_pack_uint(struct bus_pack *self, uint64_t value)
     (void)msgpack_pack_uint64(&self->packer, value);
 }
 
+void bus_pack_i64(struct bus_pack *self, int64_t value)
+{
+    (void)msgpack_pack_fix_int64(&self->packer, value);
+}
+
+void bus_pack_u64(struct bus_pack *self, uint64_t value)
+{
+    (void)msgpack_pack_fix_uint64(&self->packer, value);
+}
+
+void bus_pack_u32(struct bus_pack *self, uint32_t value)
+{
+    (void)msgpack_pack_fix_uint32(&self->packer, value);
+}
+
 void bus_pack_real(struct bus_pack *self, double value)
 {
     (void)msgpack_pack_double(&self->packer, value);

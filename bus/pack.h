@@ -25,7 +25,11 @@ void bus_pack_bytes(struct bus_pack *self, const void *data, size_t len); /* bin
 void bus_pack_bool(struct bus_pack *self, bool value);
 void bus_pack_int(struct bus_pack *self, int64_t value);   /* shortest form */
 void bus_pack_uint(struct bus_pack *self, uint64_t value); /* shortest form */
-void bus_pack_real(struct bus_pack *self, double value);   /* float64 */
+/* As Go writes int64 and int, uint64 and uint, uint32: always 8 or 4 bytes. */
+void bus_pack_i64(struct bus_pack *self, int64_t value);
+void bus_pack_u64(struct bus_pack *self, uint64_t value);
+void bus_pack_u32(struct bus_pack *self, uint32_t value);
+void bus_pack_real(struct bus_pack *self, double value); /* float64 */
 void bus_pack_nil(struct bus_pack *self);
 /* Go's time.Time: ext -1, the 4, 8 or 12 byte form as it fits. NSEC < 1000000000. */
 void bus_pack_time(struct bus_pack *self, int64_t sec, uint32_t nsec);

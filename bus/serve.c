@@ -60,6 +60,11 @@ static const struct bus_method *find_method(const struct bus_object *object, con
     return NULL;
 }
 
+static bool takes(const struct bus_method *method, size_t inputs)
+{
+    return inputs == method->inputs || (method->variadic && inputs > method->inputs);
+}
+
 /* A list a stranger may have an answer on: none of our keys, none of our queues. */
 static bool may_answer_on(const struct bus_server *self, const char *list)
 {
@@ -196,7 +201,7 @@ static void on_item(void *arg, const char *key, const struct bus_value *item)
             snprintf(text, sizeof(text), "unknown object");
         else if (method == NULL)
             snprintf(text, sizeof(text), "not a function");
-        else if (method->inputs != request.input_count)
+        else if (!takes(method, request.input_count))
             snprintf(text, sizeof(text), "invalid number of arguments expecting %zu got %zu",
                      method->inputs, request.input_count);
         if (text[0] == '\0') {

@@ -25,8 +25,8 @@ struct bus_job;    /* one request being worked on */
     60000 /* a method that has not answered by then: the caller gets an error */
 
 /*
- * Run a method. The job is the method's until it calls bus_job_answer (now or later), which must
- * happen exactly once. The number of inputs was checked.
+ * Run a method. The job is the method's until it calls bus_job_answer or one of its like (now or
+ * later), which must happen exactly once. The number of inputs was checked.
  */
 typedef void bus_method_fn(void *arg, struct bus_job *job);
 
@@ -34,6 +34,7 @@ struct bus_method {
     const char *name; /* "SetNamedProxy" */
     size_t inputs;    /* how many it takes */
     bus_method_fn *run;
+    bool variadic; /* it takes more, too */
 };
 
 struct bus_object {
@@ -67,12 +68,15 @@ size_t bus_server_busy(const struct bus_server *self);
 /* Jobs under way live on for their methods, but their answers go nowhere. NULL is fine. */
 void bus_server_free(struct bus_server *self);
 
+/* How many arguments came. */
+size_t bus_job_inputs(const struct bus_job *self);
 /* Argument I as a tree that the job owns; NULL when it is not one msgpack value, or past the end.
  */
 const struct bus_node *bus_job_input(struct bus_job *self, size_t i);
 /* The caller's id of this request, for the log. */
 const char *bus_job_id(const struct bus_job *self);
-/* The caller's time is over (its Deadline passed, or ours): working on is useless. */
+/* The caller's time is over (its Deadline passed, or ours): it was answered "timed out" and working
+ * on is useless. */
 bool bus_job_is_late(const struct bus_job *self);
 
 /*
@@ -82,6 +86,11 @@ bool bus_job_is_late(const struct bus_job *self);
  * an empty text means no error on the wire.
  */
 void bus_job_answer(struct bus_job *self, const struct bus_pack *result, const char *error);
+/*
+ * Answer the protocol error TEXT and end the job. Go clients take that for a broken peer and crash:
+ * only for what their own stubs cannot cause.
+ */
+void bus_job_fail(struct bus_job *self, const char *text);
 /* Answer "invalid argument type [I] expecting EXPECTED got" as a protocol error and end the job. */
 void bus_job_bad_input(struct bus_job *self, size_t i, const char *expected);
 

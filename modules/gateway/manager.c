@@ -443,10 +443,13 @@ int gw_manager_new(struct gw_manager **out, const struct gw_manager_config *cfg)
     TAILQ_INIT(&self->calls);
     ev_timer_init(&self->undo, on_undo, 0.0, 0.0);
     self->undo.data = self;
-    self->methods[0] = (struct bus_method){"SetNamedProxy", 2, set_named_proxy};
-    self->methods[1] = (struct bus_method){"SetFQDNProxy", 2, set_fqdn_proxy};
-    self->methods[2] = (struct bus_method){"DeleteNamedProxy", 1, delete_named_proxy};
-    self->methods[3] = (struct bus_method){"Metrics", 0, metrics};
+    self->methods[0] =
+        (struct bus_method){.name = "SetNamedProxy", .inputs = 2, .run = set_named_proxy};
+    self->methods[1] =
+        (struct bus_method){.name = "SetFQDNProxy", .inputs = 2, .run = set_fqdn_proxy};
+    self->methods[2] =
+        (struct bus_method){.name = "DeleteNamedProxy", .inputs = 1, .run = delete_named_proxy};
+    self->methods[3] = (struct bus_method){.name = "Metrics", .inputs = 0, .run = metrics};
     self->object = (struct bus_object){OBJECT, OBJECT_VERSION, self->methods, METHODS, self};
     struct bus_server_config server = {
         .loop = cfg->loop,

@@ -46,10 +46,10 @@ struct golden {
 #define HEX_UNKNOWN HEX_RESPONSE("c0", "c0", "ae756e6b6e6f776e206f626a656374")
 /* (f) three values: 10, "hello world", 0.5 */
 #define HEX_THREE "93 d3000000000000000a ab68656c6c6f20776f726c64 cb3fe0000000000000"
-/* (g) Metrics: {"Request": {"12-345-gw": 230}, "Response": {"12-345-gw": 1030}} */
+/* (g) Metrics: {"Request": {"12-345-gw": 230}, "Response": {"12-345-gw": 1798}} */
 #define HEX_METRICS                                                                                \
     "82 a752657175657374 81 a931322d3334352d6777 cb406cc00000000000"                               \
-    "   a8526573706f6e7365 81 a931322d3334352d6777 cb4090180000000000"
+    "   a8526573706f6e7365 81 a931322d3334352d6777 cb409c180000000000"
 /* (h) the event Capacity */
 #define HEX_EVENT                                                                                  \
     "85 a3435255 cf0000000000000002 a3535255 cf0000000000000001 a3485255 cf0000000000000000"       \

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "tests/bus/loop.h"
 #include "tests/support/suite.h"
@@ -76,6 +77,7 @@ START_TEST(test_job_owns_a_copy_of_its_request)
 
     start(60000, 0);
     ck_assert_str_eq(bus_job_id(job), "id-1");
+    ck_assert_uint_eq(bus_job_inputs(job), 2);
     bus_job_action(job, text, sizeof(text));
     ck_assert_str_eq(text, "[manager@0.0.1].Do()");
     ck_assert(bus_node_copy(bus_job_input(job, 0), text, sizeof(text)));
@@ -142,6 +144,17 @@ START_TEST(test_job_bad_input_is_a_protocol_error)
 }
 END_TEST
 
+START_TEST(test_job_fails_as_its_method_says)
+{
+    start(60000, 0);
+    bus_job_fail(job, "remote method call x.Do() paniced: no");
+    ck_assert_int_eq(overs, 1);
+    ck_assert(!last_failed);
+    ck_assert_uint_eq(last_len, 0);
+    ck_assert_str_eq(last_protocol, "remote method call x.Do() paniced: no");
+}
+END_TEST
+
 START_TEST(test_job_limit_answers_for_the_method)
 {
     start(10, 0);
@@ -151,6 +164,19 @@ START_TEST(test_job_limit_answers_for_the_method)
     ck_assert_str_eq(last_error, "timed out");
     ck_assert(bus_job_is_late(job));
     bus_job_answer(job, NULL, NULL); /* goes nowhere */
+    ck_assert_int_eq(overs, 1);
+}
+END_TEST
+
+/* What the caller has left counts when it is less than our own limit, and only then. */
+START_TEST(test_job_deadline_bounds_it)
+{
+    start(_i == 0 ? 60000 : 20, clock_unix_ms() + (_i == 0 ? 20 : 60000));
+    ck_assert(!bus_job_is_late(job));
+    LOOP_UNTIL(loop, overs == 1);
+    ck_assert_str_eq(last_error, "timed out");
+    ck_assert(bus_job_is_late(job));
+    bus_job_answer(job, NULL, NULL);
     ck_assert_int_eq(overs, 1);
 }
 END_TEST
@@ -190,7 +216,9 @@ int main(void)
     tcase_add_loop_test(tc, test_job_answers_result_and_error, 0, 2);
     tcase_add_test(tc, test_job_result_that_failed_is_an_error);
     tcase_add_test(tc, test_job_bad_input_is_a_protocol_error);
+    tcase_add_test(tc, test_job_fails_as_its_method_says);
     tcase_add_test(tc, test_job_limit_answers_for_the_method);
+    tcase_add_loop_test(tc, test_job_deadline_bounds_it, 0, 2);
     tcase_add_test(tc, test_job_is_late_after_the_callers_deadline);
     tcase_add_test(tc, test_job_lives_on_without_its_server);
     suite_add_tcase(suite, tc);

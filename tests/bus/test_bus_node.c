@@ -77,6 +77,31 @@ START_TEST(test_node_getters_refuse_other_types)
 }
 END_TEST
 
+/* As Go's decoder: a nil is a zero. */
+START_TEST(test_node_nil_is_the_zero_value)
+{
+    uint8_t bytes[4];
+    struct bus_tree *tree = tree_of(bytes, sizeof(bytes), "c0");
+    const struct bus_node *nil = bus_tree_root(tree);
+    const uint8_t *data;
+    uint64_t u = 7;
+    int64_t i = 7;
+    uint32_t nsec;
+    bool flag = true;
+    size_t len;
+    double real = 7.0;
+    char copy[4] = "x";
+
+    ck_assert(bus_node_uint(nil, &u) && u == 0);
+    ck_assert(bus_node_int(nil, &i) && i == 0);
+    ck_assert(bus_node_real(nil, &real) && real == 0.0);
+    ck_assert(bus_node_bool(nil, &flag) && !flag);
+    ck_assert(bus_node_copy(nil, copy, sizeof(copy)) && copy[0] == '\0');
+    ck_assert(!bus_node_bytes(nil, &data, &len) && !bus_node_time(nil, &i, &nsec));
+    bus_tree_free(tree);
+}
+END_TEST
+
 START_TEST(test_node_empty_text_points_somewhere)
 {
     uint8_t bytes[16];
@@ -101,6 +126,7 @@ int main(void)
 
     tcase_add_loop_test(tc, test_node_times_in_their_three_forms, 0, COUNT(times));
     tcase_add_test(tc, test_node_getters_refuse_other_types);
+    tcase_add_test(tc, test_node_nil_is_the_zero_value);
     tcase_add_test(tc, test_node_empty_text_points_somewhere);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

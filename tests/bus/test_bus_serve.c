@@ -36,6 +36,13 @@ static void on_raw(void *arg, int rc, const struct bus_value *reply)
     raw_len = reply->len;
 }
 
+static void pack_hex(struct bus_pack *pack, const char *hex)
+{
+    uint8_t bytes[512];
+
+    bus_pack_raw(pack, bytes, golden_bytes(bytes, sizeof(bytes), hex));
+}
+
 /* What stands in the reply list KEY, byte for byte. */
 static void assert_reply(const char *key, const char *hex)
 {
@@ -82,6 +89,9 @@ static const struct {
      ""},
     {"NoSuch", 0, NULL, ERR_REFUSED, true, "not a function", ""},
     {"Huge", 0, NULL, ERR_REFUSED, false, "the result is too large", ""},
+    {"Count", 1, NULL, ERR_OK, false, "", "1 arguments"},
+    {"Count", 2, "x", ERR_OK, false, "", "2 arguments"},
+    {"Count", 0, NULL, ERR_REFUSED, true, "invalid number of arguments expecting 1 got 0", ""},
 };
 
 START_TEST(test_serve_and_call)
@@ -264,6 +274,58 @@ START_TEST(test_serve_a_method_that_never_answers_costs_no_worker)
 }
 END_TEST
 
+/* The caller's time is over first: it hears so, and the worker is free again. */
+START_TEST(test_serve_a_call_is_bounded_by_its_deadline)
+{
+    zbus_open_server(1, 0);
+    zbus_open_caller(0);
+    zbus_call("Hold", 200, 0);
+    LOOP_UNTIL(z.world.loop, z.answers == 1);
+    ck_assert_int_eq(z.last_rc, ERR_REFUSED);
+    ck_assert_str_eq(z.last_error, "timed out");
+    ck_assert(bus_job_is_late(z.held[0]));
+    LOOP_UNTIL(z.world.loop, bus_server_busy(z.server) == 0);
+    bus_job_answer(z.held[0], NULL, NULL);
+}
+END_TEST
+
+/* Byte for byte what ZOS.md section 1.6 shows, but for the time and our second object. */
+START_TEST(test_serve_status_bytes)
+{
+    struct bus_pack *want = NULL;
+    struct bus_tree *tree = NULL;
+    struct bus_wire_response response;
+    const struct bus_node *worker;
+    uint32_t nsec = 0;
+    int64_t sec = 0;
+    size_t len;
+
+    zbus_open_server(1, 0);
+    push_hex("gateway.zbus@1.0", "85 a24944 a178 a6496e70757473 90 a64f626a656374 82 a44e616d65"
+                                 "a47a627573 a756657273696f6e a3312e30 a75265706c79546f a178"
+                                 "a64d6574686f64 a0");
+    LOOP_POLL(z.world.loop, strcmp(world_do(&z.world, "LLEN", "x", NULL), "1") == 0);
+    raw_len = 0;
+    ck_assert_int_eq(bus_link_text(z.world.link, on_raw, NULL, "LINDEX", "x", "0", NULL), ERR_OK);
+    LOOP_UNTIL(z.world.loop, raw_len > 0);
+    ck_assert_int_eq(bus_wire_response_decode(&response, raw, raw_len), ERR_OK);
+    ck_assert_int_eq(bus_tree_new(&tree, response.data, response.data_len, NULL), ERR_OK);
+    worker = bus_node_at(bus_node_get(bus_tree_root(tree), "Workers"), 0);
+    ck_assert(bus_node_time(bus_node_get(worker, "StartTime"), &sec, &nsec));
+    ck_assert_int_eq(bus_pack_new(&want), ERR_OK);
+    pack_hex(want, "82 a74f626a65637473 92 82 a44e616d65 a76d616e61676572 a756657273696f6e"
+                   "a5302e302e31 82 a44e616d65 a67365636f6e64 a756657273696f6e a3312e30"
+                   "a7576f726b657273 91 83 a55374617465 a466726565 a9537461727454696d65");
+    bus_pack_time(want, sec, nsec);
+    pack_hex(want, "a6416374696f6e a0");
+    ck_assert_mem_eq(response.data, bus_pack_data(want, &len), response.data_len);
+    ck_assert_uint_eq(response.data_len, len);
+    ck_assert(!response.failed && response.protocol == NULL);
+    bus_pack_free(want);
+    bus_tree_free(tree);
+}
+END_TEST
+
 START_TEST(test_serve_jobs_outlive_the_server)
 {
     zbus_open_server(1, 0);
@@ -352,6 +414,8 @@ int main(void)
     tcase_add_test(tc, test_serve_takes_no_more_than_its_workers);
     tcase_add_test(tc, test_serve_status_while_all_workers_are_busy);
     tcase_add_test(tc, test_serve_a_method_that_never_answers_costs_no_worker);
+    tcase_add_test(tc, test_serve_a_call_is_bounded_by_its_deadline);
+    tcase_add_test(tc, test_serve_status_bytes);
     tcase_add_loop_test(tc, test_serve_jobs_outlive_the_server, 0, 2);
     tcase_add_test(tc, test_serve_drain_leaves_requests_for_others);
     tcase_add_test(tc, test_serve_goes_on_after_a_restart);

@@ -182,6 +182,7 @@ START_TEST(test_wire_several_values_are_one_array)
     uint8_t bytes[64];
     struct bus_tree *tree = tree_of(bytes, sizeof(bytes), HEX_THREE);
     const struct bus_node *root = bus_tree_root(tree);
+    struct bus_pack *pack = NULL;
     int64_t number = 0;
     double real = 0;
 
@@ -190,6 +191,13 @@ START_TEST(test_wire_several_values_are_one_array)
     ck_assert(text_is(bus_node_at(root, 1), "hello world"));
     ck_assert(bus_node_real(bus_node_at(root, 2), &real) && real == 0.5);
     bus_tree_free(tree);
+    ck_assert_int_eq(bus_pack_new(&pack), ERR_OK);
+    bus_pack_array(pack, 3);
+    bus_pack_i64(pack, 10);
+    bus_pack_text(pack, "hello world");
+    bus_pack_real(pack, 0.5);
+    assert_packed(pack, HEX_THREE);
+    bus_pack_free(pack);
 }
 END_TEST
 
@@ -213,19 +221,34 @@ START_TEST(test_wire_metrics_both_ways)
     bus_pack_text(pack, "Response");
     bus_pack_map(pack, 1);
     bus_pack_text(pack, "12-345-gw");
-    bus_pack_real(pack, 1030.0);
+    bus_pack_real(pack, 1798.0);
     assert_packed(pack, HEX_METRICS);
     bus_pack_free(pack);
 }
 END_TEST
 
-START_TEST(test_wire_events_are_bare_values)
+START_TEST(test_wire_events_are_bare_values_both_ways)
 {
+    static const struct {
+        const char *unit;
+        uint64_t number;
+    } capacity[] = {{"CRU", 2}, {"SRU", 1}, {"HRU", 0}, {"MRU", 4}, {"IPV4U", 0}};
     uint8_t bytes[128];
     struct bus_tree *tree = tree_of(bytes, sizeof(bytes), HEX_EVENT);
-    uint64_t number = 0;
+    struct bus_pack *pack = NULL;
 
-    ck_assert(bus_node_uint(bus_node_get(bus_tree_root(tree), "MRU"), &number) && number == 4);
+    ck_assert_int_eq(bus_pack_new(&pack), ERR_OK);
+    bus_pack_map(pack, COUNT(capacity));
+    for (size_t i = 0; i < COUNT(capacity); i++) {
+        uint64_t number = 77;
+
+        ck_assert(bus_node_uint(bus_node_get(bus_tree_root(tree), capacity[i].unit), &number));
+        ck_assert_uint_eq(number, capacity[i].number);
+        bus_pack_text(pack, capacity[i].unit);
+        bus_pack_u64(pack, number);
+    }
+    assert_packed(pack, HEX_EVENT);
+    bus_pack_free(pack);
     bus_tree_free(tree);
 }
 END_TEST
@@ -389,7 +412,7 @@ int main(void)
     tcase_add_loop_test(tc, test_wire_decodes_responses_of_a_go_server, 0, COUNT(responses));
     tcase_add_test(tc, test_wire_several_values_are_one_array);
     tcase_add_test(tc, test_wire_metrics_both_ways);
-    tcase_add_test(tc, test_wire_events_are_bare_values);
+    tcase_add_test(tc, test_wire_events_are_bare_values_both_ways);
     tcase_add_test(tc, test_wire_status_both_ways);
     suite_add_tcase(suite, tc);
     tcase_set_timeout(bad, 30);

@@ -3,6 +3,7 @@
 #include "tests/bus/zbus.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,20 @@ static void delete_named_proxy(void *arg, struct bus_job *job)
         bus_job_bad_input(job, 0, "string");
 }
 
+/* Count(first, more ...) -> "N arguments" */
+static void count(void *arg, struct bus_job *job)
+{
+    struct bus_pack *result = NULL;
+    char text[32];
+
+    (void)arg;
+    snprintf(text, sizeof(text), "%zu arguments", bus_job_inputs(job));
+    ck_assert_int_eq(bus_pack_new(&result), ERR_OK);
+    bus_pack_text(result, text);
+    bus_job_answer(job, result, NULL);
+    bus_pack_free(result);
+}
+
 /* Keeps the job for the test to answer. */
 static void hold(void *arg, struct bus_job *job)
 {
@@ -76,11 +91,12 @@ static void huge(void *arg, struct bus_job *job)
 }
 
 static const struct bus_method methods[] = {
-    {"SetNamedProxy", 2, set_named_proxy},
-    {"DeleteNamedProxy", 1, delete_named_proxy},
-    {"Hold", 0, hold},
-    {"FreeServer", 0, free_server},
-    {"Huge", 0, huge},
+    {.name = "SetNamedProxy", .inputs = 2, .run = set_named_proxy},
+    {.name = "DeleteNamedProxy", .inputs = 1, .run = delete_named_proxy},
+    {.name = "Count", .inputs = 1, .run = count, .variadic = true},
+    {.name = "Hold", .inputs = 0, .run = hold},
+    {.name = "FreeServer", .inputs = 0, .run = free_server},
+    {.name = "Huge", .inputs = 0, .run = huge},
 };
 
 static const struct bus_object objects[] = {

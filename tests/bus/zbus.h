@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A zbus server as the gateway's, and a client, for the tests of both: module "gateway", objects
- * manager@0.0.1 and second@1.0, each with SetNamedProxy, DeleteNamedProxy, Hold (kept in `held`),
- * FreeServer (frees the server from inside) and Huge (a result that is too large).
+ * manager@0.0.1 and second@1.0, each with SetNamedProxy, DeleteNamedProxy, Count (variadic), Hold
+ * (kept in `held`), FreeServer (frees the server from inside) and Huge (a result too large).
  */
 #ifndef TESTS_BUS_ZBUS_H
 #define TESTS_BUS_ZBUS_H
