@@ -42,19 +42,44 @@ static int check_authority(const struct context *ctx)
     return ERR_OK;
 }
 
-static int check_serial(const struct context *ctx)
+/* What is stored of the newest statement of this kind; SERIAL is -1 when there is none. */
+struct newest {
+    int64_t serial;
+    bool same; /* it is this very statement */
+};
+
+static struct newest find_newest(const struct context *ctx)
 {
     const struct sch_statement *st = ctx->st;
-    int64_t last = agent_db_number(ctx->core->db, -1,
-                                   "SELECT serial FROM statements WHERE twin = ? AND contract = ?"
-                                   " AND kind = ? AND authority = ?",
-                                   "iitt", (int64_t)st->twin_id, (int64_t)st->contract_id,
-                                   group_of(st->kind), ctx->authority);
+    struct agent_db *db = ctx->core->db;
+    struct sqlite3_stmt *query = agent_db_query(
+        db,
+        "SELECT serial, body FROM statements WHERE twin = ?"
+        " AND contract = ? AND kind = ? AND authority = ?",
+        "iitt", (int64_t)st->twin_id, (int64_t)st->contract_id, group_of(st->kind), ctx->authority);
+    struct newest newest = {.serial = -1};
+    json_t *body;
 
-    if (last >= 0 && st->serial <= (uint64_t)last)
-        return sch_fail(ctx->report, SCH_VERSION_CONFLICT, "serial",
-                        "must be higher than %lld, the newest one known", (long long)last);
-    return ERR_OK;
+    if (!agent_db_next(db, query))
+        return newest;
+    newest.serial = agent_db_int(query, 0);
+    body = json_loads(agent_db_text(query, 1), 0, NULL);
+    newest.same = body != NULL && json_equal(body, st->json) != 0;
+    json_decref(body);
+    agent_db_done(query);
+    return newest;
+}
+
+/* The newest statement may come again, as the bus delivers at least once: *AGAIN, and 0. */
+static int check_serial(const struct context *ctx, bool *again)
+{
+    struct newest newest = find_newest(ctx);
+
+    *again = newest.same;
+    if (newest.same || newest.serial < 0 || ctx->st->serial > (uint64_t)newest.serial)
+        return ERR_OK;
+    return sch_fail(ctx->report, SCH_VERSION_CONFLICT, "serial",
+                    "must be higher than %lld, the newest one known", (long long)newest.serial);
 }
 
 /* Statements about twins not known yet are kept too: they count once the twin is admitted. */
@@ -174,12 +199,13 @@ static void apply_revocation(struct context *ctx)
 static int apply(struct context *ctx)
 {
     int rc = check_authority(ctx);
+    bool again = false;
 
     if (rc == ERR_OK)
         rc = sch_statement_verify(ctx->st, NULL, ctx->report);
     if (rc == ERR_OK)
-        rc = check_serial(ctx);
-    if (rc != ERR_OK)
+        rc = check_serial(ctx, &again);
+    if (rc != ERR_OK || again)
         return rc;
     remember(ctx);
     if (ctx->st->kind == SCH_GRANT)

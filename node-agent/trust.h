@@ -13,8 +13,9 @@
 #include "schemas/statement.h"
 
 /*
- * Apply the statement JSON of KIND (not SCH_DELETE). Returns 0 and what it concerns in EFFECT, or
- * ERR_INVALID, ERR_NOMEM, ERR_SYS with REPORT; nothing has changed then.
+ * Apply the statement JSON of KIND (not SCH_DELETE). Returns 0 and what it concerns in EFFECT; also
+ * when it is the newest one of its kind once more, which changes nothing. Or ERR_INVALID,
+ * ERR_NOMEM, ERR_SYS with REPORT; nothing has changed then.
  */
 int agent_trust_apply(struct agent_core *core, enum sch_statement_kind kind, json_t *json,
                       struct agent_effect *effect, struct sch_report *report);

@@ -52,12 +52,34 @@ START_TEST(test_grant_admits_and_higher_serial_replaces)
     struct agent_twin twin;
 
     ck_assert_int_eq(grant(7, 5, 0), SCH_OK);
-    ck_assert_int_eq(grant(7, 5, 0), SCH_VERSION_CONFLICT);
     ck_assert_int_eq(grant(7, 4, 0), SCH_VERSION_CONFLICT);
     ck_assert_int_eq(grant(7, 6, 0), SCH_OK);
     ck_assert(agent_twin_get(f.core.db, 7, &twin));
     ck_assert_uint_eq(twin.serial, 6);
     ck_assert_uint_eq(twin.limits[SCH_QUOTA_TCP_PORTS], 2);
+}
+END_TEST
+
+/* The bus delivers at least once. */
+START_TEST(test_newest_statement_that_comes_again_changes_nothing)
+{
+    json_t *other = fixture_grant(7, 1);
+
+    ck_assert_int_eq(grant(7, 1, 0), SCH_OK);
+    ck_assert_int_eq(grant(7, 1, 0), SCH_OK);
+    ck_assert_int_eq(fixture_deploy_name(&f, 7, 1, 0, "blog"), SCH_OK);
+    json_object_set_new(other, "not_after", json_integer(1000));
+    ck_assert_int_eq(fixture_state(&f, SCH_GRANT, fixture_sign_as(other, SCH_GRANT, 0)),
+                     SCH_VERSION_CONFLICT);
+    ck_assert_int_eq(lock(1, 1, true), SCH_OK);
+    ck_assert_int_eq(lock(1, 1, true), SCH_OK);
+    ck_assert_int_eq(lock(1, 1, false), SCH_VERSION_CONFLICT);
+    ck_assert_int_eq(fixture_workload_state(&f, "7-1-w"), SCH_STATE_PAUSED);
+    ck_assert_int_eq(revoke(7, 2), SCH_OK);
+    ck_assert_int_eq(revoke(7, 2), SCH_OK);
+    ck_assert_int_eq(grant(7, 1, 0), SCH_VERSION_CONFLICT); /* an older one: it is over */
+    ck_assert_int_eq(fixture_number(&f, "SELECT admitted FROM twins WHERE twin = 7"), 0);
+    ck_assert_int_eq(fixture_number(&f, "SELECT count(*) FROM history"), 3);
 }
 END_TEST
 
@@ -149,6 +171,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_grant_admits_and_higher_serial_replaces);
+    tcase_add_test(tc, test_newest_statement_that_comes_again_changes_nothing);
     tcase_add_test(tc, test_stranger_and_altered_statement_are_refused);
     tcase_add_test(tc, test_twin_belongs_to_the_authority_that_admitted_it);
     tcase_add_test(tc, test_revocation_ends_contracts_and_later_grant_admits_again);
