@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bus/base/clock.h"
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/map.h"
 #include "node-agent/store.h"
@@ -86,9 +87,14 @@ void agent_core_rollback(struct agent_core *self)
 
 int agent_core_end(struct agent_core *self, int rc, struct sch_report *report)
 {
-    if (rc == ERR_OK || agent_db_failed(self->db))
-        return agent_core_commit(self, report);
-    agent_core_rollback(self);
+    if (rc != ERR_OK && !agent_db_failed(self->db)) {
+        agent_core_rollback(self);
+        return rc;
+    }
+    crash_at(CRASH_MID_COMMIT);
+    rc = agent_core_commit(self, report);
+    if (rc == ERR_OK)
+        crash_at(CRASH_COMMITTED);
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/hex.h"
 #include "node-agent/claim.h"
@@ -309,6 +310,7 @@ static int take(struct context *ctx)
 
     if (rc != ERR_OK)
         return rc;
+    crash_at(CRASH_VERIFIED);
     if (same_bytes(ctx) && ctx->old.ended[0] == '\0')
         return ERR_OK; /* unchanged: nothing to do, the answer is the current state */
     if (!ctx->named && same_bytes(ctx))
@@ -394,6 +396,7 @@ static int delete_contract(struct agent_core *core, const struct sch_statement *
     rc = check_delete_signature(core, st, report);
     if (rc != ERR_OK)
         return rc;
+    crash_at(CRASH_VERIFIED);
     if (agent_contract_is_cancelled(core->db, st->twin_id, st->contract_id))
         return ERR_OK;
     if (!agent_contract_get(core->db, st->twin_id, st->contract_id, &contract))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bus/base/clock.h"
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/base/map.h"
@@ -297,6 +298,7 @@ static void on_command(void *arg, struct bus_command *command)
     json_t *envelope = read_envelope(text, len, &report);
     struct job *job = new_job(self, command);
 
+    crash_at(CRASH_ENTRY_READ);
     if (job != NULL)
         fill_job(job, envelope);
     if (job == NULL)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/stream.h"
@@ -236,6 +237,7 @@ static void on_flush(struct ev_loop *loop, ev_timer *w, int revents)
         count++;
     }
     if (agent_core_commit(self->cfg.core, NULL) == ERR_OK) {
+        crash_at(CRASH_NOTED);
         finish_batch(self, count);
         ev_timer_set(&self->flush, 0.0, 0.0);
     } else {

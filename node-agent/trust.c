@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/hex.h"
 #include "node-agent/claim.h"
@@ -205,6 +206,8 @@ static int apply(struct context *ctx)
         rc = sch_statement_verify(ctx->st, NULL, ctx->report);
     if (rc == ERR_OK)
         rc = check_serial(ctx, &again);
+    if (rc == ERR_OK)
+        crash_at(CRASH_VERIFIED);
     if (rc != ERR_OK || again)
         return rc;
     remember(ctx);

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 
 #define WHY_MAX 256
@@ -173,9 +174,13 @@ int daemon_parse(struct daemon_args *out, int argc, char **argv, const char *pro
     log_defaults(out);
     while (rc == GO_ON && *next != NULL)
         rc = parse_one(&self, &next);
-    if (rc == GO_ON)
-        log_setup(out->log_level, out->log_json);
-    return rc;
+    if (rc != GO_ON)
+        return rc;
+    log_setup(out->log_level, out->log_json);
+    if (crash_setup(getenv(CRASH_ENV)) == ERR_OK)
+        return rc;
+    fprintf(stderr, "%s: %s names no crash point\n", program, CRASH_ENV);
+    return DAEMON_EXIT_USAGE;
 }
 
 void daemon_export_log(const struct daemon_args *args)

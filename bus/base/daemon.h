@@ -40,8 +40,9 @@ struct daemon_args {
 
 /*
  * Parse --config --check-config --version --help --log-level --log-format and the daemon's own
- * OPTIONS (may be NULL). USAGE is the whole help text. Sets up the log. Returns -1 to go on, or the
- * exit code (after --help, --version or a usage error, already printed).
+ * OPTIONS (may be NULL). USAGE is the whole help text. Sets up the log, and the crash point that
+ * the environment names. Returns -1 to go on, or the exit code (after --help, --version or a usage
+ * error, already printed).
  */
 int daemon_parse(struct daemon_args *out, int argc, char **argv, const char *program,
                  const char *usage, const struct daemon_option *options, void *arg);

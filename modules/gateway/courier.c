@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "bus/base/clock.h"
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/hex.h"
 #include "bus/base/log.h"
@@ -108,8 +109,10 @@ void gw_courier_state(struct gw_courier *self, const struct gw_entry *entry, uin
 
 void gw_courier_saved(struct gw_courier *self, uint64_t done)
 {
-    struct due *due;
+    struct due *due = STAILQ_FIRST(&self->dues);
 
+    if (due != NULL && due->save <= done)
+        crash_at(CRASH_SAVED);
     while ((due = STAILQ_FIRST(&self->dues)) != NULL && due->save <= done) {
         STAILQ_REMOVE_HEAD(&self->dues, entry);
         report_state(self, due->id);

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "bus/base/backoff.h"
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/base/map.h"
@@ -80,6 +81,8 @@ static void on_added(void *arg, int rc, const struct bus_value *reply)
     TAILQ_REMOVE(&self->flight, item, entry);
     self->in_flight--;
     if (rc == ERR_OK) {
+        if (strncmp(item->subject, "state/", 6) == 0)
+            crash_at(CRASH_REPORTED);
         item_free(item);
         backoff_reset(&self->backoff);
         if (!TAILQ_EMPTY(&self->queue))

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/link.h"
@@ -32,8 +33,11 @@ static void on_change(void *arg, struct gw_entry *entry, bool changed)
 {
     struct gw_voice *self = arg;
 
-    (void)changed; /* the provisioner sees by itself that nothing is new */
-    gw_provision_apply(self->cfg.provisioner, entry);
+    if (changed)
+        crash_at(CRASH_ASSIGNED);
+    gw_provision_apply(self->cfg.provisioner, entry); /* sees by itself when nothing is new */
+    if (changed)
+        crash_at(CRASH_APPLIED);
 }
 
 static void on_forget(void *arg, struct gw_entry *entry)
