@@ -30,6 +30,7 @@ enum reader_state {
 struct bus_reader {
     struct bus_reader_config cfg;
     char key[BUS_KEY_CAP];
+    char answers[BUS_KEY_CAP];
     char group[NAME_CAP];
     char consumer[NAME_CAP];
     char cursor[BUS_ENTRY_ID_CAP]; /* last pending id seen */
@@ -290,6 +291,8 @@ static int start_links(struct bus_reader *self)
                                    .key = self->key,
                                    .group = self->group,
                                    .delete_acked = self->cfg.delete_acked,
+                                   .answers = self->answers,
+                                   .answers_max = self->cfg.answers_max,
                                    .on_room = on_room,
                                    .arg = self};
     struct bus_link_config link = {.loop = self->cfg.loop,
@@ -309,6 +312,7 @@ int bus_reader_new(struct bus_reader **out, const struct bus_reader_config *cfg)
     int rc;
 
     if (cfg->on_entry == NULL || strlen(cfg->key) >= BUS_KEY_CAP ||
+        (cfg->answers != NULL && strlen(cfg->answers) >= BUS_KEY_CAP) ||
         strlen(cfg->group) >= NAME_CAP || strlen(cfg->consumer) >= NAME_CAP)
         return ERR_INVALID;
     self = calloc(1, sizeof(*self));
@@ -321,6 +325,7 @@ int bus_reader_new(struct bus_reader **out, const struct bus_reader_config *cfg)
         self->cfg.window = BUS_READER_WINDOW;
     self->batch = self->cfg.batch;
     snprintf(self->key, sizeof(self->key), "%s", cfg->key);
+    snprintf(self->answers, sizeof(self->answers), "%s", cfg->answers != NULL ? cfg->answers : "");
     snprintf(self->group, sizeof(self->group), "%s", cfg->group);
     snprintf(self->consumer, sizeof(self->consumer), "%s", cfg->consumer);
     ev_timer_init(&self->retry, on_retry, RETRY_S, 0.0);
@@ -349,6 +354,11 @@ void bus_reader_free(struct bus_reader *self)
 void bus_reader_ack(struct bus_reader *self, const char *id)
 {
     bus_acks_done(self->acks, id);
+}
+
+int bus_reader_answer(struct bus_reader *self, const char *id, const char *text, size_t len)
+{
+    return bus_acks_answer(self->acks, id, text, len);
 }
 
 void bus_reader_put_off(struct bus_reader *self, const char *id, uint32_t delay_ms)

@@ -58,6 +58,8 @@ struct bus_reader_config {
     unsigned batch;            /* 0 = BUS_READER_BATCH */
     unsigned window;           /* 0 = BUS_READER_WINDOW; reading pauses at it */
     bool delete_acked;         /* XDEL after XACK: this group is the only reader */
+    const char *answers;       /* full name of the stream for bus_reader_answer; copied; or NULL */
+    uint64_t answers_max;      /* its MAXLEN ~ */
     /*
      * One entry; everything is borrowed for the length of the call. The owner answers with
      * bus_reader_ack when its effect is durable, now or later. An entry may come again after a
@@ -74,6 +76,13 @@ void bus_reader_free(struct bus_reader *self); /* NULL is fine */
  * Entry ID is done. While the bus is down the ack is kept and sent later. Unknown ids are ignored.
  */
 void bus_reader_ack(struct bus_reader *self, const char *id);
+/*
+ * The same with an answer: TEXT (LEN bytes, copied) is appended to the stream `answers` with the
+ * fields id (the entry's) and body, in one transaction with the acknowledgement. When the link is
+ * lost under it, the server is asked whether it ran: an entry is answered once. Returns 0, or
+ * ERR_NOMEM: nothing happened.
+ */
+int bus_reader_answer(struct bus_reader *self, const char *id, const char *text, size_t len);
 /*
  * Entry ID cannot be dealt with now: it stays pending. Nothing more is handed over until DELAY_MS
  * have passed; then it comes again, and after it, in order, what was behind it. What was handed

@@ -372,7 +372,6 @@ static int open_readers(struct agent *self)
     struct agent_feed_config feed = {
         .loop = self->loop,
         .url = &self->url,
-        .link = self->link,
         .prefix = prefix,
         .desk = &self->desk,
     };

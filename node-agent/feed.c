@@ -2,14 +2,12 @@
 /* stream:deployments in, stream:results out; the verbs themselves are in verb.c. */
 #include "node-agent/feed.h"
 
-#include <ev.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "bus/base/backoff.h"
 #include "bus/base/clock.h"
+#include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/stream.h"
@@ -17,100 +15,15 @@
 #include "schemas/canonical.h"
 
 #define RESULTS_MAX 10000
-#define RETRY_S 1.0
 #define OP_MAX 16
 #define STORE_MIN_MS 500 /* an entry that the store did not take comes again after 0.5-30 s */
 #define STORE_MAX_MS 30000
 
-/* An applied entry whose outcome is not on the bus yet. */
-struct outcome {
-    TAILQ_ENTRY(outcome) entry;
-    struct agent_feed *owner;
-    char id[BUS_ENTRY_ID_CAP];
-    char *text; /* owned */
-};
-
 struct agent_feed {
     struct agent_feed_config cfg;
     struct bus_reader *reader;
-    TAILQ_HEAD(, outcome)
-    waiting; /* to be sent (again) by the timer; the reader's window caps it */
-    TAILQ_HEAD(, outcome) sent;
-    ev_timer retry;
     struct backoff store; /* between attempts while the store fails */
 };
-
-/* --- outcomes --- */
-
-static void outcome_free(struct outcome *outcome)
-{
-    free(outcome->text);
-    free(outcome);
-}
-
-static void send_later(struct outcome *outcome)
-{
-    struct agent_feed *self = outcome->owner;
-
-    TAILQ_INSERT_TAIL(&self->waiting, outcome, entry);
-    if (!ev_is_active(&self->retry))
-        ev_timer_start(self->cfg.loop, &self->retry);
-}
-
-static void on_added(void *arg, int rc, const struct bus_value *reply)
-{
-    struct outcome *outcome = arg;
-    struct agent_feed *self = outcome->owner;
-
-    (void)reply;
-    TAILQ_REMOVE(&self->sent, outcome, entry);
-    if (rc != ERR_OK) {
-        send_later(outcome);
-        return;
-    }
-    bus_reader_ack(self->reader, outcome->id);
-    outcome_free(outcome);
-}
-
-static void send_outcome(struct outcome *outcome)
-{
-    struct agent_feed *self = outcome->owner;
-    const struct bus_stream_field fields[2] = {{"id", outcome->id, strlen(outcome->id)},
-                                               {"body", outcome->text, strlen(outcome->text)}};
-    char key[BUS_KEY_CAP];
-    struct bus_stream_add add = {
-        .key = bus_key(key, self->cfg.prefix, BUS_KEY_RESULTS, NULL, NULL),
-        .maxlen = RESULTS_MAX,
-        .fields = fields,
-        .count = 2,
-        .on_reply = on_added,
-        .arg = outcome,
-    };
-
-    if (bus_stream_add(self->cfg.link, &add) == ERR_OK)
-        TAILQ_INSERT_TAIL(&self->sent, outcome, entry);
-    else
-        send_later(outcome);
-}
-
-static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
-{
-    struct agent_feed *self = w->data;
-    struct outcome *outcome;
-
-    (void)loop;
-    (void)revents;
-    if (!bus_link_is_up(self->cfg.link)) {
-        ev_timer_start(self->cfg.loop, &self->retry);
-        return;
-    }
-    while ((outcome = TAILQ_FIRST(&self->waiting)) != NULL) {
-        TAILQ_REMOVE(&self->waiting, outcome, entry);
-        send_outcome(outcome);
-        if (ev_is_active(&self->retry))
-            return; /* the link does not take more now */
-    }
-}
 
 /* Disk or memory do not take the entry now: it stays pending, and what is behind it waits. */
 static void put_off(struct agent_feed *self, const char *id, const char *why)
@@ -124,19 +37,11 @@ static void put_off(struct agent_feed *self, const char *id, const char *why)
 /* TEXT is taken. */
 static void conclude(struct agent_feed *self, const char *id, char *text)
 {
-    struct outcome *outcome = calloc(1, sizeof(*outcome));
-
-    if (outcome == NULL || text == NULL) {
-        free(outcome);
-        free(text);
+    if (text == NULL || bus_reader_answer(self->reader, id, text, strlen(text)) != ERR_OK)
         put_off(self, id, err_text(ERR_NOMEM));
-        return;
-    }
-    backoff_reset(&self->store);
-    outcome->owner = self;
-    outcome->text = text;
-    snprintf(outcome->id, sizeof(outcome->id), "%s", id);
-    send_outcome(outcome);
+    else
+        backoff_reset(&self->store);
+    free(text);
 }
 
 /* --- entries --- */
@@ -192,8 +97,10 @@ static void on_entry(void *arg, const struct bus_entry *entry)
     struct agent_effect effect = {0};
     struct sch_report report = {0};
     json_t *data = NULL;
-    int rc = apply(self, verb, entry, &effect, &report);
+    int rc;
 
+    crash_at(CRASH_ENTRY_READ);
+    rc = apply(self, verb, entry, &effect, &report);
     if (rc == ERR_SYS || rc == ERR_NOMEM) {
         put_off(self, entry->id, report.why);
         return;
@@ -213,7 +120,7 @@ static void on_entry(void *arg, const struct bus_entry *entry)
 int agent_feed_new(struct agent_feed **out, const struct agent_feed_config *cfg)
 {
     struct agent_feed *self = calloc(1, sizeof(*self));
-    char key[BUS_KEY_CAP];
+    char key[BUS_KEY_CAP], answers[BUS_KEY_CAP];
     struct bus_reader_config reader = {
         .loop = cfg->loop,
         .url = cfg->url,
@@ -221,6 +128,8 @@ int agent_feed_new(struct agent_feed **out, const struct agent_feed_config *cfg)
         .group = BUS_GROUP_AGENT,
         .consumer = "agent",
         .delete_acked = true,
+        .answers = bus_key(answers, cfg->prefix, BUS_KEY_RESULTS, NULL, NULL),
+        .answers_max = RESULTS_MAX,
         .on_entry = on_entry,
         .arg = self,
     };
@@ -230,10 +139,6 @@ int agent_feed_new(struct agent_feed **out, const struct agent_feed_config *cfg)
         return ERR_NOMEM;
     self->cfg = *cfg;
     self->store = backoff_init(STORE_MIN_MS, STORE_MAX_MS);
-    TAILQ_INIT(&self->waiting);
-    TAILQ_INIT(&self->sent);
-    ev_timer_init(&self->retry, on_retry, RETRY_S, 0.0);
-    self->retry.data = self;
     rc = bus_reader_new(&self->reader, &reader);
     if (rc != ERR_OK) {
         free(self);
@@ -245,20 +150,8 @@ int agent_feed_new(struct agent_feed **out, const struct agent_feed_config *cfg)
 
 void agent_feed_free(struct agent_feed *self)
 {
-    struct outcome *outcome;
-
     if (self == NULL)
         return;
-    while ((outcome = TAILQ_FIRST(&self->sent)) != NULL) {
-        TAILQ_REMOVE(&self->sent, outcome, entry);
-        bus_link_forget(self->cfg.link, outcome);
-        outcome_free(outcome);
-    }
-    while ((outcome = TAILQ_FIRST(&self->waiting)) != NULL) {
-        TAILQ_REMOVE(&self->waiting, outcome, entry);
-        outcome_free(outcome);
-    }
-    ev_timer_stop(self->cfg.loop, &self->retry);
     bus_reader_free(self->reader);
     free(self);
 }
