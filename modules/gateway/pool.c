@@ -47,7 +47,7 @@ struct gw_pool {
     unsigned budget; /* operations left in this turn */
     bool in_turn;
     ev_prepare turn; /* after everything else of the turn, before the loop sleeps */
-    ev_idle more;    /* keeps the loop from sleeping while work is left */
+    ev_timer rest;   /* runs after work was done: until it fires there is no more */
 };
 
 static void enter(struct slot *slot, enum phase to)
@@ -104,7 +104,6 @@ static bool may_work(void *arg, unsigned operations)
     }
     if (slot->phase == PHASE_ANSWERED)
         enter(slot, PHASE_MSG3);
-    ev_idle_start(self->cfg.loop, &self->more);
     return false;
 }
 
@@ -129,21 +128,22 @@ static void on_turn(struct ev_loop *loop, ev_prepare *w, int revents)
     struct gw_pool *self = w->data;
 
     (void)revents;
+    if (ev_is_active(&self->rest))
+        return;
     self->budget = GW_POOL_OPS_PER_TURN;
     self->in_turn = true;
     work_off(self, PHASE_MSG3, MSG3_COST); /* who is nearly in goes first and makes room */
     work_off(self, PHASE_HELLO, HELLO_COST);
     self->in_turn = false;
-    /* What was done now may have left work for the end of a turn: one more before the loop sleeps.
-     */
     if (self->budget < GW_POOL_OPS_PER_TURN || !TAILQ_EMPTY(&self->phase[PHASE_HELLO]) ||
-        !TAILQ_EMPTY(&self->phase[PHASE_MSG3]))
-        ev_idle_start(loop, &self->more);
-    else
-        ev_idle_stop(loop, &self->more);
+        !TAILQ_EMPTY(&self->phase[PHASE_MSG3])) {
+        ev_timer_set(&self->rest, GW_POOL_REST_MS / 1000.0, 0.0);
+        ev_timer_start(loop, &self->rest);
+    }
 }
 
-static void on_more(struct ev_loop *loop, ev_idle *w, int revents)
+/* The turn that this is part of ends with on_turn. */
+static void on_rested(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)loop;
     (void)w;
@@ -290,7 +290,7 @@ int gw_pool_new(struct gw_pool **out, const struct gw_pool_config *cfg)
         TAILQ_INIT(&self->phase[i]);
     ev_prepare_init(&self->turn, on_turn);
     ev_set_priority(&self->turn, EV_MINPRI); /* links seal and send first */
-    ev_idle_init(&self->more, on_more);
+    ev_init(&self->rest, on_rested);
     self->turn.data = self;
     if (self->slots == NULL || self->bodies == NULL) {
         gw_pool_free(self);
@@ -328,7 +328,7 @@ void gw_pool_free(struct gw_pool *self)
     if (self == NULL)
         return;
     ev_prepare_stop(self->cfg.loop, &self->turn);
-    ev_idle_stop(self->cfg.loop, &self->more);
+    ev_timer_stop(self->cfg.loop, &self->rest);
     release_all(self, PHASE_HELLO);
     release_all(self, PHASE_ANSWERED);
     release_all(self, PHASE_MSG3);

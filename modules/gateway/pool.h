@@ -17,10 +17,11 @@
 #include "modules/gateway/penalty.h"
 #include "modules/link/handshake.h"
 
-/* Public-key operations: a Hello costs 3, message 3 one. A visitor meets several turns on its way,
- * so this decides what a storm of connectors costs it; the poll of a turn is cheap beside 50 us
- * each. */
-#define GW_POOL_OPS_PER_TURN 4
+/* Public-key operations, of about 55 us each: a Hello costs 3, message 3 one. A storm of connectors
+ * gets a quarter of a core: a visitor meets several turns on its way, and so much of the machine as
+ * the gateway does not take is there for what it talks to. */
+#define GW_POOL_OPS_PER_TURN 6
+#define GW_POOL_REST_MS 1u /* between two turns with such work */
 /* Message 2 unanswered for so long is a failure of its source; displaced sooner, it is none: a
  * whole site that comes back at once may be busy, and must not be shut out for that. */
 #define GW_POOL_STALL_MS 750u
