@@ -93,19 +93,21 @@ static void end(struct entry *entry, enum gw_yard_end why)
     self->cfg.on_end(self->cfg.arg, source, why, heard);
 }
 
-/* The yard is full: the source with the most in it loses its oldest, silent ones first. */
+/* The yard is full: the source with the most in it loses the oldest of the kind that it has more
+ * of. Who was just accepted has said nothing yet, and among many Hellos would always be the one to
+ * go. */
 static void make_room(struct gw_yard *self)
 {
     struct gw_yard_lane *lane, *longest = LIST_FIRST(&self->used_lanes);
-    struct entry *entry;
+    bool silent;
 
     LIST_FOREACH(lane, &self->used_lanes, of_yard)
     {
         if (lane->count > longest->count)
             longest = lane;
     }
-    entry = TAILQ_FIRST(&longest->silent);
-    end(entry != NULL ? entry : TAILQ_FIRST(&longest->ready), GW_YARD_CROWDED);
+    silent = longest->count - longest->ready_count >= longest->ready_count;
+    end(TAILQ_FIRST(silent ? &longest->silent : &longest->ready), GW_YARD_CROWDED);
 }
 
 /* --- time --- */

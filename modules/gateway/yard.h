@@ -7,8 +7,8 @@
  *
  * Per source the newest complete Hello comes first: when more come than can begin, the old ones
  * have been given up by their connectors. When the yard is full, the source with the most in it
- * loses one, so a flood displaces itself and never others. Nobody stays longer than a handshake may
- * take.
+ * loses one, so a flood displaces itself and never others; and a flood of Hellos does not displace
+ * those that are about to say theirs. Nobody stays longer than a handshake may take.
  */
 #ifndef MODULES_GATEWAY_YARD_H
 #define MODULES_GATEWAY_YARD_H

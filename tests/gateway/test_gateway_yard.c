@@ -254,6 +254,17 @@ START_TEST(test_yard_a_flood_displaces_itself_and_never_others)
 }
 END_TEST
 
+START_TEST(test_yard_a_flood_of_hellos_leaves_those_who_are_about_to_say_theirs)
+{
+    wait_here("198.51.100.1", 0); /* just accepted, from the address of the flood */
+    for (int i = 0; i < 3 * PLACES; i++)
+        wait_here("198.51.100.1", TUN_HELLO_LEN);
+    ck_assert_uint_eq(gw_yard_count(yard), PLACES);
+    ck_assert(!stranger_is_out(ours[0]));
+    ck_assert(stranger_is_out(ours[1])); /* the oldest Hello */
+}
+END_TEST
+
 static void count_ready(void *arg, struct gw_source *source)
 {
     struct gw_arrival arrival;
@@ -306,6 +317,7 @@ int main(void)
     tcase_add_test(tc, test_yard_the_limit_runs_from_the_accept);
     tcase_add_test(tc, test_yard_the_newest_hello_is_first_and_the_gone_are_passed_over);
     tcase_add_test(tc, test_yard_a_flood_displaces_itself_and_never_others);
+    tcase_add_test(tc, test_yard_a_flood_of_hellos_leaves_those_who_are_about_to_say_theirs);
     tcase_add_test(tc, test_yard_gives_each_source_with_a_hello);
     tcase_add_loop_test(tc, test_yard_can_be_freed_in_every_state, 0, 4);
     suite_add_tcase(suite, tc);
