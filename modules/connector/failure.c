@@ -48,7 +48,7 @@ void con_failure_hello(struct con_failure *self, const char *address, int rc)
     else
         (void)note(self, CON_FAILURE_HELLO, address,
                    "no answer to our first message (%s): the public key is probably not this "
-                   "gateway's",
+                   "gateway's, or many wait there",
                    rc == ERR_TIMEOUT ? "timed out" : "closed");
 }
 
