@@ -3,6 +3,7 @@
 # visitors and a ping-pong. Rounds alone and beside alternate. Of the visitors' p99 the medians are compared; of the ping-pong's,
 # where milliseconds count, the best, for what else runs here only adds. Memory stays under the caps.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/machine.sh"
 
 renice -n -15 -p $$ >/dev/null 2>&1 || true # where it is allowed, what else runs here is not measured
 LOAD=$BIN/../tests/peers/load
@@ -23,7 +24,9 @@ ping() { "$LOAD" ping "$TCP" x 5 600; }
 # round KIND MEASURE: one p99 in microseconds to $TMP/KIND.p99; nobody may fail
 round() {
     local count failed p99
+    machine_mark
     read -r count failed _ p99 _ < <("$2")
+    [ "$(machine_elsewhere)" -le "$CALM_PERCENT" ] || CALM=0
     [ "$count" -gt 0 ] && [ "$failed" = 0 ] || fail "$1: $failed of $count visitors failed"
     echo "$p99" >>"$TMP/$1.p99"
 }
@@ -57,10 +60,9 @@ flow() {
 }
 
 twice() { [ "$(p99 "$1")" -le $((2 * $(p99 alone))) ]; }
-GOAL_US=5000
-soon() { [ "$(best "$1")" -le $(($(best idle) + GOAL_US)) ]; }
+soon() { [ "$(best "$1")" -le $(($(best idle) + $2)) ]; }
 all_within() {
-    twice one-download && twice downloads && twice uploads && soon beside-download && soon beside-upload
+    twice one-download && twice downloads && twice uploads && soon beside-download 5000 && soon beside-upload 5000
 }
 
 keys
@@ -81,7 +83,9 @@ wait_for 10 get gw1 "$HOST" /page -o /dev/null -f
 visit >/dev/null # warm
 BASE_GW=$(kib "$GW" VmRSS) BASE_CON=$(kib "$CON" VmRSS)
 
+CALM_ROUNDS=0
 for ((i = 1; i <= ROUNDS_MAX; i++)); do
+    CALM=1
     round idle ping
     round alone visit
     hold one-download /bulk 1 round one-download visit
@@ -89,6 +93,7 @@ for ((i = 1; i <= ROUNDS_MAX; i++)); do
     flow /bulk round beside-download ping
     flow /sink round beside-upload ping
     hold uploads /never 100 round uploads visit
+    CALM_ROUNDS=$((CALM_ROUNDS + CALM))
     [ "$i" -lt "$ROUNDS" ] || ! all_within || break
 done
 
@@ -96,11 +101,11 @@ say "100 visitors alone: p99 $(p99 alone) us; beside 1 stopped download $(p99 on
     "100 stopped uploads $(p99 uploads)"
 say "ping-pong idle: p99 $(best idle) us; beside four downloads $(best beside-download) ($(median <"$TMP/flow-bulk.rate") kB/s)," \
     "four uploads $(best beside-upload) ($(median <"$TMP/flow-sink.rate") kB/s)"
-# The goal is 5 ms; on two cores that all the peers share it is missed now and then by a little, which must be seen but is no
-# reason to stop a commit.
-all_within || say "GOAL MISSED: more than 2x, or more than 5 ms, in $((i - 1)) rounds"
-GOAL_US=15000
-all_within || fail "more than 2x, or more than 15 ms, in $((i - 1)) rounds"
+if ! all_within; then
+    [ "$CALM_ROUNDS" -lt 2 ] || [ "${NW_SANITIZED:-}" ] || fail "more than 2x, or more than 5 ms, in $((i - 1)) rounds"
+    soon beside-download 50000 && soon beside-upload 50000 || fail "the ping-pong waits behind bulk"
+    say "latencies are not judged: sanitized programs, or a machine busy with something else"
+fi
 
 CAP_KIB=$((SESSION_KIB + QUEUES_KIB))
 for kind in one-download downloads uploads; do

@@ -3,13 +3,13 @@
 # notice once it is back itself. The herd is one process with the connector's own code, behind one address as behind a NAT;
 # STORM_SOURCES=N gives it N addresses, STORM_COUNT and STORM_LINKS change its size. The figures are printed.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/machine.sh"
 
 TOOLS=${NW_BINARY_DIR:-$E2E_DIR/../../build}/tests
 COUNT=${STORM_COUNT:-2000} SOURCES=${STORM_SOURCES:-1} LINKS=${STORM_LINKS:-1}
 RATE=100         # requests per second of the other visitors
 BACK_MS=10000    # from the gateway's first answer to the last connector
-ROUNDS_MAX=2     # what else runs on the machine only ever adds: one good round is proof
-FOREIGN_MAX=10   # percent of the machine that others may use for a round to count against us
+ROUNDS_MAX=3     # what else runs on the machine only ever adds: one good round is proof
 PER_CONTRACT=640 # keys, so that a contract stays below its 64 KiB
 [ -z "${NW_SANITIZED:-}" ] || COUNT=$((COUNT / 4))
 
@@ -60,39 +60,19 @@ wait_for 30 all_times 1
 say "$COUNT connectors from $SOURCES address(es) with $LINKS link(s) each are up:" \
     "$((($(gateway_rss) - EMPTY_KB) * 10 / COUNT))/10 KiB of gateway memory each"
 
-# ticks PID...: CPU time of processes; those that ended have none.
-ticks() {
-    local pid sum=0
-    for pid in "$@"; do
-        sum=$((sum + $(awk '{print $14 + $15}' "/proc/$pid/stat" 2>/dev/null || echo 0)))
-    done
-    echo "$sum"
-}
-
-# cpu: "<ticks of the whole machine> <of these, of processes of this test but the gateway>"
-cpu() {
-    local own
-    own=$(pgrep -f -- "$TMP/" | grep -vx "$1" || true)
-    # one word each
-    # shellcheck disable=SC2086
-    echo "$(awk '/^cpu / {print $2 + $3 + $4 + $7 + $8}' /proc/stat) $(ticks $own "$VISITORS")"
-}
-
 # round N: the figures of one restart into $TMP/round; the calm before it is what the storm is compared with.
 round() {
-    local idle killed pid all own all_then own_then
+    local idle killed
     idle=$(now_ms)
-    pid=$(gateway_pid gw1)
     sleep 10.5 # sessions that lived 10 s: the herd's backoff begins anew
-    read -r all own < <(cpu "$pid")
+    machine_mark
     killed=$(now_ms)
-    kill -KILL "$pid"
+    kill -KILL "$(gateway_pid gw1)"
     wait_for 40 all_times $(($1 + 1))
-    read -r all_then own_then < <(cpu 0)
+    ELSEWHERE=$(machine_elsewhere)
     sleep 0.1 # visitors who began before that have their answer
     "$PYTHON" "$E2E_DIR/peers/comeback.py" "$TMP/visits" "$TMP/herd" "$idle" "$killed" >"$TMP/round"
-    FOREIGN=$(((all_then - all - (own_then - own)) * 100 / (($(now_ms) - killed) * $(getconf CLK_TCK) * $(nproc) / 1000)))
-    say "$(cat "$TMP/round"), $FOREIGN % of the machine went elsewhere"
+    say "$(cat "$TMP/round"), $ELSEWHERE % of the machine went elsewhere"
 }
 
 holds() { # holds EXPRESSION: over the figures of the round
@@ -105,7 +85,7 @@ for ((n = 1; n <= ROUNDS_MAX && ! ${CALM:-0}; n++)); do
     holds "d['idle']['failed'] + d['storm']['failed'] == 0" || fail "requests failed"
     ! holds "d['all_back_ms'] <= $BACK_MS" || BACK=1
     ! holds "d['storm']['n'] >= 20 and d['storm']['p99'] <= 3 * d['idle']['p99']" || CALM=$BACK
-    [ "$FOREIGN" -lt "$FOREIGN_MAX" ] || BUSY=1
+    [ "$ELSEWHERE" -le "$CALM_PERCENT" ] || BUSY=1
 done
 [ "$BACK" ] || fail "not all back within $BACK_MS ms"
 if [ -z "$CALM" ]; then
