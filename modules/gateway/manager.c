@@ -16,14 +16,12 @@
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/serve.h"
-#include "schemas/canonical.h"
+#include "modules/gateway/zos_proxy.h"
 #include "schemas/workload.h"
 
 #define OBJECT "manager"
 #define OBJECT_VERSION "0.0.1"
 #define METHODS 4
-#define BACKENDS_MAX 64 /* looked at; more than 16 are refused further on */
-#define TEXT_MAX 1024   /* of one field of a call, with its NUL */
 
 enum call_state {
     CALL_TRYING,  /* not yet in place, not yet refused */
@@ -38,6 +36,7 @@ struct call {
     enum call_state state;
     uint64_t save; /* CALL_SAVING: answered when this number is on the disk */
     bool named;    /* SetNamedProxy: the answer holds the host name */
+    bool joined;   /* the same call came before and does the work */
     char id[GW_ID_MAX];
     char host[HOST_CAP];
     char *old_spec; /* owned; what the id stood for before, NULL = nothing */
@@ -117,11 +116,14 @@ static void undo(struct gw_manager *self, struct call *call)
 {
     struct gw_entry *entry = gw_store_find(self->cfg.store, GW_OWNER_ZBUS, call->id);
     char *old = call->old_spec;
+    bool joined = call->joined;
     char why[SCH_MESSAGE_CAP];
 
     call->old_spec = NULL;
     (void)snprintf(why, sizeof(why), "%s", call->why);
     finish(self, call, why);
+    if (joined)
+        return;
     if (entry != NULL && (old == NULL || put_spec(entry, old, strlen(old)) != ERR_OK))
         remove_entry(self, entry);
     else if (entry != NULL)
@@ -167,24 +169,32 @@ static struct call *find_call(const struct gw_manager *self, const char *id)
     return NULL;
 }
 
-void gw_manager_note(struct gw_manager *self, const struct gw_entry *entry,
-                     const struct sch_result *result, uint64_t save)
+static void note(struct gw_manager *self, struct call *call, const struct sch_result *result,
+                 uint64_t save)
 {
-    struct call *call = find_call(self, entry->id);
-    const char *fqdn;
+    const char *fqdn = json_string_value(json_object_get(result->data, "fqdn"));
 
-    if (call == NULL || call->state != CALL_TRYING)
-        return;
     if (result->error != SCH_OK) {
         refuse(self, call, result->message);
         return;
     }
     if (result->state != SCH_STATE_OK)
         return; /* the DNS is being asked */
-    fqdn = json_string_value(json_object_get(result->data, "fqdn"));
     (void)snprintf(call->host, sizeof(call->host), "%s", fqdn != NULL ? fqdn : "");
     call->state = CALL_SAVING;
     call->save = save;
+}
+
+void gw_manager_note(struct gw_manager *self, const struct gw_entry *entry,
+                     const struct sch_result *result, uint64_t save)
+{
+    struct call *call;
+
+    TAILQ_FOREACH(call, &self->calls, entry)
+    {
+        if (call->state == CALL_TRYING && strcmp(call->id, entry->id) == 0)
+            note(self, call, result, save);
+    }
 }
 
 void gw_manager_saved(struct gw_manager *self, uint64_t done)
@@ -196,81 +206,6 @@ void gw_manager_saved(struct gw_manager *self, uint64_t done)
         if (call->state == CALL_SAVING && call->save <= done)
             finish(self, call, NULL);
     }
-}
-
-/* ---- reading a call ---- */
-
-/* Go's decoder takes a struct as a map by name or as an array in order. */
-static const struct bus_node *field(const struct bus_node *node, const char *name, size_t at)
-{
-    return bus_node_is_map(node) ? bus_node_get(node, name) : bus_node_at(node, at);
-}
-
-static json_t *text_json(const struct bus_node *node)
-{
-    char text[TEXT_MAX];
-
-    return bus_node_copy(node, text, sizeof(text)) ? json_string(text) : NULL;
-}
-
-static json_t *backends_json(const struct bus_node *node)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < bus_node_count(node) && i < BACKENDS_MAX; i++) {
-        if (json_array_append_new(list, text_json(bus_node_at(node, i))) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-/* The kinds of proxy differ in one field. */
-struct kind {
-    const char *type;
-    const char *go_name;   /* the field in the call */
-    const char *json_name; /* and in a contract */
-    bool named;
-};
-
-static const struct kind name_proxy = {SCH_TYPE_NAME_PROXY, "Name", "name", true};
-static const struct kind fqdn_proxy = {SCH_TYPE_FQDN_PROXY, "FQDN", "fqdn", false};
-
-/* The workload as a contract would have it; NULL and WHY when it is none. */
-static json_t *spec_json(const struct kind *kind, const struct bus_node *node, const char **why)
-{
-    const struct bus_node *backends = field(node, "Backends", 1),
-                          *network = field(node, "Network", 2);
-    bool passthrough = false;
-    json_t *data, *list, *name;
-    char text[TEXT_MAX] = "";
-
-    *why = NULL;
-    if (bus_node_count(backends) == 0)
-        *why = "backends list can not be empty";
-    else if (!bus_node_is_nil(network) && (!bus_node_copy(network, text, sizeof(text)) || text[0]))
-        *why = "private networks are not supported on this node";
-    if (*why != NULL)
-        return NULL;
-    (void)bus_node_bool(field(node, "TLSPassthrough", 0), &passthrough);
-    list = backends_json(backends);
-    name = text_json(field(node, kind->go_name, 3));
-    if (list == NULL || name == NULL) {
-        *why = list == NULL ? "failed to parse backends" : "invalid name";
-        json_decref(list);
-        json_decref(name);
-        return NULL;
-    }
-    data = json_pack("{s:b, s:o, s:o}", "tls_passthrough", passthrough, "backends", list,
-                     kind->json_name, name);
-    return json_pack("{s:s, s:o}", "type", kind->type, "data", data);
-}
-
-static bool id_ok(const char *id)
-{
-    return id[0] != '\0' && strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                       "0123456789._-") == strlen(id);
 }
 
 /* ---- methods ---- */
@@ -314,46 +249,92 @@ static void set(struct gw_manager *self, struct call *call, const char *spec)
         gw_provision_apply(self->cfg.provisioner, entry); /* comes back through gw_manager_note */
 }
 
-static void set_proxy(struct gw_manager *self, struct bus_job *job, const struct kind *kind)
+/*
+ * The same call again while the first is under way, as callers do that lost patience: it shares the
+ * outcome. Returns false when the id is busy with something else.
+ */
+static bool join(struct gw_manager *self, const struct call *first, struct bus_job *job,
+                 const char *spec)
 {
-    const struct bus_node *node = bus_job_input(job, 1);
-    const char *why = NULL;
+    const struct gw_entry *entry = gw_store_find(self->cfg.store, GW_OWNER_ZBUS, first->id);
     struct call *call;
-    char id[GW_ID_MAX];
-    json_t *json;
-    char *spec;
 
-    if (!bus_node_copy(bus_job_input(job, 0), id, sizeof(id)) || !id_ok(id)) {
-        bus_job_bad_input(job, 0, "workload id");
+    if (first->state == CALL_REFUSED || entry == NULL || strcmp(entry->spec, spec) != 0)
+        return false;
+    call = call_new(self, job, first->id, first->named);
+    if (call == NULL)
+        return false;
+    call->joined = true;
+    call->state = first->state;
+    call->save = first->save;
+    memcpy(call->host, first->host, sizeof(call->host));
+    return true;
+}
+
+/* A call whose arguments are fine. */
+static void begin_set(struct gw_manager *self, struct bus_job *job, const struct call *what,
+                      const char *spec)
+{
+    const struct call *first = find_call(self, what->id);
+    struct call *call;
+
+    if (first != NULL && join(self, first, job, spec))
         return;
-    }
-    if (!bus_node_is_map(node) && !bus_node_is_array(node)) {
-        bus_job_bad_input(job, 1, kind->named ? "zos.GatewayNameProxy" : "zos.GatewayFQDNProxy");
-        return;
-    }
-    json = spec_json(kind, node, &why);
-    spec = json != NULL ? sch_canonical(json, NULL) : NULL;
-    json_decref(json);
-    if (why == NULL && spec == NULL)
-        why = "not valid text";
-    if (why == NULL && find_call(self, id) != NULL)
-        why = "another call about this workload is under way";
-    call = why == NULL ? call_new(self, job, id, kind->named) : NULL;
+    call = first == NULL ? call_new(self, job, what->id, what->named) : NULL;
     if (call != NULL)
         set(self, call, spec);
     else
-        answer(job, kind->named, "", why != NULL ? why : "out of memory");
+        answer(job, what->named, "",
+               first != NULL ? "another call about this workload is under way" : "out of memory");
+}
+
+/* The id of a call; false after the job was answered. */
+static bool read_id(struct bus_job *job, char id[GW_ID_MAX])
+{
+    const struct bus_node *node = bus_job_input(job, 0);
+    const char *text;
+    size_t len;
+
+    if (node == NULL || !bus_node_text(node, &text, &len)) {
+        bus_job_bad_input(job, 0, "string");
+        return false;
+    }
+    if (!bus_node_copy(node, id, GW_ID_MAX))
+        id[0] = '\0'; /* too long to be one */
+    return true;
+}
+
+static void set_proxy(struct gw_manager *self, struct bus_job *job, enum gw_zos_kind kind)
+{
+    struct call what = {.named = kind == GW_ZOS_NAME};
+    char why[GW_ZOS_WHY_MAX] = "out of memory";
+    char *spec = NULL;
+    int rc;
+
+    if (!read_id(job, what.id))
+        return;
+    rc = gw_zos_proxy_read(&spec, kind, bus_job_input(job, 1), why);
+    if (rc == ERR_PROTO) {
+        bus_job_bad_input(job, 1, what.named ? "zos.GatewayNameProxy" : "zos.GatewayFQDNProxy");
+        return;
+    }
+    if (rc == ERR_OK)
+        rc = gw_zos_id_check(kind, what.id, why);
+    if (rc == ERR_OK)
+        begin_set(self, job, &what, spec);
+    else
+        answer(job, what.named, "", why);
     free(spec);
 }
 
 static void set_named_proxy(void *arg, struct bus_job *job)
 {
-    set_proxy(arg, job, &name_proxy);
+    set_proxy(arg, job, GW_ZOS_NAME);
 }
 
 static void set_fqdn_proxy(void *arg, struct bus_job *job)
 {
-    set_proxy(arg, job, &fqdn_proxy);
+    set_proxy(arg, job, GW_ZOS_FQDN);
 }
 
 /* For both kinds; an unknown id is fine, as deletes are repeated. */
@@ -364,10 +345,8 @@ static void delete_named_proxy(void *arg, struct bus_job *job)
     struct call *call;
     char id[GW_ID_MAX];
 
-    if (!bus_node_copy(bus_job_input(job, 0), id, sizeof(id))) {
-        bus_job_bad_input(job, 0, "workload id");
+    if (!read_id(job, id))
         return;
-    }
     entry = gw_store_find(self->cfg.store, GW_OWNER_ZBUS, id);
     if (entry == NULL) {
         bus_job_answer(job, NULL, NULL);

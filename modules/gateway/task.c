@@ -249,7 +249,7 @@ static void on_verified(void *arg, int rc, const char *why)
         return;
     }
     if (task->entry->owner == GW_OWNER_ZBUS)
-        why = "host doesn't point to the gateway ip";
+        why = "failed to verify domain dns record: host doesn't point to the gateway ip";
     (void)snprintf(message, sizeof(message), "%s", why);
     fail_for_now(task, SCH_STATE_INIT, SCH_DOMAIN_NOT_HERE, message);
 }

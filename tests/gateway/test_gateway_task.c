@@ -338,7 +338,8 @@ START_TEST(test_task_zbus_names_are_proven_by_address)
     apply(n);
     LOOP_UNTIL(loop, gw_provision_result(z)->state == SCH_STATE_OK &&
                          gw_provision_result(n)->error == SCH_DOMAIN_NOT_HERE);
-    ck_assert_str_eq(gw_provision_result(n)->message, "host doesn't point to the gateway ip");
+    ck_assert_str_eq(gw_provision_result(n)->message,
+                     "failed to verify domain dns record: host doesn't point to the gateway ip");
 }
 END_TEST
 
