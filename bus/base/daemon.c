@@ -144,7 +144,7 @@ static int parse_one(struct parser *self, const char ***next)
         fputs(self->usage, stdout);
         return DAEMON_EXIT_OK;
     }
-    if (strcmp(text, "--version") == 0) {
+    if (strcmp(text, "--version") == 0 || strcmp(text, "-v") == 0) {
         printf("%s %s\n", self->program, NW_VERSION);
         return DAEMON_EXIT_OK;
     }

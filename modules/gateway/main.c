@@ -36,7 +36,7 @@ static const char usage[] =
     "  --workers N        zbus calls at a time (default 1)\n"
     "  --log-level LEVEL  error, warn, info (default), debug\n"
     "  --log-format F     text (default) or json\n"
-    "  --version, --help\n"
+    "  --version (-v), --help (-h)\n"
     "\n"
     "Under netwall-agent the bus comes in NETWALL_BUS, NETWALL_BUS_PREFIX, NETWALL_MODULE and\n"
     "NETWALL_ZBUS. SIGTERM: drain and end, twice: at once. SIGHUP: read the config again.\n"

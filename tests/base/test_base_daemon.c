@@ -167,6 +167,7 @@ START_TEST(test_daemon_help_and_version_exit_with_zero)
     ck_assert_int_eq(parse(&args, "prog --help"), DAEMON_EXIT_OK);
     ck_assert_int_eq(parse(&args, "prog -h"), DAEMON_EXIT_OK);
     ck_assert_int_eq(parse(&args, "prog --version"), DAEMON_EXIT_OK);
+    ck_assert_int_eq(parse(&args, "prog -v"), DAEMON_EXIT_OK);
     ck_assert_int_eq(parse(&args, "prog --config x --help --unknown"), DAEMON_EXIT_OK);
 }
 END_TEST
