@@ -65,12 +65,20 @@ static bool takes(const struct bus_method *method, size_t inputs)
     return inputs == method->inputs || (method->variadic && inputs > method->inputs);
 }
 
-/* A list a stranger may have an answer on: none of our keys, none of our queues. */
+/* "module.object@version", of whatever module. */
+static bool is_queue(const char *list)
+{
+    const char *dot = strchr(list, '.');
+
+    return dot != NULL && strchr(dot, '@') != NULL;
+}
+
+/* A list a stranger may have an answer on: none of our keys, nobody's queue. */
 static bool may_answer_on(const struct bus_server *self, const char *list)
 {
     size_t module = strlen(self->module);
 
-    if (list[0] == '\0' || bus_key_is_own(self->prefix, list, strlen(list)))
+    if (list[0] == '\0' || is_queue(list) || bus_key_is_own(self->prefix, list, strlen(list)))
         return false;
     return strncmp(list, self->module, module) != 0 || list[module] != '.';
 }

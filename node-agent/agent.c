@@ -24,6 +24,7 @@
 #include "node-agent/intake.h"
 #include "node-agent/modules.h"
 #include "node-agent/plan.h"
+#include "node-agent/provision.h"
 #include "node-agent/report.h"
 #include "node-agent/settle.h"
 #include "node-agent/state.h"
@@ -56,6 +57,7 @@ struct agent {
     struct agent_intake *intake;
     struct agent_feed *feed;
     struct agent_report *report;
+    struct agent_provision *provision; /* NULL when zbus is not served */
     ev_timer tick;
     ev_timer watchdog;
     uint64_t ticks;
@@ -382,6 +384,21 @@ static int open_readers(struct agent *self)
     return rc == ERR_OK ? agent_feed_new(&self->feed, &feed) : rc;
 }
 
+/* Zbus knows no callers: only where the farmer says that nobody else gets at the bus. */
+static int open_provision(struct agent *self)
+{
+    struct agent_provision_config cfg = {
+        .loop = self->loop,
+        .url = &self->url,
+        .prefix = self->config.bus_prefix,
+        .workers = self->config.zbus_workers,
+        .desk = &self->desk,
+    };
+
+    return self->config.zbus == AGENT_ZBUS_YES ? agent_provision_new(&self->provision, &cfg)
+                                               : ERR_OK;
+}
+
 static void start_timers(struct agent *self)
 {
     double watchdog = daemon_watchdog_ms() / 1000.0;
@@ -406,6 +423,8 @@ static int open_parts(struct agent *self, char why[AGENT_WHY_MAX])
         .core = &self->core, .state = self->state, .supervise = self->supervise};
     if (rc == ERR_OK)
         rc = open_readers(self);
+    if (rc == ERR_OK)
+        rc = open_provision(self);
     return rc == ERR_OK ? rc : fail(why, rc, "cannot start", err_text(rc));
 }
 
@@ -450,6 +469,7 @@ void agent_free(struct agent *self)
         return;
     ev_timer_stop(self->loop, &self->tick);
     ev_timer_stop(self->loop, &self->watchdog);
+    agent_provision_free(self->provision);
     agent_feed_free(self->feed);
     agent_intake_free(self->intake);
     agent_report_free(self->report);
@@ -486,11 +506,21 @@ static void on_modules_stopped(void *arg)
         ev_break(self->loop, EVBREAK_ALL);
 }
 
-static void on_intake_idle(void *arg)
+static void on_answers_left(void *arg)
 {
     struct agent *self = arg;
 
     agent_supervise_stop(self->supervise, on_modules_stopped, self);
+}
+
+static void on_intake_idle(void *arg)
+{
+    struct agent *self = arg;
+
+    if (self->provision != NULL)
+        agent_provision_drain(self->provision, on_answers_left, self);
+    else
+        on_answers_left(self);
 }
 
 void agent_stop(struct agent *self)
@@ -534,6 +564,7 @@ void agent_reload(struct agent *self, const struct agent_config *config)
     mine->authority_count = config->authority_count;
     mine->zos_signatures = config->zos_signatures;
     mine->name_quarantine_ms = config->name_quarantine_ms;
+    warn_fixed("[zbus] serve", (mine->zbus == AGENT_ZBUS_YES) != (config->zbus == AGENT_ZBUS_YES));
     mine->zbus = config->zbus; /* for modules started from now on */
     LOG_INFO("configuration read again", KV_N("authorities", mine->authority_count));
     agent_supervise_signal(self->supervise, SIGHUP);

@@ -159,6 +159,16 @@ void agent_claim_release(struct agent_core *core, uint32_t twin, uint64_t contra
                  "iii", (int64_t)until, (int64_t)twin, (int64_t)contract);
 }
 
+void agent_claim_release_workload(struct agent_core *core, const char *id)
+{
+    uint64_t until = agent_core_now(core) + core->config->name_quarantine_ms / 1000;
+
+    agent_db_run(core->db, "DELETE FROM claims WHERE id = ? AND kind = ?", "tt", id,
+                 sch_claim_kind_text(SCH_CLAIM_TCP_PORT));
+    agent_db_run(core->db, "UPDATE claims SET id = '', until = ? WHERE id = ? AND id <> ''", "it",
+                 (int64_t)until, id);
+}
+
 void agent_claim_purge(struct agent_core *core)
 {
     agent_db_run(core->db, "DELETE FROM claims WHERE id = '' AND until <= ?", "i",

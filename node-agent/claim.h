@@ -28,6 +28,8 @@ int agent_claim_take(struct agent_core *core, const struct agent_claimant *who,
                      const struct sch_claim *claim, struct sch_report *report);
 /* Let go of everything the contract holds; names stay kept for the twin for the quarantine time. */
 void agent_claim_release(struct agent_core *core, uint32_t twin, uint64_t contract);
+/* The same for one workload. */
+void agent_claim_release_workload(struct agent_core *core, const char *id);
 /* Forget what was released and whose time is over. */
 void agent_claim_purge(struct agent_core *core);
 

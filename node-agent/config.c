@@ -169,7 +169,8 @@ static void take_modules(struct ini *ini, struct agent_config *out)
 
 void agent_config_default(struct agent_config *out)
 {
-    *out = (struct agent_config){.embedded = true, .name_quarantine_ms = 7ull * DAY_MS};
+    *out = (struct agent_config){
+        .embedded = true, .name_quarantine_ms = 7ull * DAY_MS, .zbus_workers = 1};
     snprintf(out->state_dir, sizeof(out->state_dir), "/var/lib/netwall");
     if (gethostname(out->name, sizeof(out->name) - 1) != 0)
         snprintf(out->name, sizeof(out->name), "localhost");

@@ -42,6 +42,7 @@ struct agent_config {
     bool zos_signatures;
     uint64_t name_quarantine_ms;
     enum agent_zbus_mode zbus;
+    unsigned zbus_workers; /* zbus calls at a time, of the agent itself; --workers */
     bool rmb;
     struct agent_module_config modules[AGENT_MODULE_MAX];
     size_t module_count;

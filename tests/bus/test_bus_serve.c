@@ -153,8 +153,10 @@ START_TEST(test_serve_foreign_requests)
 END_TEST
 
 static const char *const forbidden[] = {
-    "p:core:default",        "p:result:x",       "p:stream:deployments", "p:netwall:workloads",
-    "gateway.manager@0.0.1", "gateway.zbus@1.0", "msgbus.system.local",
+    "p:core:default",        "p:result:x",
+    "p:stream:deployments",  "p:netwall:workloads",
+    "gateway.manager@0.0.1", "gateway.zbus@1.0",
+    "msgbus.system.local",   "provision.provision@0.0.1",
 };
 
 START_TEST(test_serve_never_answers_on_our_own_keys)
