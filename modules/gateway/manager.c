@@ -465,8 +465,14 @@ void gw_manager_free(struct gw_manager *self)
     if (self == NULL)
         return;
     ev_timer_stop(self->cfg.loop, &self->undo);
-    while ((call = TAILQ_FIRST(&self->calls)) != NULL)
-        finish(self, call, "the gateway is stopping");
+    while ((call = TAILQ_FIRST(&self->calls)) != NULL) {
+        if (call->why[0] == '\0')
+            (void)snprintf(call->why, sizeof(call->why), "the gateway is stopping");
+        if (call->state == CALL_SAVING)
+            finish(self, call, "the gateway is stopping");
+        else
+            undo(self, call); /* nobody will hear that it worked */
+    }
     bus_server_free(self->server);
     free(self);
 }
