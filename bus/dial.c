@@ -42,6 +42,18 @@ static void finish(struct bus_dial *self, int rc, int fd)
     on_done(arg, rc, fd);
 }
 
+/* A server whose host was replaced, or lost our connection, says so within a second of its return,
+ * also to who only waits. */
+static void keep_alive(int fd)
+{
+    static const int on = 1, every_s = 1, probes = 5;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &every_s, sizeof(every_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
 static int open_socket(const struct addr *addr)
 {
     int on = 1, family = addr->ss.ss_family;
@@ -49,7 +61,7 @@ static int open_socket(const struct addr *addr)
 
     if (fd >= 0 && family != AF_UNIX) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only slower without */
-        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+        keep_alive(fd);
     }
     return fd;
 }
@@ -139,6 +151,13 @@ static void unix_address(struct addr *out, const char *path)
     memcpy(un.sun_path, path, strlen(path) + 1); /* bus_url.path is as long as sun_path */
     memcpy(&out->ss, &un, sizeof(un));
     out->len = sizeof(un);
+}
+
+bool bus_dial_is_literal(const struct bus_url *url)
+{
+    struct addr addr;
+
+    return url->is_unix || addr_from_ip(&addr, url->host, url->port) == ERR_OK;
 }
 
 /* Addresses known without a look-up; 0 for a host name. */

@@ -6,6 +6,8 @@
 #ifndef BUS_DIAL_H
 #define BUS_DIAL_H
 
+#include <stdbool.h>
+
 #include "bus/name.h"
 
 struct ev_loop;
@@ -20,6 +22,8 @@ typedef void bus_dialled_fn(void *arg, int rc, int fd);
 /* Returns 0 or ERR_NOMEM. ON_DONE never runs inside. URL is borrowed while it lasts. */
 int bus_dial_start(struct bus_dial **out, struct ev_loop *loop, const struct bus_url *url,
                    bus_dialled_fn *on_done, void *arg);
+/* Whether URL names one address: neither a look-up nor a second one takes time. */
+bool bus_dial_is_literal(const struct bus_url *url);
 /* ON_DONE will not run. NULL is fine. */
 void bus_dial_cancel(struct bus_dial *self);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The connection as a state machine: wait, dial, greet, up. Everything that can end it goes
- * through fail() and drop().
+ * through fail() and drop(). (over 600 lines: one state machine with its four timers' meanings;
+ * dialling, queue and parser are elsewhere already)
  */
 #include "bus/link.h"
 
@@ -22,10 +23,12 @@
 #include "bus/pending.h"
 #include "bus/reply.h"
 
+/* Between attempts. With ATTEMPT_MS, a server that is back is in use within 2 s, whatever it did.
+ */
 #define RETRY_MIN_MS 100
-#define RETRY_MAX_MS 30000
-#define NOBODY_MAX_MS 1000 /* between attempts while nothing listens: they cost nobody anything */
-#define SETTLED_MS 1000    /* up for so long: the next loss starts with short waits again */
+#define RETRY_MAX_MS 800
+#define ATTEMPT_MS 1200 /* connecting, and signing in: who is slower is not back yet */
+#define SETTLED_MS 1000 /* up for so long: the next loss starts with short waits again */
 #define READ_CHUNK (64u << 10)
 #define READS_PER_EVENT 16 /* then others get their turn */
 #define TEXT_ARGS_MAX 64
@@ -65,8 +68,8 @@ struct bus_link {
     uint64_t timer_at_ms; /* when the timer fires in UP; UINT64_MAX = stopped */
     unsigned busy;        /* callbacks of ours on the stack: _free only marks */
     bool freed;
-    bool nobody;    /* the last attempt found nothing that listens: a server that is not up */
     bool said_down; /* a row of failed attempts is logged once */
+    bool flapping;  /* it was lost soon after it came up: not told again before it has settled */
     int fail;       /* != 0: drop as soon as the stack allows, for this reason */
     char why[BUS_WHY_MAX];
 };
@@ -176,22 +179,27 @@ static void log_down(struct bus_link *self, uint32_t wait_ms)
     self->said_down = true;
 }
 
+/* Up, and not only just now. */
+static bool is_settled(const struct bus_link *self)
+{
+    return self->state == LINK_UP && clock_mono_ms() - self->up_since_ms >= SETTLED_MS;
+}
+
 /* The one way a connection or an attempt ends. Last statement of whoever calls it. */
 static void drop(struct bus_link *self)
 {
     int rc = self->fail;
     uint32_t wait_ms;
 
-    if (self->state == LINK_UP && clock_mono_ms() - self->up_since_ms >= SETTLED_MS)
+    if (is_settled(self))
         backoff_reset(&self->backoff);
+    self->flapping = self->state == LINK_UP ? !is_settled(self) : self->flapping;
     disconnect(self);
     bus_parser_free(self->parser);
     self->parser = NULL;
     self->fail = 0;
     enter(self, LINK_WAIT);
     wait_ms = backoff_next_ms(&self->backoff);
-    if (self->nobody && wait_ms > NOBODY_MAX_MS)
-        wait_ms = backoff_jitter_ms(NOBODY_MAX_MS * 3 / 4, 33);
     log_down(self, wait_ms);
     aim(self, wait_ms);
     self->busy++;
@@ -375,10 +383,28 @@ static void on_signed_in(void *arg, int rc, const struct bus_value *reply)
         fail(self, bus_error_class(reply) == BUS_ERROR_STOP ? ERR_AUTH : ERR_EOF, reply->text);
 }
 
-/* Where the timer points while UP and nothing waits. */
 static uint64_t next_ping_ms(const struct bus_link *self)
 {
     return self->cfg.ping_ms > 0 ? self->sent_ms + self->cfg.ping_ms : UINT64_MAX;
+}
+
+/* Where the timer points while UP: FIRST is the earliest deadline, UINT64_MAX = nothing waits. */
+static uint64_t next_look_ms(const struct bus_link *self, uint64_t first)
+{
+    uint64_t next = first != UINT64_MAX ? first : next_ping_ms(self);
+    uint64_t settled = self->up_since_ms + SETTLED_MS;
+
+    return self->flapping && settled < next ? settled : next;
+}
+
+/* A server that takes us and throws us out again and again is told once, not at each turn. */
+static void say_up(struct bus_link *self)
+{
+    if (self->flapping && !is_settled(self))
+        return;
+    self->flapping = false;
+    self->said_down = false;
+    LOG_INFO("bus link up", KV_S("link", link_name(self)));
 }
 
 static void on_greeted(void *arg, int rc, const struct bus_value *reply)
@@ -392,9 +418,8 @@ static void on_greeted(void *arg, int rc, const struct bus_value *reply)
         return;
     enter(self, LINK_UP);
     self->up_since_ms = clock_mono_ms();
-    self->said_down = false;
-    aim_at(self, next_ping_ms(self));
-    LOG_INFO("bus link up", KV_S("link", link_name(self)));
+    aim_at(self, next_look_ms(self, UINT64_MAX));
+    say_up(self);
     if (self->cfg.on_up != NULL)
         self->cfg.on_up(self->cfg.arg);
 }
@@ -419,12 +444,16 @@ static int send_greeting(struct bus_link *self)
     return rc == ERR_OK ? queue_text(self, on_greeted, ping, 1) : rc;
 }
 
+static uint32_t attempt_ms(const struct bus_link *self)
+{
+    return self->cfg.deadline_ms < ATTEMPT_MS ? self->cfg.deadline_ms : ATTEMPT_MS;
+}
+
 static void on_dialled(void *arg, int rc, int fd)
 {
     struct bus_link *self = arg;
 
     self->dial = NULL;
-    self->nobody = rc == ERR_SYS && (errno == ECONNREFUSED || errno == ENOENT);
     if (rc != ERR_OK) {
         fail(self, ERR_EOF, rc == ERR_SYS ? strerror(errno) : "no address for this host name");
         drop(self);
@@ -432,6 +461,7 @@ static void on_dialled(void *arg, int rc, int fd)
     }
     self->fd = fd;
     enter(self, LINK_GREET);
+    aim(self, attempt_ms(self));
     ev_io_set(&self->readable, fd, EV_READ);
     ev_io_set(&self->writable, fd, EV_WRITE);
     rc = bus_parser_new(&self->parser);
@@ -454,7 +484,8 @@ static void attempt(struct bus_link *self)
         drop(self);
         return;
     }
-    aim(self, self->cfg.deadline_ms);
+    /* A look-up takes as long as the resolver needs; several addresses may have to be tried. */
+    aim(self, bus_dial_is_literal(&self->url) ? attempt_ms(self) : self->cfg.deadline_ms);
 }
 
 /* The timer fired in UP: some deadline may have passed, or the line was idle for long. */
@@ -473,8 +504,20 @@ static void check_deadlines(struct bus_link *self)
         (void)queue_text(self, NULL, ping, 1); /* no memory: the next turn tries again */
         first = bus_queue_deadline(&self->queue);
     }
+    if (self->fail == 0 && self->flapping)
+        say_up(self);
     if (self->fail == 0)
-        aim_at(self, first != UINT64_MAX ? first : next_ping_ms(self));
+        aim_at(self, next_look_ms(self, first));
+    settle(self);
+}
+
+/* The timer fired in GREET; as above, what is here already counts. */
+static void check_greeting(struct bus_link *self)
+{
+    if (!receive(self))
+        return;
+    if (self->state == LINK_GREET)
+        fail(self, ERR_TIMEOUT, "the server accepted the connection but does not answer");
     settle(self);
 }
 
@@ -491,10 +534,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
     case LINK_UP:
         check_deadlines(self);
         return;
+    case LINK_GREET:
+        check_greeting(self);
+        return;
     default:
-        fail(self, ERR_TIMEOUT,
-             self->state == LINK_DIAL ? "connecting took too long"
-                                      : "the server accepted the connection but does not answer");
+        fail(self, ERR_TIMEOUT, "connecting took too long");
         drop(self);
     }
 }

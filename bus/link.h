@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One connection to a Redis server on a libev loop: it dials, signs in, pipelines commands, times
- * everything, and comes back by itself after a loss (0.1-30 s with jitter; at least once a second
- * while nothing listens there, so a server that starts is in use at once). Bytes are written and
- * parsed by hiredis' formatter and reader; the socket and the order of replies are kept here,
- * because hiredis' own asynchronous context aborts the process on a reply nobody asked for.
+ * everything, and comes back by itself after a loss (0.1-0.8 s with jitter, and who does not answer
+ * the greeting within 1.2 s is left: so a server is in use within 2 s of its return). Bytes are
+ * written and parsed by hiredis' formatter and reader; the socket and the order of replies are kept
+ * here, because hiredis' own asynchronous context aborts the process on a reply nobody asked for.
  *
  * A command is tried once. A server that stops answering is dropped when the deadline of its oldest
  * command passes. Commands that block (BLPOP, XREADGROUP BLOCK) and subscriptions need a link of

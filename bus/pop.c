@@ -103,6 +103,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)loop;
     (void)revents;
+    ev_timer_set(w, RETRY_S, 0.0); /* one that fired would fire again at once */
     pump(w->data);
 }
 

@@ -15,7 +15,9 @@
 #include "bus/link.h"
 
 #define DIRTY_MAX 2000 /* more changes than this at once: rewriting is cheaper */
-#define NAMED_WAKES 16 /* so many changed fields are published one by one */
+#define RETRY_MIN_MS 200
+#define RETRY_MAX_MS 1000 /* a refused attempt costs one chunk: the bus may be well again soon */
+#define NAMED_WAKES 16    /* so many changed fields are published one by one */
 
 struct agent_mirror {
     struct agent_mirror_config cfg;
@@ -298,7 +300,7 @@ void agent_mirror_sync(struct agent_mirror *self)
 static void on_head(void *arg, int rc, const struct bus_value *reply)
 {
     struct agent_mirror *self = arg;
-    bool same = rc != ERR_OK || self->head[0] == '\0' ||
+    bool same = (rc != ERR_OK && rc != ERR_REFUSED) || self->head[0] == '\0' ||
                 (self->expect_head != NULL && bus_value_is(reply, self->expect_head));
 
     self->comparing = false;
@@ -357,7 +359,7 @@ int agent_mirror_new(struct agent_mirror **out, const struct agent_mirror_config
     copy_key(self->head, cfg->head);
     copy_key(self->wake, cfg->wake);
     (void)bus_key(self->next, "", cfg->key, ":next", NULL);
-    self->backoff = backoff_init(500, 30000);
+    self->backoff = backoff_init(RETRY_MIN_MS, RETRY_MAX_MS);
     ev_timer_init(&self->flush, on_flush, 0.0, 0.0);
     ev_timer_init(&self->retry, on_retry, 0.0, 0.0);
     self->flush.data = self;

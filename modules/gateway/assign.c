@@ -23,8 +23,8 @@
 #define PAGE "64"       /* fields per HSCAN: at 66 KB each within the cap of a reply */
 #define NAMED_MAX 64    /* ids named by wakes before a whole look is cheaper */
 #define TRIES_MAX 5     /* looks in a row at a head that keeps moving */
-#define RETRY_MIN_MS 500
-#define RETRY_MAX_MS 10000
+#define RETRY_MIN_MS 200
+#define RETRY_MAX_MS 1000 /* one GET: the bus may be well again soon */
 
 struct gw_assign {
     struct gw_assign_config cfg; /* text pointers in it are not used */

@@ -22,7 +22,7 @@
 #define GATHER_S 0.02  /* same-subject entries of one burst collapse */
 #define FLIGHT_MAX 256 /* unconfirmed at a time */
 #define RETRY_MIN_MS 200
-#define RETRY_MAX_MS 30000
+#define RETRY_MAX_MS 1000 /* the bus may be well again soon */
 
 struct item {
     TAILQ_ENTRY(item) entry;

@@ -272,6 +272,18 @@ START_TEST(test_acks_free_at_each_state)
 }
 END_TEST
 
+START_TEST(test_acks_that_are_refused_wait_between_tries)
+{
+    open_acks(false);
+    world_do(&w, "CONFIG", "SET", "min-replicas-to-write", "1", NULL);
+    ck_assert_int_eq(bus_acks_add(acks, "1-1"), ERR_OK);
+    bus_acks_done(acks, "1-1");
+    WORLD_IS_PATIENT(&w, "xack");
+    world_do(&w, "CONFIG", "SET", "min-replicas-to-write", "0", NULL);
+    LOOP_UNTIL(w.loop, rooms == 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bus/acks");
@@ -291,6 +303,7 @@ int main(void)
     tcase_add_test(tc, test_acks_answers_keep_their_order);
     tcase_add_loop_test(tc, test_acks_answer_in_doubt, 0, 2);
     tcase_add_loop_test(tc, test_acks_free_at_each_state, 0, 5);
+    tcase_add_test(tc, test_acks_that_are_refused_wait_between_tries);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

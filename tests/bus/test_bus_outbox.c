@@ -152,6 +152,17 @@ START_TEST(test_outbox_free_with_answers_on_their_way)
 }
 END_TEST
 
+START_TEST(test_outbox_waits_between_tries)
+{
+    world_do(&w, "CONFIG", "SET", "min-replicas-to-write", "1", NULL);
+    ck_assert_int_eq(bus_outbox_push(box, "k", "one", 3, NULL), ERR_OK);
+    WORLD_IS_PATIENT(&w, "rpush");
+    world_do(&w, "CONFIG", "SET", "min-replicas-to-write", "0", NULL);
+    LOOP_UNTIL(w.loop, bus_outbox_is_idle(box));
+    ck_assert_str_eq(world_do(&w, "LLEN", "k", NULL), "1");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bus/outbox");
@@ -168,6 +179,7 @@ int main(void)
     tcase_add_test(tc, test_outbox_has_a_cap_of_answers);
     tcase_add_test(tc, test_outbox_has_a_cap_of_bytes);
     tcase_add_test(tc, test_outbox_refused_answer_is_given_up);
+    tcase_add_test(tc, test_outbox_waits_between_tries);
     tcase_add_test(tc, test_outbox_free_with_answers_on_their_way);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

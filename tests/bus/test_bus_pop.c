@@ -167,6 +167,17 @@ START_TEST(test_pop_needs_one_to_many_keys)
 }
 END_TEST
 
+START_TEST(test_pop_that_is_refused_waits_between_tries)
+{
+    world_do(&w, "SET", "first", "is no list", NULL);
+    bus_pop_want(pop);
+    WORLD_IS_PATIENT(&w, "blpop");
+    world_do(&w, "DEL", "first", NULL);
+    world_do(&w, "RPUSH", "first", "a", NULL);
+    LOOP_UNTIL(w.loop, items == 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bus/pop");
@@ -182,6 +193,7 @@ int main(void)
     tcase_add_test(tc, test_pop_item_that_comes_while_draining_goes_back_to_the_head);
     tcase_add_test(tc, test_pop_may_be_freed_by_its_item);
     tcase_add_test(tc, test_pop_needs_one_to_many_keys);
+    tcase_add_test(tc, test_pop_that_is_refused_waits_between_tries);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -94,3 +94,19 @@ const char *world_do(struct world *self, ...)
     LOOP_UNTIL(self->loop, answer.there);
     return answer.text;
 }
+
+unsigned world_tries(struct world *self, const char *command)
+{
+    const char *info = world_do(self, "INFO", "commandstats", NULL);
+    char name[64];
+    unsigned calls = 0, rejected = 0;
+
+    snprintf(name, sizeof(name), "cmdstat_%s:", command);
+    info = strstr(info, name);
+    if (info != NULL)
+        sscanf(info + strlen(name), "calls=%u", &calls);
+    info = info != NULL ? strstr(info, "rejected_calls=") : NULL;
+    if (info != NULL)
+        sscanf(info, "rejected_calls=%u", &rejected);
+    return calls + rejected;
+}

@@ -27,5 +27,16 @@ void world_close(struct world *self);
  * a list with blanks between. Lives until the next call. Waits for the link to be up first.
  */
 const char *world_do(struct world *self, ...) __attribute__((sentinel));
+/* How often COMMAND ("xack") was tried since the start, refused ones included. */
+unsigned world_tries(struct world *self, const char *command);
+/* COMMAND is refused now, at each try: not more than a few times in half a second. */
+#define WORLD_IS_PATIENT(world, command)                                                           \
+    do {                                                                                           \
+        unsigned tries_ = world_tries(world, command);                                             \
+        LOOP_POLL((world)->loop, world_tries(world, command) >= tries_ + 2);                       \
+        tries_ = world_tries(world, command);                                                      \
+        loop_run_ms((world)->loop, 500);                                                           \
+        ck_assert_uint_le(world_tries(world, command), tries_ + 2);                                \
+    } while (0)
 
 #endif

@@ -229,7 +229,7 @@ bus() { # bus NAME ARGS...: redis-cli on the bus of gateway NAME
 
 admit() { # admit NAME: admits the twin of this test
     netwall grant --authority "$TMP/authority.key" --twin "$TWIN" --public-key "$TWIN_PUB" \
-        --tcp-ports 8 >"$TMP/grant.json"
+        --tcp-ports 8 ${EXPOSURES:+--exposures "$EXPOSURES"} >"$TMP/grant.json"
     nw "$1" admit "$TMP/grant.json" >/dev/null
 }
 
