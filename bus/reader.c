@@ -17,7 +17,8 @@
 #define BLOCK_TEXT "3000"
 #define BLOCK_MS 3000u
 #define RETRY_S 1.0
-#define NAME_CAP 80 /* group, consumer */
+#define RECREATE_S 0.1 /* the group is gone: it is made at once, but not in a loop */
+#define NAME_CAP 80    /* group, consumer */
 
 enum reader_state {
     READER_DOWN,    /* no link, or waiting for the retry timer */
@@ -40,6 +41,8 @@ struct bus_reader {
     ev_timer retry;
     unsigned batch; /* asked for at a time; 1 after a reply that was too large */
     bool in_flight; /* a read; none is sent while the window is full */
+    bool told;      /* that the server refuses */
+    bool had_group; /* it exists, as far as we know */
     bool poison;    /* the entry after the cursor cannot be read */
     unsigned busy;  /* on_entry is on the stack: _free only marks */
     bool freed;
@@ -60,6 +63,12 @@ static void restart_later(struct bus_reader *self)
     restart_after(self, RETRY_S);
 }
 
+static void tell_lost(struct bus_reader *self)
+{
+    if (self->cfg.on_lost != NULL)
+        self->cfg.on_lost(self->cfg.arg);
+}
+
 /* Hand over one entry unless it is known. Returns false when the reader is gone. */
 static bool hand_over(struct bus_reader *self, const struct bus_entry *entry, bool trimmed)
 {
@@ -73,6 +82,7 @@ static bool hand_over(struct bus_reader *self, const struct bus_entry *entry, bo
         LOG_WARN("stream entry was trimmed away before it was read", KV_S("stream", self->key),
                  KV_S("id", entry->id));
         bus_acks_done(self->acks, entry->id);
+        tell_lost(self);
         return true;
     }
     self->busy++;
@@ -117,9 +127,12 @@ static const struct bus_value *entries_of(const struct bus_value *reply)
 
 static void refused(struct bus_reader *self, const struct bus_value *reply)
 {
-    if (bus_error_class(reply) != BUS_ERROR_RECREATE)
+    bool is_gone = bus_error_class(reply) == BUS_ERROR_RECREATE;
+
+    if (!is_gone && !self->told)
         LOG_WARN("stream cannot be read", KV_S("stream", self->key), KV_S("err", reply->text));
-    restart_later(self);
+    self->told = self->told || !is_gone; /* until a read succeeds */
+    restart_after(self, is_gone ? RECREATE_S : RETRY_S);
 }
 
 /* Too large a reply cost us the link. With one entry at a time the culprit can be told. */
@@ -143,6 +156,7 @@ static void on_read(void *arg, int rc, const struct bus_value *reply)
         refused(self, reply);
     if (rc != ERR_OK)
         return; /* a lost link starts again in on_up */
+    self->told = false;
     for (size_t i = 0; entries != NULL && i < entries->count; i++) {
         if (!take_entry(self, &entries->items[i]) || self->state == READER_DOWN)
             return; /* gone, or this one was put off: the rest comes again after it */
@@ -241,6 +255,9 @@ static void on_group(void *arg, int rc, const struct bus_value *reply)
     }
     if (rc != ERR_OK && rc != ERR_REFUSED)
         return;
+    if (rc == ERR_OK && self->had_group)
+        tell_lost(self);
+    self->had_group = true;
     self->state = READER_PENDING;
     if (!self->poison)
         snprintf(self->cursor, sizeof(self->cursor), "0-0");

@@ -66,6 +66,11 @@ struct bus_reader_config {
      * crash or a lost ack. Entries that were trimmed away are acknowledged without a call.
      */
     void (*on_entry)(void *arg, const struct bus_entry *entry);
+    /*
+     * Entries may be lost: the group had to be made again (the stream was deleted, the server
+     * flushed or replaced), or one was trimmed away before it was read. May be NULL; frees nothing.
+     */
+    void (*on_lost)(void *arg);
     void *arg;
 };
 

@@ -35,10 +35,10 @@
 #include "node-agent/workload.h"
 
 #define TICK_S 1.0
-#define COMPARE_TICKS 20 /* looks at the bus */
-#define TIME_TICKS 60    /* newest time seen goes to the store */
-#define PURGE_TICKS 300  /* what is over goes out of the store */
-#define PING_MS 5000     /* the main link notices a silent server */
+#define COMPARE_TICKS 2 /* looks at the bus: a few small commands */
+#define TIME_TICKS 60   /* newest time seen goes to the store */
+#define PURGE_TICKS 300 /* what is over goes out of the store */
+#define PING_MS 5000    /* the main link notices a silent server */
 
 struct agent {
     struct ev_loop *loop;
@@ -61,7 +61,8 @@ struct agent {
     ev_timer tick;
     ev_timer watchdog;
     uint64_t ticks;
-    bool ready; /* told systemd */
+    bool ready;        /* told systemd */
+    bool reports_lost; /* the next tick asks for all of them again */
     bool stopping;
     const char *names[AGENT_MODULE_MAX + 1]; /* of the modules */
 };
@@ -164,6 +165,25 @@ static void on_replace_failed(void *arg, const char *module, pid_t pid, const ch
     agent_supervise_replace_failed(self->supervise, module, pid, why);
 }
 
+/* Losses come in groups; the tick answers them together. */
+static void on_reports_lost(void *arg, const char *module)
+{
+    struct agent *self = arg;
+
+    LOG_INFO("everything will be reported again", KV_S("module", module));
+    self->reports_lost = true;
+}
+
+/* The bus forgot things, so nothing that we wrote there is taken for granted. */
+static void renew(struct agent *self)
+{
+    if (!self->reports_lost || !bus_link_is_up(self->link))
+        return;
+    self->reports_lost = false;
+    agent_plan_renew(self->plan);
+    agent_state_up(self->state);
+}
+
 static void on_resync(void *arg, const char *module)
 {
     struct agent *self = arg;
@@ -205,6 +225,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     settle_time(self);
+    renew(self);
     if (tick % COMPARE_TICKS == 0) {
         agent_plan_compare(self->plan);
         agent_state_compare(self->state);
@@ -361,6 +382,7 @@ static int open_readers(struct agent *self)
         .core = &self->core,
         .on_info = on_info,
         .on_replace_failed = on_replace_failed,
+        .on_lost = on_reports_lost,
         .on_resync = on_resync,
         .arg = self,
     };

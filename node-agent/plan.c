@@ -258,6 +258,13 @@ void agent_plan_sync(struct agent_plan *self, const char *module)
     }
 }
 
+void agent_plan_renew(struct agent_plan *self)
+{
+    self->cfg.epoch++;
+    agent_store_set_counter(self->cfg.db, "epoch", self->cfg.epoch);
+    agent_plan_sync(self, NULL);
+}
+
 void agent_plan_compare(struct agent_plan *self)
 {
     for (size_t i = 0; i < self->count; i++)

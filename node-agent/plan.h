@@ -32,6 +32,8 @@ void agent_plan_free(struct agent_plan *self); /* NULL is fine */
 void agent_plan_touch(struct agent_plan *self, const char *id);
 /* Rewrite the desired state of MODULE (NULL = of all). */
 void agent_plan_sync(struct agent_plan *self, const char *module);
+/* Begin a new epoch and rewrite everything: modules report the state of all they have again. */
+void agent_plan_renew(struct agent_plan *self);
 /* Look whether the bus still has what we wrote. */
 void agent_plan_compare(struct agent_plan *self);
 /*

@@ -21,7 +21,8 @@
 
 #define BATCH 512        /* reports of one transaction */
 #define BODY_MAX 4194304 /* bytes of one report: usage of everything is large */
-#define RETRY_S 1.0      /* after the store refused a batch */
+#define FROM_CAP 64
+#define RETRY_S 1.0 /* after the store refused a batch */
 
 /* One report between its arrival and its acknowledgement. */
 struct pending {
@@ -35,6 +36,8 @@ struct reader {
     struct agent_report *owner;
     char module[AGENT_NAME_MAX];
     struct bus_reader *bus;
+    char from[FROM_CAP]; /* who sent the last numbered report; "" = nobody yet */
+    uint64_t number;     /* its number */
 };
 
 struct agent_report {
@@ -256,12 +259,43 @@ static json_t *body_of(const struct bus_entry *entry)
     return json_loadb(text->text, text->len, JSON_REJECT_DUPLICATES, NULL);
 }
 
+/* --- what is missing --- */
+
+static void on_lost(void *arg)
+{
+    struct reader *reader = arg;
+
+    reader->owner->cfg.on_lost(reader->owner->cfg.arg, reader->module);
+}
+
+/* Reports of one sender are numbered without gaps; what comes again has a number seen before. */
+static void count_entry(struct reader *reader, const struct bus_value *pairs)
+{
+    const struct bus_value *from = pairs != NULL ? bus_value_field(pairs, "from") : NULL;
+    const struct bus_value *n = pairs != NULL ? bus_value_field(pairs, "n") : NULL;
+    uint64_t number = n != NULL && n->text != NULL ? strtoull(n->text, NULL, 10) : 0;
+    bool known = reader->from[0] != '\0', same;
+
+    if (number == 0 || from == NULL || from->text == NULL || from->len >= FROM_CAP)
+        return;
+    same = strcmp(reader->from, from->text) == 0;
+    if (known && number > (same ? reader->number : 0) + 1) {
+        LOG_WARN("reports were lost on the bus", KV_S("module", reader->module),
+                 KV_S("from", from->text), KV_N("number", number));
+        on_lost(reader);
+    }
+    if (!same || number > reader->number)
+        reader->number = number;
+    (void)snprintf(reader->from, sizeof(reader->from), "%s", from->text);
+}
+
 static void on_entry(void *arg, const struct bus_entry *entry)
 {
     struct reader *reader = arg;
     struct agent_report *self = reader->owner;
     struct pending *p = calloc(1, sizeof(*p));
 
+    count_entry(reader, entry->pairs);
     if (p == NULL)
         return; /* not acknowledged: it comes again */
     p->reader = reader;
@@ -289,6 +323,7 @@ static int open_reader(struct agent_report *self, const char *module)
         .batch = 256,
         .delete_acked = true,
         .on_entry = on_entry,
+        .on_lost = on_lost,
         .arg = reader,
     };
     int rc;

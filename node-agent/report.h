@@ -26,6 +26,8 @@ struct agent_report_config {
     void (*on_info)(void *arg, const char *module, pid_t pid);
     /* MODULE's process PID could not be replaced by a new one. */
     void (*on_replace_failed)(void *arg, const char *module, pid_t pid, const char *why);
+    /* Reports of MODULE were lost on the way: it has to say everything again. Never inside _new. */
+    void (*on_lost)(void *arg, const char *module);
     /* MODULE wants its desired state again. After the commit. */
     void (*on_resync)(void *arg, const char *module);
     void *arg;

@@ -348,12 +348,14 @@ static int start_outboxes(struct gw_courier *self)
 
     (void)bus_key_report(key, cfg->prefix, cfg->module);
     box.stream_max = REPORTS_MAX;
+    box.from = self->instance;
     box.max = 4 * exposures + 1000; /* state, online, error, and a few of each other kind */
     rc = gw_outbox_new(&self->reports, &box);
     if (rc != ERR_OK)
         return rc;
     (void)bus_key(key, cfg->prefix, BUS_KEY_EVENTS, NULL, NULL);
     box.stream_max = EVENTS_MAX;
+    box.from = NULL;
     box.max = EVENTS_WAITING;
     return gw_outbox_new(&self->events, &box);
 }

@@ -21,6 +21,7 @@
 
 #define GATHER_S 0.02  /* same-subject entries of one burst collapse */
 #define FLIGHT_MAX 256 /* unconfirmed at a time */
+#define FROM_CAP 64
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 1000 /* the bus may be well again soon */
 
@@ -44,6 +45,9 @@ struct gw_outbox {
     struct items flight;
     size_t in_flight;
     uint64_t dropped;
+    const char *from; /* NULL = not numbered */
+    uint64_t series;  /* +1 whenever numbers may have been used for nothing */
+    uint64_t number;  /* of the last entry sent in this series */
     struct backoff backoff;
     ev_timer timer; /* next burst */
 };
@@ -73,6 +77,13 @@ static void put_back(struct gw_outbox *self, struct item *item)
     TAILQ_INSERT_HEAD(&self->queue, item, entry);
 }
 
+/* A number was used for an entry that is not there: nobody shall miss it. */
+static void begin_series(struct gw_outbox *self)
+{
+    self->series += self->number > 0;
+    self->number = 0;
+}
+
 static void on_added(void *arg, int rc, const struct bus_value *reply)
 {
     struct item *item = arg;
@@ -93,6 +104,7 @@ static void on_added(void *arg, int rc, const struct bus_value *reply)
         LOG_WARN("the bus refuses a report; trying again", KV_S("stream", self->stream),
                  KV_S("err", reply != NULL ? reply->text : err_text(rc)));
     put_back(self, item);
+    begin_series(self);
     if (rc == ERR_REFUSED)
         wake_in(self, (double)backoff_next_ms(&self->backoff) / 1000.0);
 }
@@ -101,18 +113,26 @@ static void on_added(void *arg, int rc, const struct bus_value *reply)
 static bool send_front(struct gw_outbox *self)
 {
     struct item *item = TAILQ_FIRST(&self->queue);
-    struct bus_stream_field field = {"body", item->body, strlen(item->body)};
+    char from[FROM_CAP], number[24];
+    struct bus_stream_field fields[3] = {{"body", item->body, strlen(item->body)}};
     struct bus_stream_add add = {
         .key = self->stream,
         .maxlen = self->stream_max,
-        .fields = &field,
+        .fields = fields,
         .count = 1,
         .on_reply = on_added,
         .arg = item,
     };
 
+    if (self->from != NULL) {
+        (void)snprintf(from, sizeof(from), "%s.%llu", self->from, (unsigned long long)self->series);
+        (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)self->number + 1);
+        fields[add.count++] = (struct bus_stream_field){"from", from, strlen(from)};
+        fields[add.count++] = (struct bus_stream_field){"n", number, strlen(number)};
+    }
     if (bus_stream_add(self->link, &add) != ERR_OK)
         return false; /* down or full: gw_outbox_up or a confirmation comes */
+    self->number++;
     TAILQ_REMOVE(&self->queue, item, entry);
     (void)map_remove_text(self->waiting, item->subject);
     TAILQ_INSERT_TAIL(&self->flight, item, entry);
@@ -153,6 +173,7 @@ int gw_outbox_new(struct gw_outbox **out, const struct gw_outbox_config *cfg)
     self->link = cfg->link;
     self->stream_max = cfg->stream_max;
     self->max = cfg->max;
+    self->from = cfg->from;
     self->backoff = backoff_init(RETRY_MIN_MS, RETRY_MAX_MS);
     TAILQ_INIT(&self->queue);
     TAILQ_INIT(&self->flight);

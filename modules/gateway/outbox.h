@@ -2,6 +2,8 @@
 /*
  * Stream entries on their way to the bus. While it is down they wait, the newest of each subject
  * only; what was sent but not confirmed is sent again. What the entries say is report.h's matter.
+ * Numbered ones carry `from` (the sender's name and how often it began anew) and `n` (1, 2, ...):
+ * so the reader sees that some were lost.
  */
 #ifndef MODULES_GATEWAY_OUTBOX_H
 #define MODULES_GATEWAY_OUTBOX_H
@@ -18,6 +20,7 @@ struct gw_outbox_config {
     struct ev_loop *loop;
     struct bus_link *link; /* borrowed; must outlive the outbox; NULL = there is no bus at all */
     const char *stream;    /* full key; copied */
+    const char *from;      /* not NULL: number the entries, as sent by FROM; borrowed */
     uint64_t stream_max;   /* MAXLEN ~ */
     size_t max;            /* entries that may wait; more are refused */
 };

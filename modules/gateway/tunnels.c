@@ -174,12 +174,17 @@ void gw_tunnels_changed(struct gw_tunnels *self, const uint8_t key[GW_KEY_LEN])
     look_in(self, GATHER_S);
 }
 
-void gw_tunnels_up(struct gw_tunnels *self)
+void gw_tunnels_refresh(struct gw_tunnels *self)
 {
-    (void)bus_link_text(self->link, NULL, NULL, "DEL", self->hash, NULL);
     mark_written(self);
     self->cfg.each_session(self->cfg.arg, mark_session, self);
     look_in(self, 0.0);
+}
+
+void gw_tunnels_up(struct gw_tunnels *self)
+{
+    (void)bus_link_text(self->link, NULL, NULL, "DEL", self->hash, NULL);
+    gw_tunnels_refresh(self);
 }
 
 void gw_tunnels_clear(struct gw_tunnels *self)

@@ -35,6 +35,8 @@ void gw_tunnels_free(struct gw_tunnels *self); /* NULL is fine */
 void gw_tunnels_changed(struct gw_tunnels *self, const uint8_t key[GW_KEY_LEN]);
 /* The link came up: what stands there may be of another life. */
 void gw_tunnels_up(struct gw_tunnels *self);
+/* What stands there may be lost: write everything again. */
+void gw_tunnels_refresh(struct gw_tunnels *self);
 /* The end: take all fields away, as nothing is live any more. */
 void gw_tunnels_clear(struct gw_tunnels *self);
 

@@ -72,6 +72,8 @@ static void on_look(void *arg)
 
     if (mark.epoch == self->saved_mark.epoch && mark.rev == self->saved_mark.rev)
         return;
+    if (mark.epoch != self->saved_mark.epoch) /* the agent may have lost what we said */
+        gw_tunnels_refresh(self->tunnels);
     self->saved_mark = mark;
     (void)gw_saver_ask(self->cfg.saver);
 }

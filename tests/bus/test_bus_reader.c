@@ -14,7 +14,7 @@
 
 static struct world w;
 static struct bus_reader *reader;
-static int seen, large;
+static int seen, large, losses;
 static char ids[SEEN_MAX][BUS_ENTRY_ID_CAP];
 static char last_body[64];
 static bool ack_at_once, free_in_callback;
@@ -46,6 +46,12 @@ static void on_entry(void *arg, const struct bus_entry *entry)
     }
 }
 
+static void on_lost(void *arg)
+{
+    (void)arg;
+    losses++;
+}
+
 static void open_reader(unsigned window, bool delete_acked)
 {
     struct bus_reader_config cfg = {.loop = w.loop,
@@ -55,7 +61,8 @@ static void open_reader(unsigned window, bool delete_acked)
                                     .consumer = "agent",
                                     .window = window,
                                     .delete_acked = delete_acked,
-                                    .on_entry = on_entry};
+                                    .on_entry = on_entry,
+                                    .on_lost = on_lost};
 
     ck_assert_int_eq(bus_reader_new(&reader, &cfg), ERR_OK);
 }
@@ -88,7 +95,7 @@ static void set_up(void)
     static const char *const aof[] = {"--appendonly", "yes", NULL};
 
     world_open(&w, aof);
-    seen = large = 0;
+    seen = large = losses = 0;
     ack_at_once = true;
     free_in_callback = false;
     refusals = 0;
@@ -205,6 +212,7 @@ START_TEST(test_reader_survives_flushall)
     add_bodies(2);
     LOOP_UNTIL(w.loop, seen == 3);
     ck_assert_str_eq(last_body, "b1");
+    ck_assert_int_eq(losses, 1);
 }
 END_TEST
 
@@ -214,11 +222,13 @@ START_TEST(test_reader_survives_a_destroyed_group)
     add_bodies(1);
     LOOP_UNTIL(w.loop, seen == 1);
     LOOP_POLL(w.loop, nothing_pending());
+    ck_assert_int_eq(losses, 0);
     world_do(&w, "XGROUP", "DESTROY", "s", BUS_GROUP_AGENT, NULL);
     add_bodies(1);
     /* The new group starts at the beginning, so the first entry comes again: at least once. */
     LOOP_UNTIL(w.loop, seen >= 3);
     ck_assert_str_eq(last_body, "b0");
+    ck_assert_int_eq(losses, 1);
 }
 END_TEST
 
@@ -236,6 +246,7 @@ START_TEST(test_reader_acknowledges_trimmed_entries)
     LOOP_POLL(w.loop, nothing_pending());
     ck_assert_int_eq(seen, 5);
     ck_assert_int_eq(large, 0);
+    ck_assert_int_eq(losses, 1);
 }
 END_TEST
 

@@ -14,6 +14,7 @@ deploy gw1 4700 0 "$(name_workload site "tunnel:$CONNECTOR_PUB/web")" >/dev/null
 connector_start c "web=127.0.0.1:$WEB"
 wait_for 15 serves gw1 site.gw1.localhost
 visitors_start gw1 site.gw1.localhost
+phase_healthy
 
 LOADING='LOADING Redis is loading the dataset in memory'
 OOM="OOM command not allowed when used memory > 'maxmemory'."

@@ -24,7 +24,7 @@ static void on_up(void *arg)
 
 static void setup(void)
 {
-    struct gw_outbox_config cfg = {.stream = "s", .stream_max = 1000, .max = 10};
+    struct gw_outbox_config cfg = {.stream = "s", .stream_max = 1000, .max = 10, .from = "me"};
 
     world_open(&w, NULL);
     struct bus_link_config link = {.loop = w.loop, .url = &w.url, .name = "outbox", .on_up = on_up};
@@ -69,6 +69,22 @@ START_TEST(test_outbox_newest_word_of_a_subject_counts)
     LOOP_UNTIL(w.loop, gw_outbox_waiting(outbox) == 0);
     ck_assert(!stream_has("body one") && stream_has("body two") && stream_has("body three"));
     ck_assert_str_eq(world_do(&w, "XLEN", "s", NULL), "2");
+}
+END_TEST
+
+START_TEST(test_outbox_numbers_what_arrives_without_a_gap)
+{
+    put("a", "one");
+    put("b", "two");
+    LOOP_UNTIL(w.loop, gw_outbox_waiting(outbox) == 0);
+    ck_assert(stream_has("body one from me.0 n 1") && stream_has("body two from me.0 n 2"));
+    world_do(&w, "CONFIG", "SET", "min-replicas-to-write", "1", NULL);
+    put("c", "three");
+    LOOP_POLL(w.loop, world_tries(&w, "xadd") >= 3);
+    world_do(&w, "CONFIG", "SET", "min-replicas-to-write", "0", NULL);
+    LOOP_UNTIL(w.loop, gw_outbox_waiting(outbox) == 0);
+    ck_assert(!stream_has("n 3")); /* the number was used, so another series begins */
+    ck_assert(stream_has("n 1") && stream_has("body three from me."));
 }
 END_TEST
 
@@ -138,6 +154,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_outbox_sends_when_the_link_comes_up);
     tcase_add_test(tc, test_outbox_newest_word_of_a_subject_counts);
+    tcase_add_test(tc, test_outbox_numbers_what_arrives_without_a_gap);
     tcase_add_test(tc, test_outbox_full_refuses_the_newest);
     tcase_add_test(tc, test_outbox_survives_a_killed_server);
     tcase_add_test(tc, test_outbox_refused_entry_is_tried_again);

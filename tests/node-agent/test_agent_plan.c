@@ -192,6 +192,16 @@ START_TEST(test_emptied_bus_is_filled_after_a_look)
 }
 END_TEST
 
+START_TEST(test_renewed_state_is_the_same_in_the_next_epoch)
+{
+    ck_assert_int_eq(fixture_deploy_name(&f, 7, 1, 0, "blog"), SCH_OK);
+    (void)until(1, 1);
+    agent_plan_renew(plan);
+    (void)until(1, 2);
+    ck_assert_uint_eq(agent_store_counter(f.core.db, "epoch"), 2);
+}
+END_TEST
+
 START_TEST(test_server_that_lost_everything_is_filled_when_it_is_back)
 {
     ck_assert_int_eq(fixture_deploy_name(&f, 7, 1, 0, "blog"), SCH_OK);
@@ -232,6 +242,7 @@ int main(void)
     tcase_add_test(tc, test_restart_with_a_new_epoch_writes_the_same_whole);
     tcase_add_test(tc, test_later_epoch_on_the_bus_moves_ours_behind_it);
     tcase_add_test(tc, test_emptied_bus_is_filled_after_a_look);
+    tcase_add_test(tc, test_renewed_state_is_the_same_in_the_next_epoch);
     tcase_add_test(tc, test_server_that_lost_everything_is_filled_when_it_is_back);
     tcase_add_test(tc, test_resync_of_one_module_rewrites_it);
     suite_add_tcase(suite, tc);

@@ -112,6 +112,52 @@ static bool entry_is_whole(struct node *self)
            NULL;
 }
 
+/* The epoch in the head of the desired state: the next one makes the module report everything. */
+static json_int_t epoch(struct node *self)
+{
+    json_t *json =
+        json_loads(node_redis(self, "GET", "netwall:assign:gateway:head", NULL), 0, NULL);
+    json_int_t value = json_integer_value(json_object_get(json, "epoch"));
+
+    json_decref(json);
+    return value;
+}
+
+static json_int_t epoch_before;
+
+static bool has_new_epoch(struct node *self)
+{
+    return epoch(self) == epoch_before + 1;
+}
+
+static void numbered(const char *from, const char *n)
+{
+    (void)node_redis(node, "XADD", STREAM, "*", "body", "{\"kind\":\"x\"}", "from", from, "n", n,
+                     NULL);
+}
+
+START_TEST(test_missing_reports_are_asked_for)
+{
+    epoch_before = epoch(node);
+    numbered("a.0", "7"); /* nobody knows what was before */
+    numbered("a.0", "8");
+    numbered("a.0", "8"); /* again */
+    numbered("a.1", "1");
+    numbered("a.1", "2");
+    node_until(stream_is_empty, node, "the reports are read");
+    ck_assert_int_eq(epoch(node), epoch_before);
+    numbered("a.1", "4");
+    node_until(has_new_epoch, node, "a new epoch after a gap");
+    epoch_before++;
+    numbered("a.2", "2");
+    node_until(has_new_epoch, node, "a new epoch after a lost beginning");
+    epoch_before++;
+    (void)node_redis(node, "DEL", STREAM, NULL);
+    node_until(has_new_epoch, node, "a new epoch after the stream is lost");
+    ck_assert_str_eq(node_published(node, "7-1-w"), "ok");
+}
+END_TEST
+
 START_TEST(test_resync_writes_the_desired_state_again)
 {
     (void)node_redis(node, "HSET", "netwall:assign:gateway", "7-1-w", "damaged", NULL);
@@ -129,6 +175,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_online_is_published_and_ends_with_the_module);
     tcase_add_test(tc, test_garbage_and_foreign_revisions_change_nothing);
+    tcase_add_test(tc, test_missing_reports_are_asked_for);
     tcase_add_test(tc, test_resync_writes_the_desired_state_again);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
