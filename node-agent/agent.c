@@ -61,7 +61,6 @@ struct agent {
     ev_timer tick;
     ev_timer watchdog;
     uint64_t ticks;
-    bool ready;        /* told systemd */
     bool reports_lost; /* the next tick asks for all of them again */
     bool stopping;
     const char *names[AGENT_MODULE_MAX + 1]; /* of the modules */
@@ -96,9 +95,6 @@ static void on_up(void *arg)
     LOG_INFO("bus reached");
     agent_plan_up(self->plan);
     agent_state_up(self->state);
-    if (!self->ready)
-        daemon_notify("READY=1");
-    self->ready = true;
 }
 
 static bool is_alive(enum agent_module_state state)
@@ -481,6 +477,7 @@ int agent_new(struct agent **out, struct ev_loop *loop, const struct agent_confi
     settle_time(self);
     agent_supervise_start(self->supervise);
     start_timers(self);
+    daemon_notify("READY=1"); /* also without a bus: the modules serve what they know */
     *out = self;
     return ERR_OK;
 }

@@ -28,9 +28,12 @@
 
 #define LOCK_WAIT_MS 10000u
 #define POLL_MS 20
-#define LISTEN_WAIT_MS 3000u /* a usual start takes some 20 ms */
+#define LISTEN_WAIT_MS 1000u /* a usual start takes some 20 ms */
+#define RESTART_MIN_MS 100
+#define RESTART_MAX_MS 1000 /* so the bus is in use within 2 s of when it can start again */
 #define STOP_LIMIT_S 5.0
 #define HEALTHY_MS 10000u /* ran so long: the next failure starts small again */
+#define TOLD_DEATHS 16    /* so many in a row are logged */
 #define BROKEN_DEATHS 8   /* so many quick deaths in a row: its files are set aside */
 
 enum state {
@@ -48,6 +51,7 @@ struct agent_bus_server {
     struct backoff backoff;
     uint64_t started_ms;
     int lock_fd;
+    const char *name; /* of the program; borrowed */
     char program[PATH_MAX];
     char dir[PATH_MAX];  /* <state-dir>/bus */
     char conf[PATH_MAX]; /* <state-dir>/bus/redis.conf */
@@ -174,14 +178,11 @@ static int write_conf(const struct agent_bus_server *self)
 static int prepare(struct agent_bus_server *self, const struct agent_bus_server_config *cfg,
                    char why[AGENT_BUS_WHY_MAX])
 {
-    const char *program = cfg->program != NULL ? cfg->program : "redis-server";
     int rc = agent_bus_server_place(self->socket, cfg, why);
 
     if (rc != ERR_OK)
         return rc;
-    if (agent_child_find(self->program, sizeof(self->program), program) != ERR_OK)
-        return fail(why, ERR_NOENT, "%s is not in PATH: install the Debian package redis-server",
-                    program);
+    self->name = cfg->program != NULL ? cfg->program : "redis-server";
     rc = take_lock(self, cfg, why);
     if (rc != ERR_OK)
         return rc;
@@ -213,8 +214,14 @@ static int start(struct agent_bus_server *self, char why[AGENT_CHILD_WHY_MAX])
         .on_exit = on_exit_child,
         .arg = self,
     };
-    int rc = agent_child_start(&self->child, &cfg, why);
+    int rc = agent_child_find(self->program, sizeof(self->program), self->name);
 
+    if (rc != ERR_OK) {
+        snprintf(why, AGENT_CHILD_WHY_MAX,
+                 "%.60s is not in PATH: install the Debian package redis-server", self->name);
+        return rc;
+    }
+    rc = agent_child_start(&self->child, &cfg, why);
     if (rc != ERR_OK)
         return rc;
     self->state = RUNNING;
@@ -264,15 +271,28 @@ static void on_exit_child(void *arg, const struct agent_exit *result)
             self->on_stopped(self->stopped_arg);
         return;
     }
-    LOG_WARN("bus server died", KV_N("pid", result->pid), KV_N("code", result->code),
-             KV_N("signal", result->signal));
+    if (self->backoff.tries < TOLD_DEATHS)
+        LOG_WARN("bus server died", KV_N("pid", result->pid), KV_N("code", result->code),
+                 KV_N("signal", result->signal));
+    wait_and_start(self);
+}
+
+/* Without it the node serves what it knows, so it is no reason to end. Told a few times in a row.
+ */
+static void start_or_wait(struct agent_bus_server *self)
+{
+    char why[AGENT_CHILD_WHY_MAX];
+
+    if (start(self, why) == ERR_OK)
+        return;
+    if (self->backoff.tries < TOLD_DEATHS)
+        LOG_ERROR("bus server does not start; trying again", KV_S("err", why));
     wait_and_start(self);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct agent_bus_server *self = w->data;
-    char why[AGENT_CHILD_WHY_MAX];
 
     (void)loop;
     (void)revents;
@@ -281,9 +301,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
     } else if (self->state == STOPPED) {
         if (self->on_stopped != NULL)
             self->on_stopped(self->stopped_arg);
-    } else if (start(self, why) != ERR_OK) {
-        LOG_ERROR("bus server does not start", KV_S("err", why));
-        wait_and_start(self);
+    } else {
+        start_or_wait(self);
     }
 }
 
@@ -292,7 +311,8 @@ static void await_listening(const struct agent_bus_server *self)
 {
     uint64_t end = clock_mono_ms() + LISTEN_WAIT_MS;
 
-    while (!socket_answers(self->socket) && clock_mono_ms() < end)
+    while (self->child != NULL && !agent_child_is_over(self->child) &&
+           !socket_answers(self->socket) && clock_mono_ms() < end)
         (void)poll(NULL, 0, POLL_MS);
 }
 
@@ -300,23 +320,21 @@ int agent_bus_server_new(struct agent_bus_server **out, const struct agent_bus_s
                          char why[AGENT_BUS_WHY_MAX])
 {
     struct agent_bus_server *self = calloc(1, sizeof(*self));
-    char reason[AGENT_CHILD_WHY_MAX];
     int rc;
 
     if (self == NULL)
         return fail(why, ERR_NOMEM, "out of memory");
     self->loop = cfg->loop;
     self->lock_fd = -1;
-    self->backoff = backoff_init(100, 30000);
+    self->backoff = backoff_init(RESTART_MIN_MS, RESTART_MAX_MS);
     ev_timer_init(&self->timer, on_timer, 0.0, 0.0);
     self->timer.data = self;
     rc = prepare(self, cfg, why);
-    if (rc == ERR_OK && (rc = start(self, reason)) != ERR_OK)
-        (void)fail(why, rc, "%s", reason);
     if (rc != ERR_OK) {
         agent_bus_server_free(self);
         return rc;
     }
+    start_or_wait(self);
     await_listening(self);
     *out = self;
     return ERR_OK;

@@ -36,8 +36,9 @@ int agent_bus_server_place(char out[AGENT_BUS_SOCKET_MAX + 1],
                            const struct agent_bus_server_config *cfg, char why[AGENT_BUS_WHY_MAX]);
 /*
  * Lock the folder (waits, blocking), write the server's configuration, start it and wait until it
- * listens, at most 3 s (a long append-only file takes longer). Returns 0, ERR_EXISTS (folder or
- * socket in use), ERR_LIMIT, ERR_NOENT (no redis-server) or ERR_SYS, with WHY.
+ * listens, at most 1 s. One that does not start, or is not installed, is tried again within 1 s
+ * each time: the node serves without it. Returns 0, ERR_EXISTS (folder or socket in use), ERR_LIMIT
+ * or ERR_SYS, with WHY.
  */
 int agent_bus_server_new(struct agent_bus_server **out, const struct agent_bus_server_config *cfg,
                          char why[AGENT_BUS_WHY_MAX]);

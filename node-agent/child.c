@@ -6,6 +6,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -202,6 +203,13 @@ void agent_child_free(struct agent_child *self)
 pid_t agent_child_pid(const struct agent_child *self)
 {
     return self->pid;
+}
+
+bool agent_child_is_over(const struct agent_child *self)
+{
+    struct pollfd p = {.fd = self->io.fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1;
 }
 
 void agent_child_signal(struct agent_child *self, int signal_number)

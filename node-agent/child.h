@@ -49,6 +49,8 @@ int agent_child_adopt(struct agent_child **out, const struct agent_child_config 
 void agent_child_free(struct agent_child *self);
 
 pid_t agent_child_pid(const struct agent_child *self);
+/* Whether it ended already, though on_exit was not called yet. */
+bool agent_child_is_over(const struct agent_child *self);
 void agent_child_signal(struct agent_child *self, int signal);
 
 /*

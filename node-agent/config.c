@@ -9,6 +9,7 @@
 #include "bus/base/err.h"
 #include "bus/base/hex.h"
 #include "bus/name.h"
+#include "node-agent/bus_server.h"
 
 #define DAY_MS 86400000u
 
@@ -54,6 +55,19 @@ static bool is_url(const char *url)
     return strncmp(url, "unix://", 7) == 0 || strncmp(url, "tcp://", 6) == 0;
 }
 
+/* The embedded server's socket: a path that is too long shows here, not when the node boots. */
+static void check_socket(struct ini *ini, int section, const struct agent_config *out)
+{
+    size_t len = strlen(out->bus_socket);
+    bool fallback = len == 0 && access("/run", W_OK) != 0 && access("/run/netwall", W_OK) != 0;
+
+    if (fallback)
+        len = strlen(out->state_dir) + strlen("/bus.sock");
+    if (len > AGENT_BUS_SOCKET_MAX)
+        ini_fail(ini, section, "socket", "%s has %zu bytes, a unix socket takes at most %d",
+                 fallback ? "<state-dir>/bus.sock" : "this path", len, AGENT_BUS_SOCKET_MAX);
+}
+
 static void take_bus(struct ini *ini, struct agent_config *out)
 {
     int section = ini_find(ini, "bus");
@@ -65,11 +79,13 @@ static void take_bus(struct ini *ini, struct agent_config *out)
     if (!bus_prefix_check(out->bus_prefix))
         ini_fail(ini, section, "prefix", "must be printable ASCII without blanks");
     out->embedded = out->bus_url[0] == '\0' || strcmp(out->bus_url, "embedded") == 0;
-    if (out->embedded)
+    if (out->embedded) {
         out->bus_url[0] = '\0';
-    else if (!is_url(out->bus_url))
+        check_socket(ini, section, out);
+    } else if (!is_url(out->bus_url)) {
         ini_fail(ini, section, "url",
                  "must be embedded, unix:///path or tcp://[user:password@]host:port[/db]");
+    }
 }
 
 static void take_authorities(struct ini *ini, int section, struct agent_config *out)

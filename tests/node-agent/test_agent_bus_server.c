@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/sync.h"
@@ -146,11 +148,29 @@ START_TEST(test_long_socket_path_is_a_clear_error)
 }
 END_TEST
 
-START_TEST(test_missing_program_names_the_package)
+START_TEST(test_missing_program_is_started_once_it_is_there)
 {
-    cfg.program = "no-redis-server-here";
-    ck_assert_int_eq(agent_bus_server_new(&server, &cfg, why), ERR_NOENT);
-    ck_assert_ptr_nonnull(strstr(why, "redis-server"));
+    char program[200];
+
+    snprintf(program, sizeof(program), "%s/the-server", dir);
+    cfg.program = program;
+    ck_assert_int_eq(agent_bus_server_new(&server, &cfg, why), ERR_OK);
+    ck_assert_int_eq(agent_bus_server_pid(server), 0);
+    ck_assert_int_eq(symlink("/usr/bin/redis-server", program), 0);
+    while (agent_bus_server_pid(server) == 0)
+        ev_run(loop, EVRUN_ONCE);
+    bus_sync_close(connect_to());
+}
+END_TEST
+
+/* Neither waits for a server that is dead already, nor gives up. */
+START_TEST(test_program_that_dies_at_once_does_not_hold_the_start_up)
+{
+    uint64_t start = clock_mono_ms();
+
+    cfg.program = "/bin/false";
+    ck_assert_int_eq(agent_bus_server_new(&server, &cfg, why), ERR_OK);
+    ck_assert_uint_lt(clock_mono_ms() - start, 900);
 }
 END_TEST
 
@@ -165,7 +185,8 @@ int main(void)
     tcase_add_test(tc, test_killed_server_comes_back_with_its_data);
     tcase_add_test(tc, test_folder_and_socket_in_use_are_refused);
     tcase_add_test(tc, test_long_socket_path_is_a_clear_error);
-    tcase_add_test(tc, test_missing_program_names_the_package);
+    tcase_add_test(tc, test_missing_program_is_started_once_it_is_there);
+    tcase_add_test(tc, test_program_that_dies_at_once_does_not_hold_the_start_up);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -54,6 +54,8 @@ START_TEST(test_full_file_is_read)
 }
 END_TEST
 
+#define LONG_60 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz01234567"
+
 static const struct {
     const char *text;
     const char *where;
@@ -64,6 +66,7 @@ static const struct {
     {"[node]\nstate-dir = relative\n", "a.conf:2:"},
     {"[bus]\n\nurl = http://x\n", "a.conf:3:"},
     {"[bus]\nprefix = a b\n", "a.conf:2:"},
+    {"[bus]\nsocket = /" LONG_60 LONG_60 "\n", "a.conf:2:"},
     {"[trust]\nauthority = abc\n", "a.conf:2:"},
     {"[trust]\nzos-signatures = maybe\n", "a.conf:2:"},
     {"[zbus]\nserve = perhaps\n", "a.conf:2:"},
