@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts the parts together and takes them apart; what each part does stands in its own file. */
+/*
+ * Puts the parts together and takes them apart; what each part does stands in its own file.
+ * (over 600 lines: every part is begun, wired and ended here, and the order is one subject)
+ */
 #include "node-agent/agent.h"
 
 #include <errno.h>
@@ -38,7 +41,8 @@
 #define COMPARE_TICKS 2 /* looks at the bus: a few small commands */
 #define TIME_TICKS 60   /* newest time seen goes to the store */
 #define PURGE_TICKS 300 /* what is over goes out of the store */
-#define PING_MS 5000    /* the main link notices a silent server */
+#define PARTING_S 0.05
+#define PING_MS 5000 /* the main link notices a silent server */
 
 struct agent {
     struct ev_loop *loop;
@@ -60,6 +64,7 @@ struct agent {
     struct agent_provision *provision; /* NULL when zbus is not served */
     ev_timer tick;
     ev_timer watchdog;
+    ev_timer parting; /* the last words reach the bus; then it is left */
     uint64_t ticks;
     bool reports_lost; /* the next tick asks for all of them again */
     bool stopping;
@@ -119,6 +124,8 @@ static void on_module(void *arg, const struct agent_module_status *status)
 {
     struct agent *self = arg;
 
+    if (self->state == NULL)
+        return; /* the bus is closed: we end */
     if (!is_alive(status->state))
         agent_report_module_ended(&self->core, status->name);
     agent_state_module(self->state, status);
@@ -482,12 +489,11 @@ int agent_new(struct agent **out, struct ev_loop *loop, const struct agent_confi
     return ERR_OK;
 }
 
-void agent_free(struct agent *self)
+/* Let go of all connections to the bus, and of what speaks there. */
+static void close_bus(struct agent *self)
 {
-    if (self == NULL)
-        return;
     ev_timer_stop(self->loop, &self->tick);
-    ev_timer_stop(self->loop, &self->watchdog);
+    ev_timer_stop(self->loop, &self->parting);
     agent_provision_free(self->provision);
     agent_feed_free(self->feed);
     agent_intake_free(self->intake);
@@ -495,8 +501,24 @@ void agent_free(struct agent *self)
     agent_waits_free(self->waits);
     agent_state_free(self->state);
     agent_plan_free(self->plan);
-    agent_supervise_free(self->supervise);
     bus_link_free(self->link);
+    self->provision = NULL;
+    self->feed = NULL;
+    self->intake = NULL;
+    self->report = NULL;
+    self->waits = NULL;
+    self->state = NULL;
+    self->plan = NULL;
+    self->link = NULL;
+}
+
+void agent_free(struct agent *self)
+{
+    if (self == NULL)
+        return;
+    ev_timer_stop(self->loop, &self->watchdog);
+    close_bus(self);
+    agent_supervise_free(self->supervise);
     agent_bus_server_free(self->server);
     agent_modules_free(self->core.modules);
     agent_core_deinit(&self->core);
@@ -514,15 +536,29 @@ static void on_server_stopped(void *arg)
     ev_break(self->loop, EVBREAK_ALL);
 }
 
+/* We leave the server before it ends: its end is no loss to warn of. */
+static void on_parting(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct agent *self = w->data;
+
+    (void)loop;
+    (void)revents;
+    close_bus(self);
+    agent_bus_server_stop(self->server, on_server_stopped, self);
+}
+
 static void on_modules_stopped(void *arg)
 {
     struct agent *self = arg;
 
     note_time(self);
-    if (self->server != NULL)
-        agent_bus_server_stop(self->server, on_server_stopped, self);
-    else
+    if (self->server == NULL) {
         ev_break(self->loop, EVBREAK_ALL);
+        return;
+    }
+    ev_timer_init(&self->parting, on_parting, PARTING_S, 0.0);
+    self->parting.data = self;
+    ev_timer_start(self->loop, &self->parting);
 }
 
 static void on_answers_left(void *arg)
