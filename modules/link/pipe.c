@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/link/session_impl.h"
 #include "modules/net/hangup.h"
@@ -109,18 +108,7 @@ static void count(struct link_pipe *self, uint64_t *bytes, size_t n)
 /* How many of WANT bytes may pass now; 0: both directions are looked at when the timer says so. */
 static size_t draw(struct link_pipe *self, size_t want)
 {
-    uint64_t now;
-    size_t n;
-
-    if (self->pace == NULL || self->pace->rate == 0)
-        return want; /* not even a look at the clock */
-    now = clock_mono_ms();
-    n = net_pace_room(self->pace, want, now);
-    if (n == 0 && !ev_is_active(&self->paced)) {
-        ev_timer_set(&self->paced, net_pace_wait_ms(self->pace, now) / 1000.0, 0.0);
-        ev_timer_start(self->loop, &self->paced);
-    }
-    return n;
+    return net_pace_draw(self->pace, want, self->loop, &self->paced);
 }
 
 static void on_paced(struct ev_loop *loop, ev_timer *w, int revents)

@@ -2,6 +2,8 @@
 /* The bucket holds a second's worth and gives it out in hundredths; see pace.h. */
 #include "modules/net/pace.h"
 
+#include "bus/base/clock.h"
+
 #define LEAST_MAX (64 << 10) /* no need to gather more than one read takes */
 #define WAIT_MAX_MS 10000u
 
@@ -64,4 +66,20 @@ uint32_t net_pace_wait_ms(struct net_pace *self, uint64_t now_ms)
         return WAIT_MAX_MS;
     self->turn_ms = at;
     return (uint32_t)(at - now_ms);
+}
+
+size_t net_pace_draw(struct net_pace *self, size_t want, struct ev_loop *loop, ev_timer *wait)
+{
+    uint64_t now;
+    size_t n;
+
+    if (self == NULL || self->rate == 0)
+        return want;
+    now = clock_mono_ms();
+    n = net_pace_room(self, want, now);
+    if (n == 0 && !ev_is_active(wait)) {
+        ev_timer_set(wait, net_pace_wait_ms(self, now) / 1000.0, 0.0);
+        ev_timer_start(loop, wait);
+    }
+    return n;
 }

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "bus/base/buf.h"
-#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/net/hangup.h"
 #include "modules/net/pace.h"
@@ -60,24 +59,6 @@ static void rearm(struct net_relay *self, struct side *me, const struct side *pe
     }
 }
 
-/* How much may be read now; 0: not before the timer says so. */
-static size_t draw(struct net_relay *self, size_t want)
-{
-    uint64_t now;
-    size_t n;
-
-    if (self->pace == NULL || self->pace->rate == 0)
-        return want; /* not even a look at the clock */
-    now = clock_mono_ms();
-    n = net_pace_room(self->pace, want, now);
-    if (n == 0) {
-        ev_timer_stop(self->loop, &self->paced);
-        ev_timer_set(&self->paced, net_pace_wait_ms(self->pace, now) / 1000.0, 0.0);
-        ev_timer_start(self->loop, &self->paced);
-    }
-    return n;
-}
-
 /* Read what there is room for. Returns 0, also when nothing came, or ERR_EOF for a reset. */
 static int fill(struct net_relay *self, struct side *me)
 {
@@ -87,7 +68,7 @@ static int fill(struct net_relay *self, struct side *me)
 
     if (me->eof || room == 0)
         return ERR_OK;
-    room = draw(self, room);
+    room = net_pace_draw(self->pace, room, self->loop, &self->paced);
     if (room == 0)
         return ERR_OK;
     n = read(me->io.fd, at, room);

@@ -92,6 +92,37 @@ START_TEST(test_pace_rate_may_change)
 }
 END_TEST
 
+static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)revents;
+    ev_break(loop, EVBREAK_ALL);
+    *(int *)w->data += 1;
+}
+
+START_TEST(test_pace_draw_waits_with_the_timer_of_who_draws)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct net_pace pace = {.rate = 100000}, none = {0};
+    ev_timer wait;
+    int waited = 0;
+
+    ev_init(&wait, on_wait);
+    wait.data = &waited;
+    ck_assert_uint_eq(net_pace_draw(NULL, 77, loop, &wait), 77);
+    ck_assert_uint_eq(net_pace_draw(&none, 77, loop, &wait), 77);
+    ck_assert_uint_eq(net_pace_draw(&pace, 77, loop, &wait), 77);
+    ck_assert(!ev_is_active(&wait));
+    net_pace_pay(&pace, pace.rate); /* all there is */
+    ck_assert_uint_eq(net_pace_draw(&pace, 77, loop, &wait), 0);
+    ck_assert(ev_is_active(&wait));
+    ck_assert_uint_eq(net_pace_draw(&pace, 77, loop, &wait), 0); /* it runs already */
+    ev_run(loop, 0);
+    ck_assert_int_eq(waited, 1);
+    ck_assert_uint_gt(net_pace_draw(&pace, 77, loop, &wait), 0);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("net/pace");
@@ -99,6 +130,7 @@ int main(void)
 
     tcase_add_test(tc, test_pace_without_a_rate_lets_all_pass);
     tcase_add_loop_test(tc, test_pace_keeps_the_rate, 0, COUNT(rates));
+    tcase_add_test(tc, test_pace_draw_waits_with_the_timer_of_who_draws);
     tcase_add_test(tc, test_pace_debt_is_waited_for);
     tcase_add_test(tc, test_pace_shares_among_all_who_wait);
     tcase_add_test(tc, test_pace_rate_may_change);
