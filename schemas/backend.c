@@ -2,6 +2,7 @@
 /* One entry of `backends`. */
 #include "schemas/backend.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,13 +26,6 @@ static bool starts_with(const char *text, const char *head)
     return strncmp(text, head, strlen(head)) == 0;
 }
 
-static bool is_zero(const uint8_t key[SCH_KEY_LEN])
-{
-    static const uint8_t zero[SCH_KEY_LEN];
-
-    return memcmp(key, zero, SCH_KEY_LEN) == 0;
-}
-
 /* REST is what follows "tunnel:". */
 static int parse_tunnel(struct sch_backend *out, const char *rest, struct sch_report *report)
 {
@@ -39,7 +33,7 @@ static int parse_tunnel(struct sch_backend *out, const char *rest, struct sch_re
     const char *service = SCH_SERVICE_DEFAULT;
 
     if (digits != KEY_DIGITS || hex_decode(out->key, SCH_KEY_LEN, rest, digits) != ERR_OK ||
-        is_zero(out->key))
+        sodium_is_zero(out->key, SCH_KEY_LEN))
         return sch_fail(report, SCH_BAD_BACKEND, "",
                         "must be tunnel:<64 lower-case hex digits of the connector's public "
                         "key>[/service]");

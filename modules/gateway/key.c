@@ -2,6 +2,7 @@
 /* A connector's public key and who has to do with it; see key.h. */
 #include "modules/gateway/key.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,18 +64,11 @@ void gw_key_unname(struct gw_key *self, const struct gw_site *site)
     }
 }
 
-static bool is_zero(const uint8_t *data, size_t len)
-{
-    while (len > 0 && data[len - 1] == 0)
-        len--;
-    return len == 0;
-}
-
 struct gw_session *gw_key_instance(const struct gw_key *self, const struct tun_connector_info *info)
 {
     struct gw_session *s, *newest = NULL;
 
-    if (is_zero(info->instance, sizeof(info->instance)))
+    if (sodium_is_zero(info->instance, sizeof(info->instance)))
         return NULL;
     TAILQ_FOREACH(s, &self->sessions, of_key)
     {

@@ -197,7 +197,6 @@ struct tun_link *tun_link_find(struct tun_session *session, uint32_t serial)
 int tun_link_welcome(struct tun_link *self, uint32_t serial)
 {
     struct tun_session *session = self->session;
-
     const struct tun_link *other = tun_link_find(session, serial);
 
     if (tun_link_is_past(session, serial) || (other != NULL && other->state == TUN_LINK_LOST)) {
@@ -330,13 +329,22 @@ static void remember(struct tun_link *self)
         session->orphan_ms = session->now_ms > 0 ? session->now_ms : 1;
 }
 
+bool tun_link_is_told(struct tun_link *self, int *rc)
+{
+    struct tun_session *session = self->session;
+    bool ended = session->state == TUN_SESSION_ENDED;
+
+    session->end_told = session->end_told || ended;
+    *rc = ended ? session->ended : self->over;
+    return ended || self->state == TUN_LINK_OVER;
+}
+
 void tun_link_lost(struct tun_link *self, uint64_t now_ms)
 {
     struct tun_session *session = self->session;
 
     assert(session->depth == 0);
-    if (now_ms > session->now_ms)
-        session->now_ms = now_ms;
+    tun_session_clock(session, now_ms);
     if (self->state == TUN_LINK_LIVE)
         tun_link_end(self, ERR_EOF);
     if (session->live == 0 && self->serial != 0)

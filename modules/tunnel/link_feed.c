@@ -91,12 +91,8 @@ int tun_link_feed(struct tun_link *self, uint8_t *data, size_t len, uint64_t now
     int rc;
 
     assert(session->depth == 0);
-    if (session->state == TUN_SESSION_ENDED) {
-        session->end_told = true;
-        return session->ended;
-    }
-    if (self->state == TUN_LINK_OVER)
-        return self->over;
+    if (tun_link_is_told(self, &rc))
+        return rc;
     tun_session_enter(session, now_ms);
     tun_link_heard(self); /* a record may take long to come on a slow path */
     rc = take_bytes(self, data, len);

@@ -100,16 +100,12 @@ static void send_ping(struct tun_link *self)
 int tun_link_tick(struct tun_link *self, uint64_t now_ms)
 {
     struct tun_session *session = self->session;
+    int rc;
 
     assert(session->depth == 0);
-    if (session->state == TUN_SESSION_ENDED) {
-        session->end_told = true;
-        return session->ended;
-    }
-    if (self->state == TUN_LINK_OVER)
-        return self->over;
-    if (now_ms > session->now_ms)
-        session->now_ms = now_ms;
+    if (tun_link_is_told(self, &rc))
+        return rc;
+    tun_session_clock(session, now_ms);
     if (session->now_ms >= dead_at(self)) {
         tun_link_end(self, ERR_TIMEOUT);
         return ERR_TIMEOUT;

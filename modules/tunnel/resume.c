@@ -5,7 +5,6 @@
  * pinned to the link on which this was said, and everything that did not arrive is sent again.
  * Either side may be asked or answered again, when that link is lost as well.
  */
-#include <string.h>
 
 #include "bus/base/err.h"
 #include "modules/tunnel/session_impl.h"

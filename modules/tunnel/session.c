@@ -67,11 +67,16 @@ int tun_session_new(struct tun_session **out, const struct tun_session_config *c
     return ERR_OK;
 }
 
+void tun_session_clock(struct tun_session *self, uint64_t now_ms)
+{
+    if (now_ms > self->now_ms)
+        self->now_ms = now_ms;
+}
+
 void tun_session_enter(struct tun_session *self, uint64_t now_ms)
 {
     self->depth++;
-    if (now_ms > self->now_ms)
-        self->now_ms = now_ms;
+    tun_session_clock(self, now_ms);
 }
 
 void tun_session_leave(struct tun_session *self)

@@ -199,6 +199,10 @@ struct tun_session {
 int tun_session_end(struct tun_session *self, int rc, enum tun_code code);
 /* Enter and leave a call during which ops may run. */
 void tun_session_enter(struct tun_session *self, uint64_t now_ms);
+/* It is NOW_MS now; time never goes back. */
+void tun_session_clock(struct tun_session *self, uint64_t now_ms);
+/* Whether the session or this link ended before; then *RC is why, and the caller is told. */
+bool tun_link_is_told(struct tun_link *self, int *rc);
 void tun_session_leave(struct tun_session *self);
 /* Say GOAWAY, once more on a new link. */
 void tun_session_put_goaway(struct tun_session *self, struct tun_link *link);
