@@ -60,6 +60,12 @@ static bool has_lost(void *arg)
     return rig->link_losses >= wanted_losses && c->losses >= wanted_losses;
 }
 
+static bool gateway_has_lost(void *arg)
+{
+    (void)arg;
+    return rig->link_losses > 0;
+}
+
 static void cut(uint8_t number)
 {
     wanted_losses = rig->link_losses + 1;
@@ -202,6 +208,7 @@ START_TEST(test_a_link_of_the_same_number_takes_over)
     rig_add_link(c, 0, 0);
     rig_send_text(fd, "again");
     ck_assert(rig_expect(rig, fd, "again"));
+    ck_assert(rig_until_true(rig, gateway_has_lost, NULL)); /* told at the end of a turn */
     ck_assert_uint_eq(rig->link_losses, 1);
     ck_assert_uint_eq(gw_worker_count_sessions(rig->worker), 1);
     close(fd);
