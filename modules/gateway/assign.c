@@ -18,6 +18,7 @@
 #include "bus/name.h"
 
 #define EVERY_MS 30000
+#define POLL_S 0.7      /* a wake may be lost: the head alone is cheap to look at */
 #define EVERY_JITTER 20 /* percent */
 #define GATHER_S 0.01   /* wakes of one burst share a look */
 #define PAGE "64"       /* fields per HSCAN: at 66 KB each within the cap of a reply */
@@ -34,6 +35,9 @@ struct gw_assign {
     char head_key[BUS_KEY_CAP];
     ev_timer soon;  /* the next look, asked for */
     ev_timer every; /* the next whole look */
+    ev_timer poll;  /* the next look at the head */
+    struct sch_assign_head polled;
+    bool poll_acted; /* a look was asked for because of it */
     struct backoff backoff;
     /* what the next look shall cover */
     bool want_all;
@@ -373,6 +377,37 @@ static void start_look(struct gw_assign *self)
         broken(self, rc);
 }
 
+/* ---- wakes that were lost ---- */
+
+/* A head that stands there for two polls and was not looked at: nobody woke us, or nobody could. */
+static void on_polled(void *arg, int rc, const struct bus_value *reply)
+{
+    struct gw_assign *self = arg;
+    struct sch_assign_head head;
+    char why[GW_DESIRED_WHY_MAX];
+
+    if (rc != ERR_OK || read_head(&head, reply, why) != ERR_OK || !self->has_last ||
+        same_head(&head, &self->last))
+        return;
+    if (!same_head(&head, &self->polled)) {
+        self->polled = head;
+        self->poll_acted = false;
+    } else if (!self->poll_acted) {
+        self->poll_acted = true; /* once for each: what came of it was said */
+        want_everything(self, 0.0);
+    }
+}
+
+static void on_poll(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct gw_assign *self = w->data;
+
+    (void)loop;
+    (void)revents;
+    if (!self->looking && !ev_is_active(&self->soon)) /* down: gw_assign_up comes */
+        (void)bus_link_text(self->cfg.link, on_polled, self, "GET", self->head_key, NULL);
+}
+
 /* ---- life ---- */
 
 int gw_assign_new(struct gw_assign **out, const struct gw_assign_config *cfg)
@@ -391,7 +426,8 @@ int gw_assign_new(struct gw_assign **out, const struct gw_assign_config *cfg)
     (void)bus_key_assign_head(self->head_key, cfg->prefix, cfg->module);
     ev_timer_init(&self->soon, on_soon, 0.0, 0.0);
     ev_timer_init(&self->every, on_every, 0.0, 0.0);
-    self->soon.data = self->every.data = self;
+    ev_timer_init(&self->poll, on_poll, POLL_S, POLL_S);
+    self->soon.data = self->every.data = self->poll.data = self;
     channels[0] = self->key;
     struct bus_subscriber_config sub = {
         .loop = cfg->loop,
@@ -408,6 +444,7 @@ int gw_assign_new(struct gw_assign **out, const struct gw_assign_config *cfg)
         return rc;
     }
     aim_every(self);
+    ev_timer_start(self->loop, &self->poll);
     *out = self;
     return ERR_OK;
 }
@@ -420,6 +457,7 @@ void gw_assign_free(struct gw_assign *self)
     bus_subscriber_free(self->subscriber);
     ev_timer_stop(self->loop, &self->soon);
     ev_timer_stop(self->loop, &self->every);
+    ev_timer_stop(self->loop, &self->poll);
     gw_desired_free(self->desired);
     free(self);
 }

@@ -34,7 +34,11 @@ struct gw_assign_config {
     void *arg; /* for the two above */
 };
 
-/* Returns 0, ERR_INVALID or ERR_NOMEM. No callback runs inside. */
+/*
+ * Looks when the link comes up, when it is woken, and each EVERY_MS; once a second at the head
+ * alone, so that a wake that was lost costs 2 s. Returns 0, ERR_INVALID or ERR_NOMEM. No callback
+ * runs inside.
+ */
 int gw_assign_new(struct gw_assign **out, const struct gw_assign_config *cfg);
 void gw_assign_free(struct gw_assign *self); /* NULL is fine */
 /* The link came up: look at everything. */

@@ -193,6 +193,15 @@ START_TEST(test_assign_no_wake_is_needed)
 }
 END_TEST
 
+START_TEST(test_assign_lost_wake_costs_two_seconds)
+{
+    have_one();
+    put("7-1-b", 2, made_name("b", "b"));
+    put_head(1, 2);
+    LOOP_UNTIL(w.loop, changes == 2); /* the next look at everything would be in 30 s */
+}
+END_TEST
+
 START_TEST(test_assign_gone_is_forgotten_when_the_field_goes)
 {
     have_one();
@@ -377,6 +386,7 @@ int main(void)
     tcase_add_test(tc, test_assign_wake_by_id_reads_only_that);
     tcase_add_test(tc, test_assign_partial_look_that_does_not_add_up_reads_everything);
     tcase_add_test(tc, test_assign_no_wake_is_needed);
+    tcase_add_test(tc, test_assign_lost_wake_costs_two_seconds);
     tcase_add_test(tc, test_assign_gone_is_forgotten_when_the_field_goes);
     tcase_add_loop_test(tc, test_assign_damage_removes_nothing, 0, COUNT(spoils));
     tcase_add_test(tc, test_assign_goes_on_after_the_agent_wrote_again);
