@@ -97,7 +97,7 @@ static void on_up(void *arg)
 {
     struct agent *self = arg;
 
-    LOG_INFO("bus reached");
+    LOG_DEBUG("bus reached"); /* the link says it, too */
     agent_plan_up(self->plan);
     agent_state_up(self->state);
 }

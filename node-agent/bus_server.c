@@ -25,6 +25,7 @@
 #include "bus/base/file.h"
 #include "bus/base/log.h"
 #include "node-agent/child.h"
+#include "node-agent/echo.h"
 
 #define LOCK_WAIT_MS 10000u
 #define POLL_MS 20
@@ -47,6 +48,7 @@ struct agent_bus_server {
     struct ev_loop *loop;
     enum state state;
     struct agent_child *child; /* RUNNING, STOPPING */
+    struct agent_echo *echo;   /* of the newest process */
     ev_timer timer;            /* BACKOFF: start; STOPPING: kill; STOPPED: tell the owner */
     struct backoff backoff;
     uint64_t started_ms;
@@ -203,6 +205,22 @@ static int prepare(struct agent_bus_server *self, const struct agent_bus_server_
 
 static void on_exit_child(void *arg, const struct agent_exit *result);
 
+/* Start the process with its words going to our log. */
+static int start_child(struct agent_bus_server *self, struct agent_child_config *cfg,
+                       char why[AGENT_CHILD_WHY_MAX])
+{
+    int fd = -1, rc;
+
+    agent_echo_free(self->echo);
+    self->echo = NULL;
+    if (agent_echo_new(&self->echo, self->loop, "bus server", &fd) == ERR_OK)
+        cfg->output_fd = fd; /* else it prints where we do */
+    rc = agent_child_start(&self->child, cfg, why);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 static int start(struct agent_bus_server *self, char why[AGENT_CHILD_WHY_MAX])
 {
     const char *const argv[] = {self->program, self->conf, NULL};
@@ -221,7 +239,7 @@ static int start(struct agent_bus_server *self, char why[AGENT_CHILD_WHY_MAX])
                  "%.60s is not in PATH: install the Debian package redis-server", self->name);
         return rc;
     }
-    rc = agent_child_start(&self->child, &cfg, why);
+    rc = start_child(self, &cfg, why);
     if (rc != ERR_OK)
         return rc;
     self->state = RUNNING;
@@ -273,7 +291,8 @@ static void on_exit_child(void *arg, const struct agent_exit *result)
     }
     if (self->backoff.tries < TOLD_DEATHS)
         LOG_WARN("bus server died", KV_N("pid", result->pid), KV_N("code", result->code),
-                 KV_N("signal", result->signal));
+                 KV_N("signal", result->signal),
+                 KV_S("said", self->echo != NULL ? agent_echo_last(self->echo) : ""));
     wait_and_start(self);
 }
 
@@ -348,6 +367,7 @@ void agent_bus_server_free(struct agent_bus_server *self)
     if (self->child != NULL)
         agent_child_signal(self->child, SIGTERM);
     agent_child_free(self->child);
+    agent_echo_free(self->echo);
     if (self->lock_fd >= 0)
         close(self->lock_fd);
     free(self);

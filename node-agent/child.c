@@ -124,6 +124,8 @@ static void become(const struct agent_child_config *cfg, pid_t parent, int repor
     if (getppid() != parent && cfg->death_signal != 0)
         _exit(127); /* the parent died before the prctl */
     set_environment(cfg->env);
+    if (cfg->output_fd > 0)
+        (void)dup2(cfg->output_fd, STDERR_FILENO);
     (void)dup2(STDERR_FILENO, STDOUT_FILENO); /* daemons speak on stderr only */
     inherit_lock(cfg->lock_fd);
     execv(cfg->argv[0], (char *const *)(uintptr_t)cfg->argv);

@@ -29,6 +29,7 @@ struct agent_child_config {
     const char *const *argv; /* argv[0] is the path to run; ends with NULL; borrowed for the call */
     const char *const *env; /* "NAME=value" on top of ours; ends with NULL; may be NULL; borrowed */
     int lock_fd;            /* -1, or a locked file that the child inherits and writes its pid to */
+    int output_fd;          /* where it prints; 0 = on our stderr */
     int death_signal;       /* sent to the child when we die; 0 = it survives us */
     /* The process ended; the handle is gone already. Never runs inside the functions below. */
     void (*on_exit)(void *arg, const struct agent_exit *exit);
@@ -36,8 +37,7 @@ struct agent_child_config {
 };
 
 /*
- * Start the process in a session of its own, so that a terminal's Ctrl-C reaches only us; what it
- * prints goes to our stderr. Returns 0
+ * Start the process in a session of its own, so that a terminal's Ctrl-C reaches only us. Returns 0
  * once the program runs; ERR_NOENT or ERR_SYS (errno of exec), with WHY.
  */
 int agent_child_start(struct agent_child **out, const struct agent_child_config *cfg,

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/crash.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
@@ -14,6 +15,7 @@
 #include "modules/gateway/tunnels.h"
 
 #define PING_MS 10000
+#define SETTLED_MS 1000 /* up for so long: its end is news */
 
 struct gw_voice {
     struct gw_voice_config cfg;
@@ -23,7 +25,8 @@ struct gw_voice {
     struct gw_assign *assign;   /* NULL once hushed */
     struct gw_tunnels *tunnels; /* likewise */
     struct gw_manager *manager; /* NULL = no zbus here */
-    bool outage_told;
+    bool outage_told;           /* once an outage, and once for a bus that comes and goes */
+    uint64_t up_ms;
     bool hushed;
 };
 
@@ -84,8 +87,8 @@ static void on_up(void *arg)
 {
     struct gw_voice *self = arg;
 
-    LOG_INFO("bus is up", KV_S("module", self->cfg.module));
-    self->outage_told = false;
+    LOG_DEBUG("bus is up", KV_S("module", self->cfg.module)); /* the link says it, too */
+    self->up_ms = clock_mono_ms();
     gw_courier_up(self->courier);
     gw_tunnels_up(self->tunnels);
     gw_assign_up(self->assign);
@@ -95,7 +98,10 @@ static void on_down(void *arg, int rc, const char *why)
 {
     struct gw_voice *self = arg;
 
-    if (!self->outage_told) /* once an outage, not once an attempt */
+    if (self->up_ms != 0 && clock_mono_ms() - self->up_ms >= SETTLED_MS)
+        self->outage_told = false;
+    self->up_ms = 0;
+    if (!self->outage_told)
         LOG_WARN("bus is down; serving what is known", KV_S("err", err_text(rc)), KV_S("why", why));
     self->outage_told = true;
 }

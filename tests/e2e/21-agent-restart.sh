@@ -30,4 +30,5 @@ wait_gone "${AGENT[gw1]}" 40 || fail "the agent stays"
 wait_gone "$GW" 5 || fail "the gateway stays"
 wait_gone "$REDIS" 5 || fail "redis stays"
 quiet() { ! sed -n '/event=stopping/,$p' "$TMP/agent-gw1.log" | grep -E 'level=(warn|error)'; }
+grep -v '^time=' "$TMP/agent-gw1.log" && fail "lines that our logger did not write"
 quiet || fail "a clean stop is no reason to warn"

@@ -44,6 +44,10 @@ loss_phase "DEL streams" bus gw1 DEL stream:deployments stream:results stream:ev
 loss_phase "groups destroyed" eval 'bus gw1 XGROUP DESTROY netwall:report:gateway netwall-agent
     bus gw1 XGROUP DESTROY stream:deployments netwall-agent'
 
+bus gw1 ACL SETUSER default -publish >/dev/null
+loss_phase "wakes refused" true
+bus gw1 ACL SETUSER default +publish >/dev/null
+
 say "keys of ours are of another type"
 OURS=(netwall:assign:gateway netwall:workloads netwall:usage netwall:report:gateway netwall:tunnels stream:deployments
     stream:results stream:events core:default core:operator)
