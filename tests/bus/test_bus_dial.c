@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -52,6 +54,15 @@ static int listen_v4(uint16_t *port)
     return fd;
 }
 
+static int option(int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    ck_assert_int_eq(getsockopt(last_fd, level, name, &value, &len), 0);
+    return value;
+}
+
 static const char *const hosts[] = {"127.0.0.1", "localhost"};
 
 START_TEST(test_dial_reaches_a_listener)
@@ -66,6 +77,9 @@ START_TEST(test_dial_reaches_a_listener)
     LOOP_UNTIL(loop, done == 1);
     ck_assert_int_eq(last_rc, ERR_OK);
     ck_assert_int_ge(last_fd, 0);
+    ck_assert_int_eq(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+    ck_assert_int_eq(option(IPPROTO_TCP, TCP_KEEPIDLE), 1); /* a replaced host is noticed at once */
+    ck_assert_int_eq(option(IPPROTO_TCP, TCP_KEEPINTVL), 1);
     close(fd);
 }
 END_TEST
@@ -107,6 +121,21 @@ START_TEST(test_dial_cancel_at_each_stage)
 }
 END_TEST
 
+START_TEST(test_dial_knows_what_needs_no_look_up)
+{
+    struct bus_url url = {.is_unix = true};
+
+    ck_assert(bus_dial_is_literal(&url));
+    url.is_unix = false;
+    strcpy(url.host, "::1");
+    ck_assert(bus_dial_is_literal(&url));
+    strcpy(url.host, "localhost"); /* two addresses */
+    ck_assert(!bus_dial_is_literal(&url));
+    strcpy(url.host, "bus.example.com");
+    ck_assert(!bus_dial_is_literal(&url));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bus/dial");
@@ -117,6 +146,7 @@ int main(void)
     tcase_add_loop_test(tc, test_dial_reaches_a_listener, 0, COUNT(hosts));
     tcase_add_loop_test(tc, test_dial_says_why_it_failed, 0, 4);
     tcase_add_loop_test(tc, test_dial_cancel_at_each_stage, 0, 3);
+    tcase_add_test(tc, test_dial_knows_what_needs_no_look_up);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -115,12 +115,20 @@ boots_without_bus() {
     local start
     kill -TERM "${AGENT[gw1]}"
     wait_gone "${AGENT[gw1]}" 40 || fail "the agent stays"
+    rm -f "$TMP/notify"
+    background notify "$PYTHON" -uc 'import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print(s.recv(4096).decode())' "$TMP/notify"
+    wait_for 5 test -S "$TMP/notify"
     start=$(now_ms)
-    background agent-gw1 env PATH="$1" "$BIN/netwall-agent" --config "$TMP/gw1/agent.conf"
+    background agent-gw1 env PATH="$1" NOTIFY_SOCKET="$TMP/notify" "$BIN/netwall-agent" --config "$TMP/gw1/agent.conf"
     AGENT[gw1]=$LAST
     wait_for 10 serves gw1 p1.gw1.localhost
     say "served after $(($(now_ms) - start)) ms"
     [ $(($(now_ms) - start)) -le "$USE_MS" ] || fail "served only $(($(now_ms) - start)) ms after the boot"
+    wait_for 5 grep -q READY=1 "$TMP/notify.log" # or systemd would end it after a while
+    rm "$TMP/notify.log"
 }
 
 say "the node boots while its bus is away"

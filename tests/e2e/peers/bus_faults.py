@@ -8,7 +8,7 @@ bus_faults.py FRONT BACK FIFO
       silent                  nothing moves; it all moves on when the fault ends
       mute                    accepts and never answers; connections of that time are closed at its end
       error WHICH TEXT...     commands of WHICH (all, write) get the errors TEXT in turn; "|" between them
-      cut                     the n-th connection from now on is closed after n bytes of replies
+      cut                     connections are closed in the middle of their replies: after 1, 2, ... 10 bytes, then anywhere
       hostile                 after its greeting each connection gets one of the replies below instead of an answer
     At each line it says on stdout what the fault before it cost: JSON with seconds, connections, commands.
 """
@@ -16,6 +16,7 @@ import asyncio
 import collections
 import json
 import os
+import random
 import sys
 import time
 
@@ -50,6 +51,9 @@ class Proxy:
         self.moving.set()
         self.conns = set()
         self.server = None
+        seed = int(os.environ.get("NW_SEED", time.time_ns() % 10**6))
+        self.random = random.Random(seed)
+        print("NW_SEED=%d" % seed, flush=True)
         self.began, self.accepted, self.commands, self.turn = time.monotonic(), 0, collections.Counter(), 0
 
     async def listen(self):
@@ -115,7 +119,7 @@ class Conn:
         self.spoilt = True
         if self.proxy.mode == "cut":
             self.proxy.turn += 1
-            self.room = self.proxy.turn
+            self.room = self.proxy.turn if self.proxy.turn <= 10 else self.proxy.random.randrange(10, 2000)
         if self.proxy.mode == "hostile":
             self.proxy.turn += 1
             self.poison = HOSTILE[self.proxy.turn % len(HOSTILE)]
