@@ -164,8 +164,9 @@ static int read_list(json_t **out, const struct bus_node *node, const struct sha
                            : read_text(&value, item, report);
         if (rc == ERR_INVALID)
             (void)sch_report_under(report, "[%zu]", i);
-        if (rc == ERR_OK && json_array_append_new(*out, value) != 0)
+        if (rc == ERR_OK && json_array_append(*out, value) != 0)
             rc = ERR_NOMEM;
+        json_decref(value);
     }
     return rc;
 }
