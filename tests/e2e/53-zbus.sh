@@ -22,7 +22,14 @@ read -r DNS < <(ports 1)
 background dns "$PYTHON" -c 'import socket,sys,time; s=socket.socket(type=socket.SOCK_DGRAM); s.bind(("127.0.0.1", int(sys.argv[1]))); time.sleep(600)' "$DNS"
 gateway_config gw1 "resolver = 127.0.0.1:$DNS"
 SOCKET=$TMP/gw1/redis.sock
-background redis redis-server --port 0 --unixsocket "$SOCKET" --dir "$TMP/gw1" --save ''
+# The gateway signs in as deploy/redis says, with the rights it names for zbus; everybody else may do everything.
+ZBUS_RIGHTS=$(sed -n 's/^\* zbus needs more for `module`: `\([^`]*\)`.*/\1/p' "$ROOT_DIR/deploy/redis/README.md")
+[ -n "$ZBUS_RIGHTS" ] || fail "deploy/redis/README.md names no rights for zbus"
+{
+    echo 'user default on nopass ~* &* +@all'
+    sed -n "/^user module/s/\$/ $ZBUS_RIGHTS/p" "$ROOT_DIR/deploy/redis/users.acl"
+} >"$TMP/gw1/users.acl"
+background redis redis-server --port 0 --unixsocket "$SOCKET" --dir "$TMP/gw1" --save '' --aclfile "$TMP/gw1/users.acl"
 BUS[gw1]=unix://$SOCKET
 wait_for 10 bus gw1 ping
 web_start site
@@ -44,10 +51,10 @@ unit = yaml.safe_load(open(sys.argv[1]))
 assert set(unit) <= {"exec", "oneshot", "test", "after", "env", "log", "signal", "shutdown_timeout"}, unit
 assert unit["after"] == ["boot", "networkd"] and isinstance(unit["exec"], str), unit
 line = unit["exec"]
-for path, ours in (("/etc/netwall/gateway.conf", "/gateway.conf"), ("/var/run/redis.sock", "/redis.sock"),
-                   ("/var/cache/modules/gateway", "/root")):
+for path, ours in ((" /etc/netwall/gateway.conf", " %s/gateway.conf"), (" /var/cache/modules/gateway", " %s/root"),
+                   ("unix:///var/run/redis.sock", "unix://module:change-me-module@%s/redis.sock")):
     assert line.count(path) == 1, (path, line)
-    line = line.replace(path, sys.argv[2] + ours)
+    line = line.replace(path, ours % sys.argv[2])
 print(line)
 PY
 sed -i 's/^verify-fqdn = no/verify-fqdn = address/' "$TMP/gw1/gateway.conf"
@@ -132,15 +139,18 @@ agent() { # agent: the agent with the flags of Zero-OS's daemons
 }
 agent
 zbus --wait 0 --object provision.provision@0.0.1 call List 7 >/dev/null
+zbus --wait 0 call Metrics >/dev/null
 admit gw1
 eq "$(bus gw1 LLEN provision.provision@0.0.1)" 1 "an agent that was not told to answers zbus"
-bus gw1 DEL provision.provision@0.0.1 >/dev/null
+eq "$(bus gw1 LLEN gateway.manager@0.0.1)" 1 "a gateway under an agent that was not told to answers zbus"
+bus gw1 DEL provision.provision@0.0.1 gateway.manager@0.0.1 >/dev/null
 kill "${AGENT[gw1]}"
 wait_gone "${AGENT[gw1]}" 20 || fail "the agent stays"
 [ -e "$TMP/gw1/agent/agent.db" ] || fail "--root is not where the agent keeps its state"
 printf '[zbus]\nserve = yes\n' >>"$TMP/gw1/agent.conf"
 agent
 eq "$(zbus --object provision.provision@0.0.1 status | json 'len(d["Workers"])')" 2 "workers"
+wait_for 5 zbus status # of the gateway, too
 
 say "a contract signed as Zero-OS signs, over zbus: verified, stored before the answer, served"
 PUB[gw1]=$(nw gw1 --json node | json 'd["tunnel"]["public_key"]')
