@@ -135,6 +135,8 @@ static int read_text(json_t **out, const struct bus_node *node, struct sch_repor
 
     if (node != NULL && !bus_node_text(node, &text, &len))
         return ERR_PROTO;
+    if (len > 0 && memchr(text, '\0', len) != NULL)
+        return sch_fail(report, SCH_MALFORMED, "", "holds a NUL");
     *out = json_stringn(text, len);
     return *out != NULL ? ERR_OK : sch_fail(report, SCH_MALFORMED, "", "is not UTF-8");
 }

@@ -159,6 +159,7 @@ static const struct {
      "81 a9576f726b6c6f616473 91 81 a444617461 c40d 7b2261223a312c2261223a327d", ERR_INVALID,
      "workloads[0].data"},
     {"a text is no UTF-8", "81 a84d65746164617461 a1ff", ERR_INVALID, "metadata"},
+    {"a text holds a NUL", "81 a84d65746164617461 a26100", ERR_INVALID, "metadata"},
     {"a node is a number", "81 a54e6f646573 91 01", ERR_PROTO, ""},
 };
 
