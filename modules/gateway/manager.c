@@ -337,34 +337,44 @@ static void set_fqdn_proxy(void *arg, struct bus_job *job)
     set_proxy(arg, job, GW_ZOS_FQDN);
 }
 
+/* Out of service and out of the store; calls that were still setting it end. Returns the save. */
+static uint64_t remove_now(struct gw_manager *self, struct gw_entry *entry)
+{
+    struct call *call;
+
+    while ((call = find_call(self, entry->id)) != NULL)
+        finish(self, call, "deleted meanwhile");
+    gw_provision_drop(self->cfg.provisioner, entry);
+    gw_store_remove(self->cfg.store, entry);
+    return self->cfg.ask_save(self->cfg.arg);
+}
+
 /* For both kinds; an unknown id is fine, as deletes are repeated. */
 static void delete_named_proxy(void *arg, struct bus_job *job)
 {
     struct gw_manager *self = arg;
+    const struct call *first;
     struct gw_entry *entry;
     struct call *call;
     char id[GW_ID_MAX];
+    uint64_t save;
 
     if (!read_id(job, id))
         return;
     entry = gw_store_find(self->cfg.store, GW_OWNER_ZBUS, id);
-    if (entry == NULL) {
+    first = find_call(self, id);
+    if (entry == NULL && first == NULL) {
         bus_job_answer(job, NULL, NULL);
         return;
     }
-    if (find_call(self, id) != NULL) {
-        bus_job_answer(job, NULL, "another call about this workload is under way");
-        return;
-    }
+    save = entry != NULL ? remove_now(self, entry) : first->save; /* another delete's */
     call = call_new(self, job, id, false);
     if (call == NULL) {
         bus_job_answer(job, NULL, "out of memory");
         return;
     }
-    gw_provision_drop(self->cfg.provisioner, entry);
-    gw_store_remove(self->cfg.store, entry);
     call->state = CALL_SAVING;
-    call->save = self->cfg.ask_save(self->cfg.arg);
+    call->save = save;
 }
 
 /* Two passes over the same numbers: one map for requests, one for responses. */

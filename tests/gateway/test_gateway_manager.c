@@ -378,6 +378,32 @@ START_TEST(test_manager_fqdn_proxy_and_delete)
 }
 END_TEST
 
+/* A caller that gave up cleans up behind itself, and asks twice. */
+START_TEST(test_manager_delete_ends_what_is_still_being_set)
+{
+    struct bus_pack *id = text_pack("12-345-gw");
+
+    disk_works = false;
+    start_set("SetNamedProxy", &web);
+    loop_run_ms(w.loop, 100);
+    start_call("DeleteNamedProxy", &id, 1);
+    wait_answer();
+    ck_assert_str_eq(error, "deleted meanwhile");
+    ck_assert_uint_eq(plane_count(&plane), 0);
+    start_call("DeleteNamedProxy", &id, 1);
+    loop_run_ms(w.loop, 100);
+    ck_assert_int_eq(answered, 0); /* neither is on the disk */
+    disk_works = true;
+    while (answered < 2) {
+        loop_run_ms(w.loop, 5);
+        gw_manager_saved(manager, saves);
+        ck_assert(answered == 0 || rc == ERR_OK);
+    }
+    ck_assert_uint_eq(gw_store_count(store), 0);
+    bus_pack_free(id);
+}
+END_TEST
+
 START_TEST(test_manager_does_not_touch_the_agents)
 {
     struct gw_entry *entry = made_entry(store, "a", made_name("a", "web"));
@@ -453,6 +479,7 @@ int main(void)
     tcase_add_test(tc, test_manager_bad_update_keeps_the_old);
     tcase_add_test(tc, test_manager_good_update_replaces);
     tcase_add_test(tc, test_manager_fqdn_proxy_and_delete);
+    tcase_add_test(tc, test_manager_delete_ends_what_is_still_being_set);
     tcase_add_test(tc, test_manager_does_not_touch_the_agents);
     tcase_add_test(tc, test_manager_metrics_by_id);
     tcase_add_test(tc, test_manager_odd_arguments_are_protocol_errors);
