@@ -65,10 +65,10 @@ wait_for 10 zbus status
 [ -s "$TMP/gw1/root/gateway.key" ] || fail "--root is not where the gateway keeps its state"
 eq "$(zbus status | json '[[o["Name"], o["Version"]] for o in d["Objects"]] + [len(d["Workers"])]')" '[["manager", "0.0.1"], 1]'
 PUB[gw1]=$(netwall pubkey "$TMP/gw1/root/gateway.key")
-connector_start c "web=127.0.0.1:$WEB"
 
 say "set, set again, taken, refused: in the words of Zero-OS"
 eq "$(zbus call SetNamedProxy '"7-1-site"' "$(proxy site)")" '"site.gw1.localhost"'
+connector_start c "web=127.0.0.1:$WEB"
 eq "$(zbus call SetNamedProxy '"7-1-site"' "$(proxy site)")" '"site.gw1.localhost"' "replayed"
 wait_for 15 serves gw1 site.gw1.localhost
 says "error: domain already registered: site.gw1.localhost (value '')" zbus call SetNamedProxy '"8-2-site"' "$(proxy site)"
@@ -153,8 +153,6 @@ eq "$(zbus --object provision.provision@0.0.1 status | json 'len(d["Workers"])')
 wait_for 5 zbus status # of the gateway, too
 
 say "a contract signed as Zero-OS signs, over zbus: verified, stored before the answer, served"
-PUB[gw1]=$(nw gw1 --json node | json 'd["tunnel"]["public_key"]')
-connector_start c2 "web=127.0.0.1:$WEB"
 DATA='{"name":"blog","tls_passthrough":false,"backends":["tunnel:'$CONNECTOR_PUB'/web"]}'
 says "error: bad_signature: " provision create "$TMP/twin.key" 7 1001 0 blog "$DATA" forge
 says "error: bad_signature: " provision create "$TMP/authority.key" 7 1001 0 blog "$DATA"
@@ -166,6 +164,8 @@ wait_gone "${AGENT[gw1]}" 5
 agent
 state_is() { [ "$(provision get 7 1001 | json 'd["Workloads"][0]["Result"]["State"]')" = "$1" ]; }
 wait_for 10 state_is ok
+PUB[gw1]=$(nw gw1 --json node | json 'd["tunnel"]["public_key"]')
+connector_start c2 "web=127.0.0.1:$WEB"
 wait_for 10 serves gw1 blog.gw1.localhost
 eq "$(provision get 7 1001 | json 'd["Workloads"][0]["Result"]["Data"]["fqdn"]')" blog.gw1.localhost
 eq "$(provision create "$TMP/twin.key" 7 1001 0 blog "$DATA")" null "the same contract again"
