@@ -12,6 +12,7 @@
 #include "bus/base/map.h"
 #include "bus/command.h"
 #include "node-agent/answer.h"
+#include "node-agent/errand.h"
 #include "schemas/canonical.h"
 
 #define UNDER_WAY_MAX 1024
@@ -29,8 +30,7 @@ struct job {
     bool listed; /* in the map of jobs: its id is taken */
     const struct agent_verb *verb;
     json_t *arguments; /* owned */
-    struct agent_effect effect;
-    struct agent_wait *wait;
+    struct agent_errand *errand;
     uint64_t wait_ms;
     uint64_t start_ms; /* unix */
     uint64_t start_mono_ms;
@@ -50,7 +50,7 @@ static void job_free(struct job *job)
 {
     if (job->listed)
         (void)map_remove_text(job->owner->jobs, job->id);
-    agent_wait_cancel(job->wait);
+    agent_errand_cancel(job->errand);
     json_decref(job->arguments);
     free(job);
 }
@@ -86,21 +86,16 @@ static void answer_error(struct job *job, const char *state, const struct sch_re
     answer(job, agent_answer_error(&question, state, report));
 }
 
-static void on_effect(void *arg)
+static void on_done(void *arg, json_t *data, const struct sch_report *report)
 {
     struct job *job = arg;
-    const struct agent_desk *desk = job->owner->cfg.desk;
-    struct sch_report report = {.code = SCH_STORAGE_ERROR};
-    struct agent_question question;
-    json_t *data;
+    struct agent_question question = question_of(job);
 
-    job->wait = NULL;
-    data = job->verb->answer(desk, job->arguments, &job->effect, &report);
+    job->errand = NULL;
     if (data == NULL) {
-        answer_error(job, AGENT_STATE_ERROR, &report);
+        answer_error(job, AGENT_STATE_ERROR, report);
         return;
     }
-    question = question_of(job);
     LOG_DEBUG("command done", KV_S("id", job->id), KV_S("command", job->command),
               KV_N("ms", question.took_ms));
     answer(job, agent_answer_success(&question, data));
@@ -108,31 +103,24 @@ static void on_effect(void *arg)
 
 /* --- running --- */
 
-static void wait_for_effect(struct job *job)
-{
-    bool nothing = job->effect.twin == 0 && job->effect.module[0] == '\0';
-
-    if (nothing || agent_wait_start(&job->wait, job->owner->cfg.waits, &job->effect, job->wait_ms,
-                                    on_effect, job) != ERR_OK)
-        on_effect(job);
-}
-
 static void run(struct job *job)
 {
-    const struct agent_desk *desk = job->owner->cfg.desk;
+    struct agent_errand_config cfg = {
+        .desk = job->owner->cfg.desk,
+        .waits = job->owner->cfg.waits,
+        .verb = job->verb,
+        .arguments = job->arguments,
+        .id = job->id,
+        .wait_ms = job->wait_ms,
+        .on_done = on_done,
+        .arg = job,
+    };
     struct sch_report report = {0};
 
-    if (job->verb->change == NULL) {
-        on_effect(job);
-        return;
-    }
-    if (job->verb->change(desk, job->arguments, &job->effect, &report) != ERR_OK) {
+    if (agent_errand_start(&job->errand, &cfg) != ERR_OK) {
+        (void)sch_fail_nomem(&report);
         answer_error(job, AGENT_STATE_ERROR, &report);
-        return;
     }
-    LOG_INFO("command taken", KV_S("id", job->id), KV_S("command", job->command),
-             KV_N("twin", job->effect.twin), KV_N("contract", job->effect.contract));
-    wait_for_effect(job);
 }
 
 static void check_and_run(struct job *job)
