@@ -132,6 +132,20 @@ static int check_version(struct context *ctx)
     return ERR_OK;
 }
 
+/* The challenge covers neither node nor contract id: the same signature fits any contract. */
+static int note_zos(struct context *ctx)
+{
+    uint8_t md5[SCH_MD5_LEN];
+    char hash[2 * SCH_MD5_LEN + 1];
+    struct agent_zos_key key = {
+        .twin = ctx->doc->twin_id, .contract = ctx->doc->contract_id, .hash = hash};
+
+    if (sch_zos_hash(md5, ctx->doc->json) != ERR_OK)
+        return sch_fail_nomem(ctx->report);
+    hex_encode(hash, md5, sizeof(md5));
+    return agent_contract_note_zos(ctx->core->db, &key, ctx->report);
+}
+
 /* --- names and limits --- */
 
 /* How much of QUOTA the twin's other contracts use. */
@@ -209,20 +223,6 @@ static int claim_all(struct context *ctx)
 
 /* --- storing --- */
 
-/* The challenge covers neither node nor contract id: the same signature fits any contract. */
-static int note_zos(struct context *ctx)
-{
-    uint8_t md5[SCH_MD5_LEN];
-    char hash[2 * SCH_MD5_LEN + 1];
-    struct agent_zos_key key = {
-        .twin = ctx->doc->twin_id, .contract = ctx->doc->contract_id, .hash = hash};
-
-    if (sch_zos_hash(md5, ctx->doc->json) != ERR_OK)
-        return sch_fail_nomem(ctx->report);
-    hex_encode(hash, md5, sizeof(md5));
-    return agent_contract_note_zos(ctx->core->db, &key, ctx->report);
-}
-
 static int store_contract(struct context *ctx)
 {
     struct agent_contract row = {
@@ -233,17 +233,13 @@ static int store_contract(struct context *ctx)
         .updated = agent_core_now(ctx->core),
         .body = sch_canonical(ctx->doc->json, NULL),
     };
-    int rc = ERR_OK;
 
     if (row.body == NULL)
         return sch_fail_nomem(ctx->report);
     memcpy(row.hash, ctx->hash, sizeof(row.hash));
-    if (ctx->doc->style == SCH_STYLE_ZOS)
-        rc = note_zos(ctx);
-    if (rc == ERR_OK)
-        agent_contract_put(ctx->core->db, &row);
+    agent_contract_put(ctx->core->db, &row);
     agent_contract_deinit(&row);
-    return rc;
+    return ERR_OK;
 }
 
 static void store_workload(struct context *ctx, const struct sch_workload *w)
@@ -301,6 +297,8 @@ static int judge(struct context *ctx)
         rc = check_time(ctx);
     if (rc == ERR_OK)
         rc = check_version(ctx);
+    if (rc == ERR_OK && ctx->doc->style == SCH_STYLE_ZOS)
+        rc = note_zos(ctx); /* taken back with all the rest when the contract is refused */
     return rc;
 }
 

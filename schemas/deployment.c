@@ -156,9 +156,10 @@ static int read_request(const json_t *json, struct sch_report *report)
     return sch_reader_close(&r);
 }
 
+/* "" is how Go writes the type nobody set: ed25519. What sr25519 is worth here, verifying says. */
 static int read_signature(const json_t *json, struct sch_report *report)
 {
-    static const char *const types[] = {"ed25519", NULL};
+    static const char *const types[] = {"ed25519", SCH_SR25519, "", NULL};
     struct sch_reader r = sch_reader_open(json, report);
     uint8_t signature[64];
 

@@ -21,6 +21,8 @@
 #define SCH_NODES_MAX 100
 #define SCH_REQUESTS_MAX 32 /* signature requests, and signatures */
 
+#define SCH_SR25519 "sr25519" /* signature_type of Zero-OS that cannot be verified here */
+
 enum sch_style {
     SCH_STYLE_ZOS,      /* "": MD5 challenge */
     SCH_STYLE_NETWALL1, /* "netwall-1" */

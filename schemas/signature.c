@@ -80,6 +80,25 @@ static int fail_missing(struct verify *v, uint32_t twin_id, const uint8_t *publi
                     hex);
 }
 
+static int fail_sr25519(struct verify *v, size_t i, uint32_t twin_id, const uint8_t *public_key)
+{
+    char hex[2 * SCH_PUBLIC_LEN + 1];
+
+    hex_encode(hex, public_key, SCH_PUBLIC_LEN);
+    (void)sch_fail(v->report, SCH_BAD_SIGNATURE, "signature_type",
+                   SCH_SR25519 " cannot be verified here: sign with ed25519, public key %s of twin"
+                               " %" PRIu32,
+                   hex, twin_id);
+    return sch_report_under(v->report, REQUIREMENT ".signatures[%zu]", i);
+}
+
+static bool is_sr25519(const json_t *signature)
+{
+    const char *type = json_string_value(json_object_get(signature, "signature_type"));
+
+    return type != NULL && strcmp(type, SCH_SR25519) == 0;
+}
+
 static int verify_request(struct verify *v, const json_t *request, uint32_t owner)
 {
     uint32_t twin_id = (uint32_t)json_integer_value(json_object_get(request, "twin_id"));
@@ -96,6 +115,8 @@ static int verify_request(struct verify *v, const json_t *request, uint32_t owne
                         "twin %" PRIu32 " is not admitted on this node", twin_id);
     if (i == json_array_size(v->signatures))
         return required ? fail_missing(v, twin_id, key) : ERR_OK;
+    if (is_sr25519(json_array_get(v->signatures, i)))
+        return fail_sr25519(v, i, twin_id, key);
     hex = json_object_get(json_array_get(v->signatures, i), "signature");
     if (hex_decode(signature, sizeof(signature), json_string_value(hex), json_string_length(hex)) !=
             ERR_OK ||

@@ -48,8 +48,9 @@ typedef const uint8_t *sch_key_fn(void *arg, uint32_t twin_id);
 /*
  * Verify all signatures: the owner must be in `requests` and have signed, so must every required
  * twin; every signature that is there must be right; the weights must reach weight_required. An
- * optional signature that is absent, or of a twin we don't know, only adds no weight. Returns 0,
- * ERR_INVALID (bad_signature naming the key expected, or unknown_twin) or ERR_NOMEM.
+ * optional signature that is absent, or of a twin we don't know, only adds no weight. One of type
+ * sr25519 is never right here (bad_signature), one that nobody asked for is not looked at. Returns
+ * 0, ERR_INVALID (bad_signature naming the key expected, or unknown_twin) or ERR_NOMEM.
  */
 int sch_deployment_verify(const struct sch_deployment *self, sch_key_fn *key_of, void *arg,
                           struct sch_report *report);

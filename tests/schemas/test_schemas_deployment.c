@@ -110,7 +110,7 @@ static const struct {
      R ".requests[0].requird"},
     {"{'requests':[],'weight_required':1,'signatures':[{'twin_id':7,'signature':'00'}]}",
      SCH_OUT_OF_RANGE, R ".signatures[0].signature"},
-    {"{'requests':[],'weight_required':1,'signatures':[{'twin_id':7,'signature_type':'sr25519',"
+    {"{'requests':[],'weight_required':1,'signatures':[{'twin_id':7,'signature_type':'rsa',"
      "'signature':'00'}]}",
      SCH_OUT_OF_RANGE, R ".signatures[0].signature_type"},
     {"{'requests':[],'weight_required':1,'signature_style':''}", SCH_MALFORMED, "nodes"},
