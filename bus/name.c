@@ -111,7 +111,7 @@ bool bus_key_is_own(const char *prefix, const char *key, size_t len)
     static const char *const ours[] = {"core:", BUS_KEY_RESULT, "stream:", "netwall:"};
     size_t skip = strlen(prefix);
 
-    if (starts(key, len, "msgbus."))
+    if (starts(key, len, BUS_KEY_RMB))
         return true;
     if (!starts(key, len, prefix))
         return false;

@@ -34,6 +34,10 @@
 #define BUS_KEY_TUNNELS "netwall:tunnels"
 #define BUS_KEY_USAGE "netwall:usage"
 #define BUS_KEY_NODE "netwall:node"
+/* Lists of the Reliable Message Bus (+ command), and the one its peer takes replies from. No
+ * prefix. */
+#define BUS_KEY_RMB "msgbus."
+#define BUS_KEY_RMB_REPLY "msgbus.system.reply"
 /* Agent to module (+ module name): a hash, and a channel of the same name that wakes. */
 #define BUS_KEY_ASSIGN "netwall:assign:"
 #define BUS_KEY_ASSIGN_HEAD ":head"

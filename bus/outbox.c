@@ -22,6 +22,8 @@ struct letter {
     struct bus_outbox *box;
     char key[BUS_KEY_CAP];
     char also[BUS_KEY_CAP]; /* "" = none */
+    bool head;              /* LPUSH */
+    bool expires;
     uint64_t given_ms;
     bool sent; /* its RPUSH is in flight */
     size_t len;
@@ -86,14 +88,15 @@ static void expire(struct bus_outbox *self, const char *key)
 static void send_letter(struct letter *letter)
 {
     struct bus_outbox *self = letter->box;
-    const struct bus_arg args[] = {bus_text("RPUSH"), bus_text(letter->key),
-                                   BUS_BYTES(letter->value, letter->len)};
+    const struct bus_arg args[] = {bus_text(letter->head ? "LPUSH" : "RPUSH"),
+                                   bus_text(letter->key), BUS_BYTES(letter->value, letter->len)};
     const struct bus_query query = {.args = args, .count = 3, .on_reply = on_pushed, .arg = letter};
 
     if (letter->sent || bus_link_send(self->link, &query) != ERR_OK)
         return;
     letter->sent = true;
-    expire(self, letter->key);
+    if (letter->expires)
+        expire(self, letter->key);
     if (letter->also[0] != '\0')
         expire(self, letter->also);
 }
@@ -188,26 +191,57 @@ void bus_outbox_free(struct bus_outbox *self)
     free(self);
 }
 
-int bus_outbox_push(struct bus_outbox *self, const char *key, const void *value, size_t len,
-                    const char *also)
+/* A letter with its value, not yet on its way; NULL when there is no room, with the reason in RC.
+ */
+static struct letter *letter_new(struct bus_outbox *self, const char *key, struct bus_arg value,
+                                 int *rc)
 {
     struct letter *letter;
 
-    if (self->count >= BUS_OUTBOX_MAX || len > BUS_OUTBOX_BYTES_MAX - self->bytes)
-        return ERR_LIMIT;
-    letter = calloc(1, sizeof(*letter) + len);
+    *rc = ERR_LIMIT;
+    if (self->count >= BUS_OUTBOX_MAX || value.len > BUS_OUTBOX_BYTES_MAX - self->bytes)
+        return NULL;
+    *rc = ERR_NOMEM;
+    letter = calloc(1, sizeof(*letter) + value.len);
     if (letter == NULL)
-        return ERR_NOMEM;
+        return NULL;
+    *rc = ERR_OK;
     letter->box = self;
     letter->given_ms = clock_mono_ms();
-    letter->len = len;
+    letter->len = value.len;
+    letter->expires = true;
     snprintf(letter->key, sizeof(letter->key), "%s", key);
-    snprintf(letter->also, sizeof(letter->also), "%s", also != NULL ? also : "");
-    if (len > 0)
-        memcpy(letter->value, value, len);
+    if (value.len > 0)
+        memcpy(letter->value, value.data, value.len);
     TAILQ_INSERT_TAIL(&self->letters, letter, entry);
     self->count++;
-    self->bytes += len;
+    self->bytes += value.len;
+    return letter;
+}
+
+int bus_outbox_push(struct bus_outbox *self, const char *key, const void *value, size_t len,
+                    const char *also)
+{
+    int rc;
+    struct letter *letter = letter_new(self, key, BUS_BYTES(value, len), &rc);
+
+    if (letter == NULL)
+        return rc;
+    snprintf(letter->also, sizeof(letter->also), "%s", also != NULL ? also : "");
+    send_letter(letter);
+    return ERR_OK;
+}
+
+int bus_outbox_push_head(struct bus_outbox *self, const char *key, struct bus_arg value,
+                         bool expires)
+{
+    int rc;
+    struct letter *letter = letter_new(self, key, value, &rc);
+
+    if (letter == NULL)
+        return rc;
+    letter->head = true;
+    letter->expires = expires;
     send_letter(letter);
     return ERR_OK;
 }

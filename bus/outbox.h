@@ -2,7 +2,7 @@
 /*
  * Answers on their way: RPUSH of a value to a reply list and EXPIRE of it, in one write. What
  * cannot leave because the bus is down waits, within a cap and for at most the life of a reply
- * list. Owns its connection. Private to bus/command and bus/serve.
+ * list. Owns its connection. Private to bus/command, bus/serve and bus/rmb.
  */
 #ifndef BUS_OUTBOX_H
 #define BUS_OUTBOX_H
@@ -28,6 +28,12 @@ void bus_outbox_free(struct bus_outbox *self);
  */
 int bus_outbox_push(struct bus_outbox *self, const char *key, const void *value, size_t len,
                     const char *also);
+/*
+ * The same as RMB wants it: VALUE (copied) goes to the head of KEY, which expires only if EXPIRES,
+ * as a list of others is not ours to end.
+ */
+int bus_outbox_push_head(struct bus_outbox *self, const char *key, struct bus_arg value,
+                         bool expires);
 /* Nothing waits and nothing is unanswered; or the bus is down, so waiting is useless. */
 bool bus_outbox_is_idle(const struct bus_outbox *self);
 /* ON_IDLE runs once when that is so, never inside. */

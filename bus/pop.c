@@ -45,7 +45,8 @@ static void on_put_back(void *arg, int rc, const struct bus_value *reply)
 static void put_back(struct bus_pop *self, const struct bus_value *key,
                      const struct bus_value *item)
 {
-    const struct bus_arg args[] = {bus_text("LPUSH"), BUS_BYTES(key->text, key->len),
+    const struct bus_arg args[] = {bus_text(self->cfg.tail ? "RPUSH" : "LPUSH"),
+                                   BUS_BYTES(key->text, key->len),
                                    BUS_BYTES(item->text, item->len)};
     const struct bus_query query = {.args = args, .count = 3, .on_reply = on_put_back, .arg = self};
     int rc = bus_link_send(self->link, &query);
@@ -66,7 +67,7 @@ static void pump(struct bus_pop *self)
 
     if (!self->wanted || self->in_flight || self->draining || ev_is_active(&self->retry))
         return;
-    args[query.count++] = bus_text("BLPOP");
+    args[query.count++] = bus_text(self->cfg.tail ? "BRPOP" : "BLPOP");
     for (size_t i = 0; i < self->cfg.key_count; i++)
         args[query.count++] = bus_text(self->keys[i]);
     args[query.count++] = bus_text(BLOCK_S);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Taking items from lists one at a time with BLPOP, only when the owner has room, without losing
- * one when the owner stops. Owns its connection. Private to bus/command and bus/serve.
+ * Taking items from lists one at a time with BLPOP (or BRPOP), only when the owner has room,
+ * without losing one when the owner stops. Owns its connection. Private to bus/command, bus/serve
+ * and bus/rmb.
  */
 #ifndef BUS_POP_H
 #define BUS_POP_H
@@ -21,6 +22,7 @@ struct bus_pop_config {
     const char *name;        /* for the log; borrowed */
     const char *const *keys; /* in order of preference; copied */
     size_t key_count;
+    bool tail; /* from the tail, as RMB fills its lists at the head */
     /* One item; both borrowed. The next comes only after bus_pop_want. May free the object. */
     void (*on_item)(void *arg, const char *key, const struct bus_value *item);
     /* While draining: nothing is in flight any more. May run several times. */
@@ -35,7 +37,7 @@ void bus_pop_free(struct bus_pop *self); /* NULL is fine */
 void bus_pop_want(struct bus_pop *self);
 /*
  * Take nothing any more. A blocked pop is ended through HELPER (CLIENT UNBLOCK; without that right
- * it ends within its block time of 5 s); an item it brings goes back to the head of its list.
+ * it ends within its block time of 5 s); an item it brings goes back to where it was in its list.
  */
 void bus_pop_drain(struct bus_pop *self, struct bus_link *helper);
 /* Nothing is in flight, or the link is down. */

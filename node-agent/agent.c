@@ -29,6 +29,7 @@
 #include "node-agent/plan.h"
 #include "node-agent/provision.h"
 #include "node-agent/report.h"
+#include "node-agent/rmb.h"
 #include "node-agent/settle.h"
 #include "node-agent/state.h"
 #include "node-agent/store.h"
@@ -59,6 +60,7 @@ struct agent {
     struct agent_waits *waits;
     struct agent_desk desk;
     struct agent_intake *intake;
+    struct agent_rmb *rmb; /* NULL = not served */
     struct agent_feed *feed;
     struct agent_report *report;
     struct agent_provision *provision; /* NULL when zbus is not served */
@@ -424,6 +426,19 @@ static int open_provision(struct agent *self)
                                                : ERR_OK;
 }
 
+static int open_rmb(struct agent *self)
+{
+    struct agent_rmb_config cfg = {
+        .loop = self->loop,
+        .url = &self->url,
+        .prefix = self->config.bus_prefix,
+        .desk = &self->desk,
+        .waits = self->waits,
+    };
+
+    return self->config.rmb ? agent_rmb_new(&self->rmb, &cfg) : ERR_OK;
+}
+
 static void start_timers(struct agent *self)
 {
     double watchdog = daemon_watchdog_ms() / 1000.0;
@@ -450,6 +465,8 @@ static int open_parts(struct agent *self, char why[AGENT_WHY_MAX])
         rc = open_readers(self);
     if (rc == ERR_OK)
         rc = open_provision(self);
+    if (rc == ERR_OK)
+        rc = open_rmb(self);
     return rc == ERR_OK ? rc : fail(why, rc, "cannot start", err_text(rc));
 }
 
@@ -478,8 +495,6 @@ int agent_new(struct agent **out, struct ev_loop *loop, const struct agent_confi
         agent_free(self);
         return rc;
     }
-    if (config->rmb)
-        LOG_WARN("RMB lists are not served by this version", KV_S("setting", "[rmb] serve"));
     agent_child_become_reaper();
     settle_time(self);
     agent_supervise_start(self->supervise);
@@ -496,6 +511,7 @@ static void close_bus(struct agent *self)
     ev_timer_stop(self->loop, &self->parting);
     agent_provision_free(self->provision);
     agent_feed_free(self->feed);
+    agent_rmb_free(self->rmb);
     agent_intake_free(self->intake);
     agent_report_free(self->report);
     agent_waits_free(self->waits);
@@ -504,6 +520,7 @@ static void close_bus(struct agent *self)
     bus_link_free(self->link);
     self->provision = NULL;
     self->feed = NULL;
+    self->rmb = NULL;
     self->intake = NULL;
     self->report = NULL;
     self->waits = NULL;
@@ -568,7 +585,7 @@ static void on_answers_left(void *arg)
     agent_supervise_stop(self->supervise, on_modules_stopped, self);
 }
 
-static void on_intake_idle(void *arg)
+static void on_rmb_idle(void *arg)
 {
     struct agent *self = arg;
 
@@ -576,6 +593,16 @@ static void on_intake_idle(void *arg)
         agent_provision_drain(self->provision, on_answers_left, self);
     else
         on_answers_left(self);
+}
+
+static void on_intake_idle(void *arg)
+{
+    struct agent *self = arg;
+
+    if (self->rmb != NULL)
+        agent_rmb_drain(self->rmb, on_rmb_idle, self);
+    else
+        on_rmb_idle(self);
 }
 
 void agent_stop(struct agent *self)

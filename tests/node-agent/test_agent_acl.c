@@ -73,6 +73,10 @@ static const struct {
     {"module", true, {"HSCAN", "netwall:assign:gateway", "0"}},
     {"module", false, {"HSET", "netwall:assign:gateway", "a", "b"}},
     {"module", false, {"BLPOP", "core:default", "0.01"}},
+    {"agent", true, {"BRPOP", "msgbus.zos.deployment.get", "0.01"}},
+    {"agent", true, {"LPUSH", "msgbus.system.reply", "x"}},
+    {"agent", false, {"LPUSH", "msgbus.system.local", "x"}},
+    {"tenant", false, {"LPUSH", "msgbus.zos.deployment.get", "x"}},
     {"agent", false, {"CONFIG", "GET", "*"}},
     {"agent", false, {"FLUSHALL"}},
 };
