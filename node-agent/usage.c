@@ -7,8 +7,10 @@
 
 #include "node-agent/workload.h"
 
-#define INSTANCE_MAX 64  /* bytes of a process id that are looked at */
-#define LIVE_INSTANCES 4 /* kept apart; older ones are added to instance '' */
+#define INSTANCE_MAX 64 /* bytes of a process id that are looked at */
+#define LIVE_INSTANCES                                                                             \
+    32 /* kept apart, as gateways repeat those of the last 8 before them; older                    \
+          ones are added to instance '' */
 
 static void touch(struct agent_core *core, const char *id)
 {

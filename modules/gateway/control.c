@@ -14,6 +14,7 @@
 #include "modules/gateway/ending.h"
 #include "modules/gateway/follow.h"
 #include "modules/gateway/gateway.h"
+#include "modules/gateway/journal.h"
 #include "modules/gateway/provision.h"
 #include "modules/gateway/rekey.h"
 #include "modules/gateway/reload.h"
@@ -36,8 +37,9 @@ struct gw_control {
     struct gw_worker *worker;
     struct gw_provisioner *provisioner;
     struct gw_saver *saver;
-    struct gw_voice *voice; /* NULL without a bus, and while somebody else speaks */
-    ev_timer bye;           /* end of a drain */
+    struct gw_journal *journal; /* names this process in its usage reports */
+    struct gw_voice *voice;     /* NULL without a bus, and while somebody else speaks */
+    ev_timer bye;               /* end of a drain */
     void (*on_drained)(void *arg);
     void *drained_arg;
 };
@@ -212,6 +214,7 @@ static int start_voice(struct gw_control *self)
         .saver = self->saver,
         .provisioner = self->provisioner,
         .worker = self->worker,
+        .journal = self->journal,
     };
 
     return self->has_bus && self->voice == NULL ? gw_voice_new(&self->voice, &voice) : ERR_OK;
@@ -219,8 +222,10 @@ static int start_voice(struct gw_control *self)
 
 static int start(struct gw_control *self, char why[GW_CONTROL_WHY_MAX])
 {
-    int rc = gw_store_new(&self->store);
+    int rc = gw_journal_new(&self->journal, self->config.state_dir);
 
+    if (rc == ERR_OK)
+        rc = gw_store_new(&self->store);
     if (rc != ERR_OK) {
         explain(why, "store", rc);
         return rc;
@@ -296,6 +301,7 @@ void gw_control_free(struct gw_control *self)
         (void)gw_saver_flush(self->saver);
     gw_saver_free(self->saver);
     gw_store_free(self->store);
+    gw_journal_free(self->journal);
     free(self);
 }
 

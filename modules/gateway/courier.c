@@ -16,18 +16,22 @@
 #include "bus/base/log.h"
 #include "bus/link.h"
 #include "bus/name.h"
+#include "modules/gateway/journal.h"
 #include "modules/gateway/meter.h"
 #include "modules/gateway/outbox.h"
 #include "modules/gateway/report.h"
 
-#define INSTANCE_LEN 8 /* random bytes that name this process */
+#define SENDER_LEN 8 /* random bytes that name this courier */
 #define REPORTS_MAX 100000
 #define EVENTS_MAX 10000
 #define EVENTS_WAITING 1000 /* while the bus is down */
 #define INFO_S 10.0
 #define USAGE_S 5.0
 #define LINK_EVENTS 20 /* per second; a network that breaks takes thousands of links with it */
-#define OVER_MAX 256   /* ids whose numbers are let go per turn */
+#define OVER_KEEP                                                                                  \
+    10000            /* ids that are over and may come back: their numbers stay, up to so many     \
+                      */
+#define OVER_MAX 256 /* of the others are let go per turn */
 
 /* A report that waits until what it says is on the disk. */
 struct due {
@@ -40,12 +44,13 @@ STAILQ_HEAD(dues, due);
 
 struct gw_courier {
     struct gw_courier_config cfg;
-    char instance[2 * INSTANCE_LEN + 1];
+    char sender[2 * SENDER_LEN + 1]; /* of these reports; their usage is in the process' name */
     struct gw_outbox *reports;
     struct gw_outbox *events;
     struct gw_meter *meter;
     struct dues dues; /* in order of save */
     uint64_t number;  /* for what is never the same subject */
+    size_t over;      /* ids that were over at the last turn */
     struct {
         uint64_t second; /* monotonic */
         unsigned told;   /* in it */
@@ -154,7 +159,7 @@ static void report_info(struct gw_courier *self)
 {
     struct gw_report_info info = {
         .module = self->cfg.module,
-        .instance = self->instance,
+        .instance = gw_journal_instance(self->cfg.journal),
         .facts = self->cfg.facts,
         .free_ports = gw_provision_free_ports(self->cfg.provisioner),
         .exposures = gw_worker_count_exposures(self->cfg.worker),
@@ -184,9 +189,17 @@ static void on_info(struct ev_loop *loop, ev_timer *w, int revents)
 /* Ids that are over and told: their numbers can go. */
 struct over {
     struct gw_courier *courier;
+    size_t seen; /* all that are over */
     char ids[OVER_MAX][GW_ID_MAX];
-    size_t count;
+    size_t count; /* to be let go */
 };
+
+/* An id that comes back goes on where it was: its totals must not start anew. */
+static bool may_go(const struct over *over, const char *id, const struct gw_usage *usage)
+{
+    return over->courier->over > OVER_KEEP + over->count && over->count < OVER_MAX &&
+           usage->active == 0 && gw_meter_is_told(over->courier->meter, id, usage);
+}
 
 static void meter_one(void *arg, const char *id, const struct gw_usage *usage)
 {
@@ -194,25 +207,29 @@ static void meter_one(void *arg, const char *id, const struct gw_usage *usage)
     struct gw_courier *self = over->courier;
     const struct gw_entry *entry = gw_provision_serving(self->cfg.provisioner, id);
 
-    if (entry == NULL && usage->active == 0 && gw_meter_is_told(self->meter, id, usage) &&
-        over->count < OVER_MAX)
+    over->seen += entry == NULL;
+    if (entry != NULL && entry->owner != GW_OWNER_AGENT)
+        return;
+    gw_journal_note(self->cfg.journal, id, usage);
+    if (!bus_link_is_up(self->cfg.link))
+        return; /* totals only grow: nothing is lost by waiting */
+    if (entry == NULL && may_go(over, id, usage))
         (void)snprintf(over->ids[over->count++], GW_ID_MAX, "%s", id);
-    else if (entry == NULL || entry->owner == GW_OWNER_AGENT)
+    else
         gw_meter_add(self->meter, id, usage);
 }
 
 static void report_usage(struct gw_courier *self)
 {
-    struct over *over;
+    struct over *over = calloc(1, sizeof(*over));
 
-    if (!bus_link_is_up(self->cfg.link))
-        return; /* totals only grow: nothing is lost by waiting */
-    over = calloc(1, sizeof(*over));
     if (over == NULL)
         return;
     over->courier = self;
     gw_worker_each_usage(self->cfg.worker, meter_one, over);
+    gw_journal_flush(self->cfg.journal);
     gw_meter_flush(self->meter);
+    self->over = over->seen;
     for (size_t i = 0; i < over->count; i++) {
         gw_worker_forget_usage(self->cfg.worker, over->ids[i]);
         gw_meter_forget(self->meter, over->ids[i]);
@@ -306,6 +323,7 @@ void gw_courier_hush(struct gw_courier *self)
     ev_timer_stop(self->cfg.loop, &self->info);
     ev_timer_stop(self->cfg.loop, &self->usage);
     report_usage(self);
+    gw_journal_close(self->cfg.journal);
 }
 
 size_t gw_courier_waiting(const struct gw_courier *self)
@@ -319,6 +337,7 @@ void gw_courier_up(struct gw_courier *self)
     size_t at = 0;
 
     report_info(self);
+    gw_journal_each_past(self->cfg.journal, on_usage_report, self);
     gw_meter_reset(self->meter);
     while ((entry = gw_store_next(self->cfg.store, &at)) != NULL) {
         if (entry->owner == GW_OWNER_AGENT)
@@ -348,7 +367,7 @@ static int start_outboxes(struct gw_courier *self)
 
     (void)bus_key_report(key, cfg->prefix, cfg->module);
     box.stream_max = REPORTS_MAX;
-    box.from = self->instance;
+    box.from = self->sender;
     box.max = 4 * exposures + 1000; /* state, online, error, and a few of each other kind */
     rc = gw_outbox_new(&self->reports, &box);
     if (rc != ERR_OK)
@@ -364,16 +383,17 @@ int gw_courier_new(struct gw_courier **out, const struct gw_courier_config *cfg)
 {
     struct gw_courier *self = calloc(1, sizeof(*self));
     struct gw_meter_config meter = {.on_report = on_usage_report, .arg = self};
-    uint8_t instance[INSTANCE_LEN];
+    uint8_t sender[SENDER_LEN];
     int rc;
 
     if (self == NULL)
         return ERR_NOMEM;
     self->cfg = *cfg;
     STAILQ_INIT(&self->dues);
-    clock_random(instance, sizeof(instance));
-    hex_encode(self->instance, instance, sizeof(instance));
-    meter.instance = self->instance;
+    clock_random(sender, sizeof(sender));
+    hex_encode(self->sender, sender, sizeof(sender));
+    meter.instance = gw_journal_instance(cfg->journal);
+    gw_journal_open(cfg->journal);
     start_timer(self, &self->info, INFO_S, on_info);
     start_timer(self, &self->usage, USAGE_S, on_usage);
     rc = gw_meter_new(&self->meter, &meter);
@@ -399,6 +419,9 @@ void gw_courier_free(struct gw_courier *self)
         STAILQ_REMOVE_HEAD(&self->dues, entry);
         free(due);
     }
+    if (self->meter != NULL && self->reports != NULL)
+        report_usage(self); /* what a process that ends has no time to tell, the next one does */
+    gw_journal_close(self->cfg.journal);
     gw_meter_free(self->meter);
     gw_outbox_free(self->reports);
     gw_outbox_free(self->events);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the gateway has to say on the bus, and when: reports of states once they are on the disk,
- * online and error counts, usage every 5 s, who we are every 10 s, tunnel events. Lives only where
- * there is a bus. The words are report.h's, the way is outbox.h's.
+ * online and error counts, usage every 5 s (first on the disk, whether there is a bus or not), who
+ * we are every 10 s, tunnel events. Lives only where there is a bus. The words are report.h's, the
+ * way is outbox.h's.
  */
 #ifndef MODULES_GATEWAY_COURIER_H
 #define MODULES_GATEWAY_COURIER_H
@@ -31,6 +32,7 @@ struct gw_courier_config {
     const struct gw_saver *saver;
     const struct gw_provisioner *provisioner;
     struct gw_worker *worker;
+    struct gw_journal *journal; /* opened and closed here */
 };
 
 int gw_courier_new(struct gw_courier **out, const struct gw_courier_config *cfg);

@@ -146,6 +146,7 @@ static int start_courier(struct gw_voice *self)
         .saver = self->cfg.saver,
         .provisioner = self->cfg.provisioner,
         .worker = self->cfg.worker,
+        .journal = self->cfg.journal,
     };
 
     return gw_courier_new(&self->courier, &courier);

@@ -34,6 +34,7 @@ struct gw_voice_config {
     struct gw_saver *saver;
     struct gw_provisioner *provisioner;
     struct gw_worker *worker;
+    struct gw_journal *journal;
 };
 
 int gw_voice_new(struct gw_voice **out, const struct gw_voice_config *cfg);

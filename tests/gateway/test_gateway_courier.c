@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "modules/gateway/journal.h"
 #include "tests/bus/world.h"
 #include "tests/gateway/made.h"
 #include "tests/gateway/plane.h"
@@ -80,6 +81,7 @@ static struct gw_saver *saver;
 static struct plane plane;
 static struct gw_provisioner *provisioner;
 static struct bus_link *link_;
+static struct gw_journal *journal;
 static struct gw_courier *courier;
 
 static void on_saved(void *arg, uint64_t done)
@@ -125,6 +127,7 @@ static void setup(void)
     ck_assert_int_eq(gw_provisioner_new(&provisioner, &prov), ERR_OK);
     struct bus_link_config link = {.loop = w.loop, .url = &w.url, .name = "c", .on_up = on_up};
     ck_assert_int_eq(bus_link_new(&link_, &link), ERR_OK);
+    ck_assert_int_eq(gw_journal_new(&journal, dir), ERR_OK);
     struct gw_courier_config cfg = {.loop = w.loop,
                                     .link = link_,
                                     .prefix = "",
@@ -132,7 +135,8 @@ static void setup(void)
                                     .facts = &facts,
                                     .store = store,
                                     .saver = saver,
-                                    .provisioner = provisioner};
+                                    .provisioner = provisioner,
+                                    .journal = journal};
     ck_assert_int_eq(gw_courier_new(&courier, &cfg), ERR_OK);
 }
 
@@ -140,6 +144,7 @@ static void teardown(void)
 {
     gw_courier_free(courier);
     courier = NULL;
+    gw_journal_free(journal);
     bus_link_free(link_);
     gw_provisioner_free(provisioner);
     gw_saver_free(saver);

@@ -8,6 +8,7 @@
 
 #include "bus/base/err.h"
 #include "modules/gateway/identity.h"
+#include "modules/gateway/journal.h"
 #include "tests/bus/world.h"
 #include "tests/gateway/made.h"
 #include "tests/support/suite.h"
@@ -21,6 +22,7 @@ static struct gw_config config;
 static struct gw_identity identity;
 static struct gw_facts facts;
 static struct gw_worker *worker;
+static struct gw_journal *journal;
 static struct gw_store *store;
 static struct gw_saver *saver;
 static struct gw_provisioner *provisioner;
@@ -68,6 +70,7 @@ static void setup(void)
     ck_assert_int_eq(gw_config_place(&config, dir), ERR_OK);
     ck_assert_int_eq(gw_identity_load(&identity, &config, why), ERR_OK);
     facts = (struct gw_facts){.config = &config, .public_key = MADE_KEY};
+    ck_assert_int_eq(gw_journal_new(&journal, dir), ERR_OK);
     ck_assert_int_eq(gw_store_new(&store), ERR_OK);
     make_worker();
     struct gw_saver_config save = {store, dir, "boot", on_saved, NULL};
@@ -89,6 +92,7 @@ static void teardown(void)
     gw_saver_free(saver);
     gw_worker_free(worker);
     gw_store_free(store);
+    gw_journal_free(journal);
     gw_identity_deinit(&identity);
     temp_dir_free(dir);
     world_close(&w);
@@ -107,7 +111,8 @@ static void begin(void)
                                   .store = store,
                                   .saver = saver,
                                   .provisioner = provisioner,
-                                  .worker = worker};
+                                  .worker = worker,
+                                  .journal = journal};
 
     ck_assert_int_eq(gw_voice_new(&voice, &cfg), ERR_OK);
 }
@@ -154,6 +159,7 @@ START_TEST(test_voice_another_one_begins_where_the_first_fell_silent)
     gw_voice_replace_failed(voice, "the new process: exit status 3");
     LOOP_POLL(w.loop, said("\"kind\":\"replace_failed\"") && said("exit status 3"));
     ck_assert(said("\"replaces_itself\":true"));
+    ck_assert(said(gw_journal_instance(journal))); /* the same process: its totals go on */
 }
 END_TEST
 
