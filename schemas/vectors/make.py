@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-SEEDS = {"authority": bytes(range(1, 33)), "twin": bytes(range(33, 65))}
+SEEDS = {"authority": bytes(range(1, 33)), "twin": bytes(range(33, 65)), "guest": bytes(range(65, 97))}
 CONNECTOR = "11" * 32
 
 
@@ -58,7 +58,7 @@ def zos_challenge(doc):
     for w in doc["workloads"]:
         d = w["data"]
         parts += [w["version"], w["name"], w["type"], w["metadata"], w["description"]]
-        parts += [d["name"], boolean[d["tls_passthrough"]], *d["backends"], d["network"]]
+        parts += [d.get("name", d.get("fqdn")), boolean[d["tls_passthrough"]], *d["backends"], d.get("network", "")]
     requirement = doc["signature_requirement"]
     for r in requirement["requests"]:
         parts += [r["twin_id"], boolean[r["required"]], r["weight"]]
@@ -66,11 +66,20 @@ def zos_challenge(doc):
     return "".join(map(str, parts)).encode()
 
 
-def signed(doc, message):
+def signed(doc, message, who=(("twin", None),)):
+    """Signed by each (key, twin id; None = the owner)."""
     out = copy.deepcopy(doc)
     out["signature_requirement"]["signatures"] = [
-        {"twin_id": doc["twin_id"], "signature_type": "ed25519", "signature": sign(message, "twin")}]
+        {"twin_id": twin or doc["twin_id"], "signature_type": "ed25519", "signature": sign(message, key)}
+        for key, twin in who]
     return out
+
+
+def weighed(twin, style):
+    """The owner's weight alone is not enough; twin 8 must sign, too; twin 9 may."""
+    return {"requests": [{"twin_id": twin, "required": False, "weight": 1}, {"twin_id": 8, "required": True, "weight": 20},
+                         {"twin_id": 9, "required": False, "weight": 300}], "weight_required": 21,
+            "signature_style": style}
 
 
 def requirement(twin, style):
@@ -104,6 +113,23 @@ def main():
                                                       "backends": ["http://10.1.2.3:80"], "network": ""}}]}
     message = hashlib.md5(zos_challenge(zos)).digest()
     write("deployment-zos", signed(zos, message), message)
+
+    several = (("twin", None), ("guest", 8))
+    doc = {**doc, "contract_id": 1002, "signature_requirement": weighed(7, "netwall-1")}
+    message = b"netwall deployment v1\n" + canonical(doc)
+    write("deployment-weights", signed(doc, message, several), message)
+
+    zos = {"version": 4294967295, "twin_id": 7, "contract_id": 9007199254740991, "metadata": "h\u00e9llo \u20ac \U0001f600",
+           "description": "line\nquote\" back\\slash \u001f \u007f /", "expiration": 1893456000,
+           "signature_requirement": weighed(7, ""),
+           "workloads": [{"version": 3, "name": "gw_1", "type": "gateway-fqdn-proxy", "metadata": "m1", "description": "d1",
+                          "data": {"fqdn": "www.example.org", "tls_passthrough": True,
+                                   "backends": ["10.1.2.3:443", "[2001:db8::1]:8443"]}},
+                         {"version": 4294967295, "name": "gw_2", "type": "gateway-name-proxy", "metadata": "",
+                          "description": "d2", "data": {"tls_passthrough": False, "network": "", "name": "web",
+                                                        "backends": ["http://10.1.2.3", f"tunnel:{CONNECTOR}/web"]}}]}
+    message = hashlib.md5(zos_challenge(zos)).digest()
+    write("deployment-zos-weights", signed(zos, message, several), message)
 
     authority = public["authority"]
     statement("grant", "authority", {

@@ -208,16 +208,21 @@ END_TEST
 
 /* --- Zero-OS signatures --- */
 
-static json_t *zos_contract(uint64_t id, uint32_t version)
+static json_t *zos_sign(json_t *doc, uint32_t twin)
 {
-    json_t *doc = fixture_contract(7, id, version, json_pack("[o]", fixture_workload("w", "zos")));
     uint8_t seed[32];
-    struct sch_signer signer = {.seed = seed, .style = SCH_STYLE_ZOS};
+    struct sch_signer signer = {.twin_id = twin, .seed = seed, .style = SCH_STYLE_ZOS};
 
     json_object_del(doc, "nodes");
-    fixture_seed(seed, 7);
+    fixture_seed(seed, twin);
     ck_assert_int_eq(sch_deployment_sign(doc, &signer, NULL), ERR_OK);
     return doc;
+}
+
+static json_t *zos_contract(uint64_t id, uint32_t version)
+{
+    return zos_sign(
+        fixture_contract(7, id, version, json_pack("[o]", fixture_workload("w", "zos"))), 7);
 }
 
 START_TEST(test_zos_style_is_off_by_default)
@@ -235,6 +240,64 @@ START_TEST(test_zos_style_demands_no_gap_and_one_contract_per_hash)
     ck_assert_int_eq(fixture_deploy(&f, zos_contract(6, 1)), SCH_OK);
     ck_assert_int_eq(fixture_deploy(&f, zos_contract(6, 3)), SCH_VERSION_GAP);
     ck_assert_int_eq(fixture_deploy(&f, zos_contract(6, 2)), SCH_OK);
+}
+END_TEST
+
+START_TEST(test_zos_document_belongs_to_its_contract_for_ever)
+{
+    f.config.zos_signatures = true;
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(5, 0)), SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(6, 0)),
+                     SCH_VERSION_CONFLICT); /* not the name */
+    ck_assert_str_eq(f.report.path, "contract_id");
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(5, 1)), SCH_OK);
+    ck_assert_int_eq(fixture_delete_contract(&f, fixture_delete(7, 5, 1)), SCH_OK);
+    fixture_reopen(&f);
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(6, 0)), SCH_VERSION_CONFLICT);
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(6, 1)), SCH_VERSION_CONFLICT);
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(5, 0)), SCH_CONTRACT_DELETED);
+}
+END_TEST
+
+START_TEST(test_zos_document_that_was_refused_belongs_to_nobody)
+{
+    json_t *list = json_pack("[o]", fixture_workload("w", "zos"));
+
+    f.config.zos_signatures = true;
+    fixture_admit(&f, 8);
+    ck_assert_int_eq(fixture_deploy(&f, fixture_sign(fixture_contract(8, 1, 0, list), 8)), SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(5, 0)), SCH_NAME_CONFLICT);
+    ck_assert_int_eq(fixture_number(&f, "SELECT count(*) FROM zos_hashes"), 0);
+}
+END_TEST
+
+/* Twins 7 and 8 speak for contract 1 together; _i is the style. */
+START_TEST(test_several_signatures_are_weighed)
+{
+    json_t *list = json_pack("[o]", fixture_workload("w", "shared"));
+    json_t *doc = fixture_contract(7, 1, 0, list);
+    json_t *requirement = json_object_get(doc, "signature_requirement");
+    json_t *(*sign)(json_t *, uint32_t) = _i == SCH_STYLE_ZOS ? zos_sign : NULL;
+    uint8_t seed[32];
+    struct sch_signer guest = {.twin_id = 8, .seed = seed, .style = (enum sch_style)_i};
+
+    f.config.zos_signatures = true;
+    fixture_admit(&f, 8);
+    json_array_append_new(json_object_get(requirement, "requests"),
+                          json_pack("{s:i, s:b, s:i}", "twin_id", 8, "required", 0, "weight", 2));
+    json_object_set_new(requirement, "weight_required", json_integer(3));
+    doc = sign != NULL ? sign(doc, 7) : fixture_sign(doc, 7);
+    ck_assert_int_eq(fixture_deploy(&f, json_incref(doc)), SCH_BAD_SIGNATURE);
+    ck_assert_str_eq(f.report.path, "signature_requirement.weight_required");
+    fixture_seed(seed, 8);
+    ck_assert_int_eq(sch_deployment_sign(doc, &guest, NULL), ERR_OK);
+    ck_assert_int_eq(
+        fixture_state(&f, SCH_REVOKE, fixture_sign_as(fixture_revocation(8, 2), SCH_REVOKE, 0)),
+        SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, json_incref(doc)), SCH_BAD_SIGNATURE); /* weighs nothing */
+    ck_assert_int_eq(
+        fixture_state(&f, SCH_GRANT, fixture_sign_as(fixture_grant(8, 3), SCH_GRANT, 0)), SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, doc), SCH_OK);
 }
 END_TEST
 
@@ -261,6 +324,10 @@ int main(void)
     tcase_add_test(tc, test_contract_is_taken_whole_or_not_at_all);
     tcase_add_test(tc, test_zos_style_is_off_by_default);
     tcase_add_test(tc, test_zos_style_demands_no_gap_and_one_contract_per_hash);
+    tcase_add_test(tc, test_zos_document_belongs_to_its_contract_for_ever);
+    tcase_add_test(tc, test_zos_document_that_was_refused_belongs_to_nobody);
+    tcase_add_loop_test(tc, test_several_signatures_are_weighed, SCH_STYLE_ZOS,
+                        SCH_STYLE_NETWALL1 + 1);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

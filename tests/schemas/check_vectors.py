@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks schemas/vectors with Python's json and `openssl pkeyutl`: each message is the canonical form of its document, the
 signature in the document is right for it, and wrong for a changed message."""
+import hashlib
 import json
 import pathlib
 import subprocess
@@ -29,29 +30,48 @@ def verifies(message, signature, key_hex):
 
 
 def unsigned(name, doc):
-    """The document as it is signed, and its signature."""
+    """The document as it is signed, and the signatures of the twin (of the authority) and of the guest, if there is one."""
     if name.startswith("deployment"):
-        signature = doc["signature_requirement"].pop("signatures")[0]["signature"]
+        signatures = [s["signature"] for s in doc["signature_requirement"].pop("signatures")]
         for workload in doc["workloads"]:
             workload.pop("result", None)
-        return doc, signature
-    return doc, doc.pop("signature")
+        return doc, signatures
+    return doc, [doc.pop("signature")]
+
+
+def zos_challenge(doc):
+    """The values in their order, with nothing in between."""
+    out = [doc[k] for k in ("version", "twin_id", "metadata", "description", "expiration")]
+    for w in doc["workloads"]:
+        data = w["data"]
+        out += [w[k] for k in ("version", "name", "type", "metadata", "description")]
+        out += [data["name"] if "name" in data else data["fqdn"], data["tls_passthrough"], *data["backends"]]
+        out.append(data.get("network", ""))
+    for request in doc["signature_requirement"]["requests"]:
+        out += [request["twin_id"], request["required"], request["weight"]]
+    out += [doc["signature_requirement"]["weight_required"], doc["signature_requirement"]["signature_style"]]
+    return "".join(str(v).lower() if isinstance(v, bool) else str(v) for v in out).encode()
 
 
 def check(path):
     name = path.stem
-    doc, signature = unsigned(name, json.loads(path.read_text(encoding="utf-8")))
+    doc, signatures = unsigned(name, json.loads(path.read_text(encoding="utf-8")))
     message = (VECTORS / f"{name}.message").read_bytes()
-    if name != "deployment-zos":  # there the message is an MD5
-        assert message == f"netwall {name} v1\n".encode() + canonical(doc), "the message is not the canonical form"
-    key = KEYS["twin" if name.startswith(("deployment", "delete")) else "authority"]["public_key"]
-    assert verifies(message, signature, key), "openssl does not take the signature"
-    assert not verifies(message[:-1] + bytes([message[-1] ^ 1]), signature, key), "openssl takes any signature"
+    if name.startswith("deployment-zos"):
+        assert message == hashlib.md5(zos_challenge(doc)).digest(), "the message is not the MD5 challenge"
+    else:
+        kind = name.split("-")[0]
+        assert message == f"netwall {kind} v1\n".encode() + canonical(doc), "the message is not the canonical form"
+    keys = [KEYS["twin" if name.startswith(("deployment", "delete")) else "authority"], KEYS["guest"]]
+    for signature, key in zip(signatures, keys):
+        key = key["public_key"]
+        assert verifies(message, signature, key), "openssl does not take the signature"
+        assert not verifies(message[:-1] + bytes([message[-1] ^ 1]), signature, key), "openssl takes any signature"
 
 
 def main():
     paths = sorted(p for p in VECTORS.glob("*.json") if p.name != "keys.json")
-    assert len(paths) >= 6, "vectors are missing"
+    assert len(paths) >= 8, "vectors are missing"
     for path in paths:
         check(path)
         print("ok", path.stem)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schemas/signature.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,25 +33,45 @@ static const uint8_t *key_of(void *arg, uint32_t twin_id)
     return key;
 }
 
-/* A contract of twin 7 with REQUESTS and WEIGHT, signed by the twins in SIGNERS; the verdict. */
-static int verdict(const char *requests, int weight, const char *signers, struct sch_report *report)
-{
-    json_t *json = json_of(contract_text);
-    json_t *requirement = json_object_get(json, R);
-    struct sch_deployment *d;
-    uint8_t seed[32], key[32];
-    int rc;
+/* A contract of twin 7 that both styles can hold. */
+static const char plain_text[] =
+    "{'version':0,'twin_id':7,'contract_id':345,'signature_requirement':{'requests':[],"
+    "'weight_required':0},'workloads':[{'version':0,'name':'gw','type':'gateway-name-proxy',"
+    "'data':{'name':'web','tls_passthrough':false,'backends':['http://10.1.2.3:80']}}]}";
 
+/* The same with REQUESTS and WEIGHT, signed by the twins in SIGNERS (digits). */
+static json_t *weighed(enum sch_style style, const char *requests, int weight, const char *signers)
+{
+    json_t *json = json_of(plain_text);
+    json_t *requirement = json_object_get(json, R);
+    struct sch_report report = {0};
+    uint8_t seed[32];
+
+    if (style == SCH_STYLE_NETWALL1)
+        json_object_set_new(json, "nodes", json_pack("[s]", "gw1"));
     json_object_set_new(requirement, "requests", json_of(requests));
     json_object_set_new(requirement, "weight_required", json_integer(weight));
+    json_object_set_new(requirement, "signature_style",
+                        json_string(style == SCH_STYLE_ZOS ? "" : "netwall-1"));
     for (; *signers != '\0'; signers++) {
         struct sch_signer signer = {
-            .twin_id = (uint32_t)(*signers - '0'), .seed = seed, .style = SCH_STYLE_NETWALL1};
+            .twin_id = (uint32_t)(*signers - '0'), .seed = seed, .style = style};
 
         seed_of(seed, (uint8_t)signer.twin_id);
-        ck_assert_int_eq(sch_deployment_sign(json, &signer, report), ERR_OK);
+        ck_assert_int_eq(sch_deployment_sign(json, &signer, &report), ERR_OK);
     }
-    ck_assert_int_eq(sch_deployment_from_json(&d, json, report), ERR_OK);
+    return json;
+}
+
+/* Takes JSON over. */
+static int verdict(json_t *json, struct sch_report *report)
+{
+    struct sch_deployment *d;
+    uint8_t key[32];
+    int rc;
+
+    ck_assert_msg(sch_deployment_from_json(&d, json, report) == ERR_OK, "%s: %s", report->path,
+                  report->why);
     rc = sch_deployment_verify(d, key_of, key, report);
     sch_deployment_free(d);
     json_decref(json);
@@ -84,16 +105,74 @@ static const struct {
     {"[" TWIN7 ",{'twin_id':99,'required':true,'weight':1}]", 1, "7", SCH_UNKNOWN_TWIN, "twin_id"},
 };
 
+/* In both styles: _i counts the rules twice. */
 START_TEST(test_signature_requests_and_weights)
 {
+    enum sch_style style = _i < COUNT(rules) ? SCH_STYLE_NETWALL1 : SCH_STYLE_ZOS;
+    int i = _i % COUNT(rules);
     struct sch_report report = {0};
-    int rc = verdict(rules[_i].requests, rules[_i].weight, rules[_i].signers, &report);
+    int rc = verdict(weighed(style, rules[i].requests, rules[i].weight, rules[i].signers), &report);
 
-    ck_assert_msg((rc == ERR_OK) == (rules[_i].code == SCH_OK), "%s: %s", report.path, report.why);
+    ck_assert_msg((rc == ERR_OK) == (rules[i].code == SCH_OK), "%s: %s", report.path, report.why);
     if (rc == ERR_OK)
         return;
-    ck_assert_str_eq(sch_code_text(report.code), sch_code_text(rules[_i].code));
-    ck_assert_str_eq(report.path, rules[_i].path);
+    ck_assert_str_eq(sch_code_text(report.code), sch_code_text(rules[i].code));
+    ck_assert_str_eq(report.path, rules[i].path);
+}
+END_TEST
+
+/* Types of the guest's signature, how the guest is asked for, and the verdict. */
+static const struct {
+    const char *type;
+    const char *guest; /* the request for twin 8, or "" */
+    enum sch_code code;
+} types[] = {
+    {"ed25519", ",{'twin_id':8,'required':true,'weight':1}", SCH_OK},
+    {"", ",{'twin_id':8,'required':true,'weight':1}", SCH_OK},
+    {"sr25519", ",{'twin_id':8,'required':true,'weight':1}", SCH_BAD_SIGNATURE},
+    {"sr25519", ",{'twin_id':8,'required':false,'weight':1}", SCH_BAD_SIGNATURE},
+    {"sr25519", "", SCH_OK}, /* nobody asked for it */
+};
+
+START_TEST(test_signature_of_type_sr25519_is_never_right)
+{
+    enum sch_style style = _i < COUNT(types) ? SCH_STYLE_NETWALL1 : SCH_STYLE_ZOS;
+    int i = _i % COUNT(types);
+    struct sch_report report = {0};
+    char requests[128], hex[65];
+    uint8_t key[32];
+    json_t *json;
+
+    snprintf(requests, sizeof(requests), "[" TWIN7 "%s]", types[i].guest);
+    json = weighed(style, requests, 1, "78");
+    json_object_set_new(json_array_get(json_object_get(json_object_get(json, R), "signatures"), 1),
+                        "signature_type", json_string(types[i].type));
+    ck_assert_int_eq(verdict(json, &report), types[i].code == SCH_OK ? ERR_OK : ERR_INVALID);
+    ck_assert_int_eq(report.code, types[i].code);
+    if (report.code == SCH_OK)
+        return;
+    ck_assert_str_eq(report.path, R ".signatures[1].signature_type");
+    public_key_of(key, 8);
+    hex_encode(hex, key, sizeof(key));
+    ck_assert_ptr_nonnull(strstr(report.why, hex));
+}
+END_TEST
+
+/* Each of several signatures must be right, whatever the others weigh. */
+START_TEST(test_signature_of_a_guest_is_checked_as_the_owners)
+{
+    enum sch_style style = _i / 2 == 0 ? SCH_STYLE_NETWALL1 : SCH_STYLE_ZOS;
+    struct sch_report report = {0};
+    char path[64];
+    json_t *json = weighed(style, "[" TWIN7 ",{'twin_id':8,'weight':5}]", 1, "78");
+    json_t *list = json_object_get(json_object_get(json, R), "signatures");
+    json_t *other = json_object_get(json_array_get(list, (size_t)(1 - _i % 2)), "signature");
+
+    json_object_set(json_array_get(list, (size_t)(_i % 2)), "signature", other);
+    ck_assert_int_eq(verdict(json, &report), ERR_INVALID);
+    ck_assert_int_eq(report.code, SCH_BAD_SIGNATURE);
+    snprintf(path, sizeof(path), R ".signatures[%d].signature", _i % 2);
+    ck_assert_str_eq(report.path, path);
 }
 END_TEST
 
@@ -245,7 +324,9 @@ int main(void)
     Suite *suite = suite_create("schemas/signature");
     TCase *tc = tcase_create("signature");
 
-    tcase_add_loop_test(tc, test_signature_requests_and_weights, 0, COUNT(rules));
+    tcase_add_loop_test(tc, test_signature_requests_and_weights, 0, 2 * COUNT(rules));
+    tcase_add_loop_test(tc, test_signature_of_type_sr25519_is_never_right, 0, 2 * COUNT(types));
+    tcase_add_loop_test(tc, test_signature_of_a_guest_is_checked_as_the_owners, 0, 4);
     tcase_add_test(tc, test_signature_of_another_key_names_the_key_expected);
     tcase_add_test(tc, test_signature_tells_whose_key_it_was);
     tcase_add_test(tc, test_signature_is_replaced_not_doubled);

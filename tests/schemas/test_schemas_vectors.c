@@ -42,16 +42,32 @@ static void keys_of(const char *who, uint8_t seed[32], uint8_t public_key[32])
     free(text);
 }
 
+#define GUEST 8    /* the twin that signs beside the owner */
+#define STRANGER 9 /* the twin nobody knows here */
+
+struct keys {
+    uint8_t seed[32];
+    uint8_t public_key[32];
+};
+
+/* ARG: keys of the owner and the guest. */
 static const uint8_t *key_of(void *arg, uint32_t twin_id)
 {
-    (void)twin_id;
-    return arg;
+    const struct keys *keys = arg;
+
+    return twin_id == STRANGER ? NULL : keys[twin_id == GUEST].public_key;
 }
 
 static const struct {
     const char *name;
     enum sch_style style;
-} deployments[] = {{"deployment", SCH_STYLE_NETWALL1}, {"deployment-zos", SCH_STYLE_ZOS}};
+    size_t signatures;
+} deployments[] = {
+    {"deployment", SCH_STYLE_NETWALL1, 1},
+    {"deployment-zos", SCH_STYLE_ZOS, 1},
+    {"deployment-weights", SCH_STYLE_NETWALL1, 2},
+    {"deployment-zos-weights", SCH_STYLE_ZOS, 2},
+};
 
 START_TEST(test_vectors_deployment_verifies_and_signs_to_the_same_bytes)
 {
@@ -59,21 +75,63 @@ START_TEST(test_vectors_deployment_verifies_and_signs_to_the_same_bytes)
     char *text = vector_file(deployments[_i].name, "json", &len);
     struct sch_report report = {0};
     struct sch_deployment *d;
-    uint8_t seed[32], public_key[32];
+    struct keys keys[2];
 
-    keys_of("twin", seed, public_key);
+    keys_of("twin", keys[0].seed, keys[0].public_key);
+    keys_of("guest", keys[1].seed, keys[1].public_key);
     ck_assert_msg(sch_deployment_parse(&d, text, len, &report) == ERR_OK, "%s: %s", report.path,
                   report.why);
     ck_assert_int_eq(d->style, deployments[_i].style);
-    ck_assert_int_eq(sch_deployment_verify(d, key_of, public_key, &report), ERR_OK);
+    ck_assert_msg(sch_deployment_verify(d, key_of, keys, &report) == ERR_OK, "%s: %s", report.path,
+                  report.why);
 
-    struct sch_signer signer = {.seed = seed, .style = deployments[_i].style};
     json_t *again = json_deep_copy(d->json);
     json_object_del(json_object_get(again, "signature_requirement"), "signatures");
-    ck_assert_int_eq(sch_deployment_sign(again, &signer, &report), ERR_OK);
+    for (uint32_t i = 0; i < deployments[_i].signatures; i++) {
+        struct sch_signer signer = {
+            .twin_id = i * GUEST, .seed = keys[i].seed, .style = deployments[_i].style};
+
+        ck_assert_int_eq(sch_deployment_sign(again, &signer, &report), ERR_OK);
+    }
     ck_assert(json_equal(again, d->json));
     json_decref(again);
     sch_deployment_free(d);
+    free(text);
+}
+END_TEST
+
+/* Every value that the signature covers, one after the other, under each of the signatures. */
+START_TEST(test_vectors_deployment_altered_anywhere_does_not_verify)
+{
+    static const char *const texts[] = {"metadata", "description"};
+    size_t len;
+    char *text = vector_file(deployments[_i].name, "json", &len);
+    struct keys keys[2];
+
+    keys_of("twin", keys[0].seed, keys[0].public_key);
+    keys_of("guest", keys[1].seed, keys[1].public_key);
+    for (int field = 0; field < 6; field++) {
+        json_t *json = json_loadb(text, len, 0, NULL);
+        json_t *requirement = json_object_get(json, "signature_requirement");
+        json_t *w = json_array_get(json_object_get(json, "workloads"), 0);
+        struct sch_report report = {0};
+        struct sch_deployment *d;
+
+        if (field < 2)
+            json_object_set_new(json, texts[field], json_string("other"));
+        else if (field < 4)
+            json_object_set_new(w, texts[field - 2], json_string("other"));
+        else if (field == 4)
+            json_object_set_new(json, "expiration", json_integer(1893456001));
+        else
+            json_object_set_new(json_array_get(json_object_get(requirement, "requests"), 0),
+                                "required", json_true());
+        ck_assert_int_eq(sch_deployment_from_json(&d, json, &report), ERR_OK);
+        ck_assert_int_eq(sch_deployment_verify(d, key_of, keys, &report), ERR_INVALID);
+        ck_assert_int_eq(report.code, SCH_BAD_SIGNATURE);
+        sch_deployment_free(d);
+        json_decref(json);
+    }
     free(text);
 }
 END_TEST
@@ -101,11 +159,13 @@ START_TEST(test_vectors_message_of_the_deployment_is_our_canonical_form)
 }
 END_TEST
 
+static const char *const hashed[] = {"deployment-zos", "deployment-zos-weights"};
+
 START_TEST(test_vectors_message_of_zero_os_is_our_hash)
 {
     size_t len, message_len;
-    char *text = vector_file("deployment-zos", "json", &len);
-    char *message = vector_file("deployment-zos", "message", &message_len);
+    char *text = vector_file(hashed[_i], "json", &len);
+    char *message = vector_file(hashed[_i], "message", &message_len);
     uint8_t digest[SCH_MD5_LEN];
     struct sch_report report;
     json_t *json;
@@ -153,7 +213,9 @@ int main(void)
     tcase_add_loop_test(tc, test_vectors_deployment_verifies_and_signs_to_the_same_bytes, 0,
                         COUNT(deployments));
     tcase_add_test(tc, test_vectors_message_of_the_deployment_is_our_canonical_form);
-    tcase_add_test(tc, test_vectors_message_of_zero_os_is_our_hash);
+    tcase_add_loop_test(tc, test_vectors_deployment_altered_anywhere_does_not_verify, 0,
+                        COUNT(deployments));
+    tcase_add_loop_test(tc, test_vectors_message_of_zero_os_is_our_hash, 0, COUNT(hashed));
     tcase_add_loop_test(tc, test_vectors_statement_verifies_and_signs_to_the_same_bytes, 0,
                         SCH_STATEMENT_KINDS);
     suite_add_tcase(suite, tc);
