@@ -13,11 +13,14 @@
 #define BLOCK_S "5"
 #define BLOCK_MS 5000u
 #define RETRY_S 1.0 /* after the server refused to pop */
+#define UNBLOCK_S 0.05
 
 struct bus_pop {
     struct bus_pop_config cfg;
     struct bus_link *link;
     ev_timer retry;
+    ev_timer unblock; /* while draining, until the pop has ended */
+    struct bus_link *helper;
     bool wanted;
     bool in_flight;
     bool draining;
@@ -108,6 +111,20 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
     pump(w->data);
 }
 
+/* Once is not enough: it may overtake the pop, which leaves on another connection. */
+static void on_unblock(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct bus_pop *self = w->data;
+    char id[24];
+
+    (void)revents;
+    snprintf(id, sizeof(id), "%lld", (long long)self->client_id);
+    if (!self->in_flight)
+        ev_timer_stop(loop, w);
+    else if (self->client_id != 0)
+        (void)bus_link_text(self->helper, NULL, NULL, "CLIENT", "UNBLOCK", id, NULL);
+}
+
 static void on_client_id(void *arg, int rc, const struct bus_value *reply)
 {
     struct bus_pop *self = arg;
@@ -148,7 +165,8 @@ int bus_pop_new(struct bus_pop **out, const struct bus_pop_config *cfg)
     for (size_t i = 0; i < cfg->key_count; i++)
         snprintf(self->keys[i], BUS_KEY_CAP, "%s", cfg->keys[i]);
     ev_timer_init(&self->retry, on_retry, RETRY_S, 0.0);
-    self->retry.data = self;
+    ev_timer_init(&self->unblock, on_unblock, 0.0, UNBLOCK_S);
+    self->retry.data = self->unblock.data = self;
     link.arg = self;
     rc = bus_link_new(&self->link, &link);
     if (rc != ERR_OK) {
@@ -163,6 +181,7 @@ void bus_pop_free(struct bus_pop *self)
 {
     if (self == NULL)
         return;
+    ev_timer_stop(self->cfg.loop, &self->unblock);
     bus_link_free(self->link);
     ev_timer_stop(self->cfg.loop, &self->retry);
     free(self);
@@ -176,13 +195,10 @@ void bus_pop_want(struct bus_pop *self)
 
 void bus_pop_drain(struct bus_pop *self, struct bus_link *helper)
 {
-    char id[24];
-
     self->draining = true;
+    self->helper = helper;
     ev_timer_stop(self->cfg.loop, &self->retry);
-    snprintf(id, sizeof(id), "%lld", (long long)self->client_id);
-    if (self->in_flight && self->client_id != 0)
-        (void)bus_link_text(helper, NULL, NULL, "CLIENT", "UNBLOCK", id, NULL);
+    ev_timer_start(self->cfg.loop, &self->unblock);
 }
 
 bool bus_pop_is_idle(const struct bus_pop *self)

@@ -37,7 +37,8 @@ void bus_pop_free(struct bus_pop *self); /* NULL is fine */
 void bus_pop_want(struct bus_pop *self);
 /*
  * Take nothing any more. A blocked pop is ended through HELPER (CLIENT UNBLOCK; without that right
- * it ends within its block time of 5 s); an item it brings goes back to where it was in its list.
+ * it ends within its block time of 5 s), which outlives the object; an item it brings goes back to
+ * where it was in its list.
  */
 void bus_pop_drain(struct bus_pop *self, struct bus_link *helper);
 /* Nothing is in flight, or the link is down. */
