@@ -102,7 +102,7 @@ static void on_exec(void *arg, int rc, const struct bus_value *reply)
 
     self->syncing = false;
     if (exec_failed(rc, reply)) {
-        if (rc != ERR_EOF)
+        if (rc != ERR_EOF && self->backoff.tries == 0) /* once in a row */
             LOG_WARN(
                 "bus does not take a change", KV_S("key", self->key),
                 KV_S("err", reply != NULL && reply->text != NULL ? reply->text : err_text(rc)));

@@ -143,8 +143,10 @@ static void broken(struct gw_assign *self, int rc)
     self->want_all = true;
     if (rc == ERR_EOF || rc == ERR_AGAIN || rc == ERR_TIMEOUT)
         return; /* gw_assign_up comes */
-    LOG_WARN("cannot read the assignments; trying again", KV_S("key", self->key),
-             KV_S("err", err_text(rc)));
+
+    if (self->backoff.tries == 0) /* once in a row */
+        LOG_WARN("cannot read the assignments; trying again", KV_S("key", self->key),
+                 KV_S("err", err_text(rc)));
     ev_timer_stop(self->loop, &self->soon);
     look_in(self, (double)backoff_next_ms(&self->backoff) / 1000.0);
 }

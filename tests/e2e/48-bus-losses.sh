@@ -75,6 +75,9 @@ kill -STOP "$GATEWAY"
 phase_deploy
 wait_for 5 assigned
 kill -STOP "${AGENT[gw1]}"
+for id in $(bus gw1 CLIENT LIST | sed -n 's/^id=\([0-9]*\) .*cmd=xreadgroup .*/\1/p'); do
+    bus gw1 CLIENT UNBLOCK "$id" # or redis would hand the report to the read that waits
+done >/dev/null
 kill -CONT "$GATEWAY"
 wait_for 5 reported
 bus gw1 XTRIM netwall:report:gateway MAXLEN 0 >/dev/null

@@ -118,12 +118,14 @@ phase_healthy() {
 
 # in_use_since MS: the bus is well since then; fails when it was not used soon.
 in_use_since() {
-    local took limit=$((USE_MS + 2 * HEALTHY_MS))
+    local took title=$TITLE
     wait_for 10 phase_served
     wait_for 5 ponged
     took=$(($(now_ms) - $1))
-    say "$TITLE: in use after $took ms"
-    [ "$took" -le "$limit" ] || fail "$TITLE: in use only after $took ms (limit $limit)"
+    say "$title: in use after $took ms"
+    [ "$took" -gt $((USE_MS + 2 * HEALTHY_MS)) ] || return 0
+    phase_healthy # the machine may have become busier since
+    [ "$took" -le $((USE_MS + 2 * HEALTHY_MS)) ] || fail "$title: in use only after $took ms"
 }
 
 # phase_returned: the bus is well from now on; what was deployed must be served soon.
