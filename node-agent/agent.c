@@ -189,12 +189,12 @@ static void renew(struct agent *self)
     agent_state_up(self->state);
 }
 
-static void on_resync(void *arg, const char *module)
+static void on_resync(void *arg, const char *module, struct agent_plan_mark mark)
 {
     struct agent *self = arg;
 
     LOG_INFO("module asks for its desired state again", KV_S("module", module));
-    agent_plan_sync(self->plan, module);
+    agent_plan_resync(self->plan, module, mark);
 }
 
 /* --- time --- */
@@ -292,7 +292,7 @@ static int open_store(struct agent *self, char why[AGENT_WHY_MAX])
     self->core.is_up = is_up;
     self->core.is_replacing = is_replacing;
     self->core.arg = self;
-    agent_store_set_counter(db, "epoch", agent_store_counter(db, "epoch") + 1);
+    agent_store_next_epoch(db);
     note_time(self);
     return ERR_OK;
 }

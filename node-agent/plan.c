@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "bus/base/log.h"
 #include "bus/base/map.h"
 #include "bus/link.h"
 #include "node-agent/config.h"
@@ -263,6 +264,21 @@ void agent_plan_renew(struct agent_plan *self)
     self->cfg.epoch++;
     agent_store_set_counter(self->cfg.db, "epoch", self->cfg.epoch);
     agent_plan_sync(self, NULL);
+}
+
+void agent_plan_resync(struct agent_plan *self, const char *module, struct agent_plan_mark mark)
+{
+    uint64_t rev = agent_store_counter(self->cfg.db, "rev");
+    bool ahead = mark.epoch > self->cfg.epoch || (mark.epoch == self->cfg.epoch && mark.rev > rev);
+
+    if (!ahead || mark.epoch >= SCH_INT_MAX) { /* behind that nothing fits: no agent wrote it */
+        agent_plan_sync(self, module);
+        return;
+    }
+    LOG_WARN("module knows later assignments than ours; going on behind them",
+             KV_S("module", module), KV_N("epoch", mark.epoch), KV_N("rev", mark.rev));
+    self->cfg.epoch = mark.epoch;
+    agent_plan_renew(self);
 }
 
 void agent_plan_compare(struct agent_plan *self)

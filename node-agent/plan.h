@@ -15,6 +15,12 @@ struct ev_loop;
 struct bus_link;
 struct agent_plan; /* opaque: plan.c */
 
+/* What a module took over last, as it says. */
+struct agent_plan_mark {
+    uint64_t epoch;
+    uint64_t rev;
+};
+
 struct agent_plan_config {
     struct ev_loop *loop;
     struct bus_link *link;      /* borrowed */
@@ -32,6 +38,12 @@ void agent_plan_free(struct agent_plan *self); /* NULL is fine */
 void agent_plan_touch(struct agent_plan *self, const char *id);
 /* Rewrite the desired state of MODULE (NULL = of all). */
 void agent_plan_sync(struct agent_plan *self, const char *module);
+/*
+ * MODULE wants its desired state again. A MARK later than all we say (our store is new, or an old
+ * copy, and so is the bus) moves our epoch, and the store's counter, behind it: else the module
+ * would take us for a replay for ever.
+ */
+void agent_plan_resync(struct agent_plan *self, const char *module, struct agent_plan_mark mark);
 /* Begin a new epoch and rewrite everything: modules report the state of all they have again. */
 void agent_plan_renew(struct agent_plan *self);
 /* Look whether the bus still has what we wrote. */

@@ -189,6 +189,19 @@ static void apply(struct agent_core *core, const struct pending *p)
         apply_info(core, module, p->body);
 }
 
+/* 0 for anything but a positive number. */
+static uint64_t number_of(const json_t *body, const char *key)
+{
+    json_int_t number = json_integer_value(json_object_get(body, key));
+
+    return number > 0 ? (uint64_t)number : 0;
+}
+
+static struct agent_plan_mark mark_of(const json_t *body)
+{
+    return (struct agent_plan_mark){number_of(body, "epoch"), number_of(body, "rev")};
+}
+
 /* What goes beyond the store, once the batch is durable. */
 static void tell(const struct agent_report *self, const struct pending *p)
 {
@@ -201,7 +214,7 @@ static void tell(const struct agent_report *self, const struct pending *p)
     else if (strcmp(kind, "replace_failed") == 0)
         self->cfg.on_replace_failed(self->cfg.arg, module, pid, text_of(p->body, "why"));
     else if (strcmp(kind, "resync") == 0)
-        self->cfg.on_resync(self->cfg.arg, module);
+        self->cfg.on_resync(self->cfg.arg, module, mark_of(p->body));
 }
 
 /* --- batches --- */

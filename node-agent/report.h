@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "node-agent/core.h"
+#include "node-agent/plan.h"
 
 struct ev_loop;
 struct bus_url;
@@ -28,8 +29,8 @@ struct agent_report_config {
     void (*on_replace_failed)(void *arg, const char *module, pid_t pid, const char *why);
     /* Reports of MODULE were lost on the way: it has to say everything again. Never inside _new. */
     void (*on_lost)(void *arg, const char *module);
-    /* MODULE wants its desired state again. After the commit. */
-    void (*on_resync)(void *arg, const char *module);
+    /* MODULE wants its desired state again; MARK is the newest it took over. After the commit. */
+    void (*on_resync)(void *arg, const char *module, struct agent_plan_mark mark);
     void *arg;
 };
 

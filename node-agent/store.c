@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 
 #define PATH_CAP 1100
@@ -101,4 +102,11 @@ uint64_t agent_store_count_up(struct agent_db *db, const char *name)
 
     agent_store_set_counter(db, name, value);
     return value;
+}
+
+void agent_store_next_epoch(struct agent_db *db)
+{
+    uint64_t last = agent_store_counter(db, "epoch");
+
+    agent_store_set_counter(db, "epoch", last > 0 ? last + 1 : clock_unix_ms() / 1000 + 1);
 }

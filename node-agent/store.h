@@ -14,12 +14,17 @@
 int agent_store_open(struct agent_db **out, const char *state_dir, char why[AGENT_DB_WHY_MAX]);
 
 /*
- * Counters, 0 when never set. "epoch": starts of the agent; "rev": changes of the desired state;
- * "time": newest unix time seen, in seconds.
+ * Counters, 0 when never set. "epoch": rises with each start of the agent; "rev": changes of the
+ * desired state; "time": newest unix time seen, in seconds.
  */
 uint64_t agent_store_counter(struct agent_db *db, const char *name);
 void agent_store_set_counter(struct agent_db *db, const char *name, uint64_t value);
 /* Add one within the caller's transaction and return the new value. */
 uint64_t agent_store_count_up(struct agent_db *db, const char *name);
+/*
+ * A start of the agent: one more than the last. A new store begins at the clock's seconds, so that
+ * a module that served for a store that is lost does not take the new one's word for a replay.
+ */
+void agent_store_next_epoch(struct agent_db *db);
 
 #endif

@@ -231,6 +231,23 @@ START_TEST(test_resync_of_one_module_rewrites_it)
 }
 END_TEST
 
+/* The store was lost and the bus emptied: only the module knows how far the node had come. */
+START_TEST(test_module_that_is_ahead_moves_our_epoch_behind_it)
+{
+    ck_assert_int_eq(fixture_deploy_name(&f, 7, 1, 0, "blog"), SCH_OK);
+    (void)until(1, 1);
+    agent_plan_resync(plan, "gateway", (struct agent_plan_mark){1, 1});
+    ck_assert_uint_eq(until(1, 1).epoch, 1); /* it is not ahead */
+    agent_plan_resync(plan, "gateway", (struct agent_plan_mark){1, 50});
+    (void)until(1, 2);
+    agent_plan_resync(plan, "gateway", (struct agent_plan_mark){9, 0});
+    (void)until(1, 10);
+    ck_assert_uint_eq(agent_store_counter(f.core.db, "epoch"), 10);
+    agent_plan_resync(plan, "gateway", (struct agent_plan_mark){UINT64_MAX, 0});
+    ck_assert_uint_eq(agent_store_counter(f.core.db, "epoch"), 10);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent/plan");
@@ -245,6 +262,7 @@ int main(void)
     tcase_add_test(tc, test_renewed_state_is_the_same_in_the_next_epoch);
     tcase_add_test(tc, test_server_that_lost_everything_is_filled_when_it_is_back);
     tcase_add_test(tc, test_resync_of_one_module_rewrites_it);
+    tcase_add_test(tc, test_module_that_is_ahead_moves_our_epoch_behind_it);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

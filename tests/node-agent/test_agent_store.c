@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "tests/support/suite.h"
 #include "tests/support/temp_dir.h"
@@ -38,6 +39,24 @@ START_TEST(test_counters_rise_and_survive)
 }
 END_TEST
 
+START_TEST(test_epochs_of_a_new_store_come_after_those_of_a_lost_one)
+{
+    struct agent_db *db = NULL;
+    uint64_t first;
+
+    ck_assert_int_eq(agent_store_open(&db, dir, why), ERR_OK);
+    agent_store_next_epoch(db);
+    first = agent_store_counter(db, "epoch");
+    ck_assert_uint_gt(first, clock_unix_ms() / 1000 - 60);
+    agent_store_next_epoch(db);
+    ck_assert_uint_eq(agent_store_counter(db, "epoch"), first + 1);
+    agent_store_set_counter(db, "epoch", 3); /* one that began at 1 goes on so */
+    agent_store_next_epoch(db);
+    ck_assert_uint_eq(agent_store_counter(db, "epoch"), 4);
+    agent_db_close(db);
+}
+END_TEST
+
 START_TEST(test_file_of_a_newer_program_is_refused)
 {
     struct agent_db *db = NULL;
@@ -66,6 +85,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_counters_rise_and_survive);
+    tcase_add_test(tc, test_epochs_of_a_new_store_come_after_those_of_a_lost_one);
     tcase_add_test(tc, test_file_of_a_newer_program_is_refused);
     tcase_add_test(tc, test_missing_folder_is_an_error_with_its_name);
     suite_add_tcase(suite, tc);
