@@ -9,10 +9,7 @@
 /* Uniform in [low, high]. */
 static uint32_t between(uint32_t low, uint32_t high)
 {
-    uint32_t random;
-
-    clock_random(&random, sizeof(random));
-    return low + (uint32_t)(((uint64_t)high - low + 1) * random >> 32);
+    return low + (uint32_t)(((uint64_t)high - low + 1) * clock_random_u32() >> 32);
 }
 
 struct backoff backoff_init(uint32_t min_ms, uint32_t max_ms)

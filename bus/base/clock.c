@@ -46,3 +46,11 @@ void clock_random(void *out, size_t len)
         }
     }
 }
+
+uint32_t clock_random_u32(void)
+{
+    uint32_t random;
+
+    clock_random(&random, sizeof(random));
+    return random;
+}

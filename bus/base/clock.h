@@ -16,5 +16,7 @@ uint64_t clock_mono_us(void);
 uint64_t clock_unix_ms(void);
 /* LEN random bytes; ends the process if the kernel refuses, as nothing is safe then. */
 void clock_random(void *out, size_t len);
+/* Four of them as a number. */
+uint32_t clock_random_u32(void);
 
 #endif

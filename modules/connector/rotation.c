@@ -52,8 +52,5 @@ const struct tun_public_key *con_rotation_wants(const struct con_rotation *self,
 
 uint32_t con_rotation_delay_ms(void)
 {
-    uint32_t r;
-
-    clock_random(&r, sizeof(r));
-    return r % CON_ROTATION_SPREAD_MS;
+    return clock_random_u32() % CON_ROTATION_SPREAD_MS;
 }

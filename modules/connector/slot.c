@@ -105,17 +105,9 @@ void con_slot_dial(struct con_slot *self, uint32_t ms)
     wait_ms(self, ms);
 }
 
-static uint32_t random_u32(void)
-{
-    uint32_t random;
-
-    clock_random(&random, sizeof(random));
-    return random;
-}
-
 uint32_t con_slot_retry(struct con_slot *self, const struct con_retry_cause *cause)
 {
-    uint32_t ms = con_retry_next_ms(&self->retry, cause, random_u32());
+    uint32_t ms = con_retry_next_ms(&self->retry, cause, clock_random_u32());
 
     self->round.quick = cause->urgent;
     con_slot_dial(self, ms);
@@ -129,7 +121,7 @@ void con_slot_hurry(struct con_slot *self)
         return;
     self->round.quick = true;
     if (ev_timer_remaining(self->context->loop, &self->timer) * 1000.0 > CON_RETRY_URGENT_MS)
-        wait_ms(self, random_u32() % CON_RETRY_URGENT_MS);
+        wait_ms(self, clock_random_u32() % CON_RETRY_URGENT_MS);
 }
 
 void con_slot_next(struct con_slot *self)

@@ -127,12 +127,10 @@ static enum verdict judge_stranger(struct gw_admission *self)
 {
     size_t places = gw_pool_places(self->pool), half = places / 2;
     size_t used = gw_pool_used(self->pool);
-    uint32_t lot;
 
     if (used < half || gw_pool_displace_stranger(self->pool, patience_ms(used - half, half)))
         return BEGIN;
-    clock_random(&lot, sizeof(lot));
-    return lot % (places - half) < used - half ? DROP : BEGIN;
+    return clock_random_u32() % (places - half) < used - half ? DROP : BEGIN;
 }
 
 /* Whether one more complete Hello of SOURCE may begin. BEGIN: there is a place for it now. */

@@ -27,10 +27,7 @@ static bool was_tried(const struct gw_tries *tries, const struct gw_target *targ
 /* Uniform in 0..n-1; a tiny bias is of no concern here. */
 static unsigned lot(unsigned n)
 {
-    uint32_t r;
-
-    clock_random(&r, sizeof(r));
-    return r % n;
+    return clock_random_u32() % n;
 }
 
 static void enter(struct contest *c, const struct gw_pick *candidate, unsigned load)

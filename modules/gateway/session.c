@@ -136,10 +136,8 @@ void gw_session_announce(struct gw_session *session, const struct gw_keyring *ke
 void gw_session_move(struct gw_session *session, uint32_t spread_ms)
 {
     struct tun_notice notice = {.code = TUN_CODE_UPGRADE, .why = "a new process takes over"};
-    uint32_t lot;
 
-    clock_random(&lot, sizeof(lot));
-    notice.retry_ms = 1 + lot % (spread_ms + 1);
+    notice.retry_ms = 1 + clock_random_u32() % (spread_ms + 1);
     gw_session_goaway(session, &notice);
 }
 

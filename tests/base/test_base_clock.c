@@ -48,6 +48,21 @@ START_TEST(test_clock_random_fills_all_bytes_anew)
 }
 END_TEST
 
+START_TEST(test_clock_random_u32_uses_every_bit)
+{
+    uint32_t ever = 0, always = UINT32_MAX;
+
+    for (int i = 0; i < 200; i++) {
+        uint32_t random = clock_random_u32();
+
+        ever |= random;
+        always &= random;
+    }
+    ck_assert_uint_eq(ever, UINT32_MAX);
+    ck_assert_uint_eq(always, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/clock");
@@ -56,6 +71,7 @@ int main(void)
     tcase_add_test(tc, test_clock_mono_never_goes_back);
     tcase_add_test(tc, test_clock_unix_agrees_with_time);
     tcase_add_test(tc, test_clock_random_fills_all_bytes_anew);
+    tcase_add_test(tc, test_clock_random_u32_uses_every_bit);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -299,10 +299,7 @@ static int herd_step(struct sheep *s)
 /* Backoff as a connector's: doubled from 0.2 s, full jitter. */
 static uint64_t herd_wait_ms(const struct sheep *s)
 {
-    uint32_t r;
-
-    clock_random(&r, sizeof(r));
-    return r % (200u << (s->tries < 6 ? s->tries : 6));
+    return clock_random_u32() % (200u << (s->tries < 6 ? s->tries : 6));
 }
 
 static int do_herd(const struct options *o, const struct tun_identity *own)
