@@ -238,6 +238,15 @@ static uint64_t env_number(const char *name)
     return errno == 0 && *end == '\0' ? v : 0;
 }
 
+int daemon_env_fd(const char *name)
+{
+    uint64_t fd = env_number(name);
+
+    if (fd <= STDERR_FILENO || fd > INT32_MAX || fcntl((int)fd, F_GETFD) < 0)
+        return -1;
+    return (int)fd;
+}
+
 unsigned daemon_watchdog_ms(void)
 {
     uint64_t us = env_number("WATCHDOG_USEC");
@@ -301,10 +310,29 @@ int daemon_lock_sign(int fd)
     return write_pid(fd);
 }
 
+int daemon_lock_file(int *out_fd, const char *path, int *pid)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int saved;
+
+    if (fd < 0)
+        return ERR_SYS;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        *out_fd = fd;
+        return ERR_OK;
+    }
+    saved = errno;
+    if (saved == EWOULDBLOCK && pid != NULL)
+        *pid = read_pid(fd);
+    (void)close(fd);
+    errno = saved;
+    return saved == EWOULDBLOCK ? ERR_EXISTS : ERR_SYS;
+}
+
 int daemon_lock_dir(int *out_fd, const char *dir, int *pid)
 {
     char *path = NULL;
-    int fd, rc, saved;
+    int fd = -1, rc, saved;
 
     if (dir[0] == '\0') { /* "" would become the lock of the root folder */
         errno = ENOENT;
@@ -312,23 +340,18 @@ int daemon_lock_dir(int *out_fd, const char *dir, int *pid)
     }
     if (make_folders(dir) != ERR_OK || asprintf(&path, "%s/lock", dir) < 0)
         return ERR_SYS;
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    rc = daemon_lock_file(&fd, path, pid);
+    saved = errno;
     free(path);
-    if (fd < 0)
-        return ERR_SYS;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        rc = write_pid(fd);
-    } else {
-        rc = errno == EWOULDBLOCK ? ERR_EXISTS : ERR_SYS;
-        if (rc == ERR_EXISTS && pid != NULL)
-            *pid = read_pid(fd);
-    }
-    if (rc == ERR_OK) {
+    errno = saved;
+    if (rc != ERR_OK)
+        return rc;
+    if (write_pid(fd) == ERR_OK) {
         *out_fd = fd;
         return ERR_OK;
     }
     saved = errno;
     (void)close(fd);
     errno = saved;
-    return rc;
+    return ERR_SYS;
 }

@@ -76,6 +76,18 @@ void daemon_notify(const char *state);
 unsigned daemon_watchdog_ms(void);
 
 /*
+ * The descriptor (3 or more) that the environment variable NAME says we inherited; -1 when it is
+ * missing, says something else or names none that is open.
+ */
+int daemon_env_fd(const char *name);
+
+/*
+ * Take the lock of the file PATH, made (0600) when missing; who holds it keeps a pid in it. Returns
+ * 0 and an fd to keep open or to hand on; ERR_EXISTS (held; *PID, which may be NULL, gets what the
+ * file says, 0 = no pid) or ERR_SYS with errno. Writes nothing.
+ */
+int daemon_lock_file(int *out_fd, const char *path, int *pid);
+/*
  * Create DIR (0700, parents too) when missing and lock DIR/lock; the file holds our pid while we
  * live. Returns 0 and an fd to keep open, ERR_EXISTS (in use; *PID = the holder, when known) or
  * ERR_SYS.

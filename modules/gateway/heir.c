@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bus/base/clock.h"
+#include "bus/base/daemon.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "bus/base/map.h"
@@ -41,16 +42,10 @@ struct gw_heir {
 
 int gw_heir_channel(void)
 {
-    const char *text = getenv(GW_HANDOVER_ENV);
-    char *end;
-    long fd = text != NULL ? strtol(text, &end, 10) : -1;
+    int fd = daemon_env_fd(GW_HANDOVER_ENV);
 
-    if (text == NULL)
-        return -1;
-    if (*text < '0' || *text > '9' || *end != '\0' || fd > INT32_MAX)
-        fd = -1;
     (void)unsetenv(GW_HANDOVER_ENV);
-    return fd > STDERR_FILENO && fcntl((int)fd, F_SETFD, FD_CLOEXEC) == 0 ? (int)fd : -1;
+    return fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
 }
 
 static void take_online(struct gw_heir *self, const struct gw_handover *word)

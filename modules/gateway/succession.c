@@ -3,7 +3,6 @@
 #include "modules/gateway/succession.h"
 
 #include <ev.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -50,19 +49,6 @@ static void sign_locks(void *arg)
     (void)daemon_lock_sign(self->lock_fd); /* the lock holds without its text */
     if (self->module_lock_fd >= 0)
         (void)daemon_lock_sign(self->module_lock_fd);
-}
-
-/* The agent's lock file, if it says that we have one. */
-static int find_module_lock(void)
-{
-    const char *text = getenv(MODULE_LOCK_ENV);
-    char *end;
-    long fd = text != NULL ? strtol(text, &end, 10) : -1;
-
-    if (text == NULL || *text < '0' || *text > '9' || *end != '\0' || fd <= STDERR_FILENO ||
-        fd > INT32_MAX || fcntl((int)fd, F_GETFD) < 0)
-        return -1;
-    return (int)fd;
 }
 
 static int take_lock(struct gw_succession *self)
@@ -252,7 +238,7 @@ int gw_succession_new(struct gw_succession **out, const struct gw_succession_con
     }
     self->cfg = *cfg;
     self->lock_fd = -1;
-    self->module_lock_fd = find_module_lock();
+    self->module_lock_fd = daemon_env_fd(MODULE_LOCK_ENV);
     self->path = gw_spawn_path(cfg->argv[0]); /* before a newer program takes its place */
     ev_init(&self->ancestors_limit, on_ancestors_limit);
     self->ancestors_limit.data = self;

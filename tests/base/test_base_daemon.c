@@ -309,6 +309,50 @@ START_TEST(test_daemon_lock_of_a_bad_folder_keeps_errno)
 }
 END_TEST
 
+START_TEST(test_daemon_lock_file_writes_nothing_and_survives_by_a_copy)
+{
+    char *dir = temp_dir_new(), *path = temp_dir_path(dir, "a.lock");
+    int fd = -1, second = -1, copy, pid = -1;
+
+    ck_assert_int_eq(daemon_lock_file(&fd, path, &pid), ERR_OK);
+    ck_assert_int_eq(lseek(fd, 0, SEEK_END), 0);
+    ck_assert_int_eq(daemon_lock_file(&second, path, &pid), ERR_EXISTS);
+    ck_assert_int_eq(second, -1);
+    ck_assert_int_eq(pid, 0); /* it says none */
+    ck_assert_int_eq(daemon_lock_sign(fd), ERR_OK);
+    copy = dup(fd);
+    close(fd);
+    ck_assert_int_eq(daemon_lock_file(&second, path, &pid), ERR_EXISTS);
+    ck_assert_int_eq(pid, (int)getpid());
+    close(copy);
+    ck_assert_int_eq(daemon_lock_file(&fd, path, NULL), ERR_OK);
+    close(fd);
+    free(path);
+    temp_dir_free(dir);
+}
+END_TEST
+
+START_TEST(test_daemon_env_fd_is_an_open_descriptor_or_none)
+{
+    static const char *const none[] = {"", "0", "2", "-3", "+3", " 3", "3x", "99999999999", "9999"};
+    char text[16];
+    int fd = dup(STDERR_FILENO);
+
+    unsetenv("NW_FD");
+    ck_assert_int_eq(daemon_env_fd("NW_FD"), -1);
+    for (int i = 0; i < COUNT(none); i++) {
+        setenv("NW_FD", none[i], 1);
+        ck_assert_msg(daemon_env_fd("NW_FD") == -1, "\"%s\"", none[i]);
+    }
+    snprintf(text, sizeof(text), "%d", fd);
+    setenv("NW_FD", text, 1);
+    ck_assert_int_eq(daemon_env_fd("NW_FD"), fd);
+    close(fd);
+    ck_assert_int_eq(daemon_env_fd("NW_FD"), -1);
+    unsetenv("NW_FD");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/daemon");
@@ -326,6 +370,8 @@ int main(void)
     tcase_add_test(tc, test_daemon_watchdog_is_half_and_ours);
     tcase_add_test(tc, test_daemon_lock_is_exclusive_and_names_its_holder);
     tcase_add_test(tc, test_daemon_lock_of_a_bad_folder_keeps_errno);
+    tcase_add_test(tc, test_daemon_lock_file_writes_nothing_and_survives_by_a_copy);
+    tcase_add_test(tc, test_daemon_env_fd_is_an_open_descriptor_or_none);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
