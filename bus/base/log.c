@@ -154,12 +154,17 @@ void log_write(enum log_level level, const char *event, const struct log_kv *kv)
 
 uint32_t log_pace(struct log_pace *self, uint64_t now_ms)
 {
-    uint32_t times = self->kept + 1;
+    uint32_t lines_max = self->lines_max > 0 ? self->lines_max : 1;
+    uint32_t window_ms = self->window_ms > 0 ? self->window_ms : PACE_MS;
+    uint32_t times = ++self->kept;
 
-    if (self->said_ms != 0 && now_ms - self->said_ms < PACE_MS) {
-        self->kept = times;
-        return 0;
+    if (self->lines == 0 || now_ms - self->since_ms >= window_ms) {
+        self->since_ms = now_ms;
+        self->lines = 0;
     }
-    *self = (struct log_pace){.said_ms = now_ms};
+    if (self->lines == lines_max)
+        return 0;
+    self->lines++;
+    self->kept = 0;
     return times;
 }

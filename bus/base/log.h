@@ -35,10 +35,13 @@ const char *log_level_text(enum log_level level); /* the other way; static */
 /* Whether LEVEL is written, for callers whose arguments are expensive to make. */
 bool log_enabled(enum log_level level);
 
-/* For lines that strangers or visitors can cause: at most one a second. */
+/* For lines that strangers or visitors can cause. All zero: at most one a second. */
 struct log_pace {
-    uint64_t said_ms; /* when a line was written last; 0 = never */
-    uint32_t kept;    /* events since then that got no line */
+    uint32_t lines_max; /* in a window; 0 = 1 */
+    uint32_t window_ms; /* 0 = 1000 */
+    uint64_t since_ms;  /* when the present window began */
+    uint32_t lines;     /* written in it */
+    uint32_t kept;      /* events since the last line that got none */
 };
 
 /* One more event at NOW_MS (monotonic). Returns how many events a line written now stands for, or

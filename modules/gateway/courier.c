@@ -51,11 +51,7 @@ struct gw_courier {
     struct dues dues; /* in order of save */
     uint64_t number;  /* for what is never the same subject */
     size_t over;      /* ids that were over at the last turn */
-    struct {
-        uint64_t second; /* monotonic */
-        unsigned told;   /* in it */
-        unsigned skipped;
-    } link_events;
+    struct log_pace link_events;
     ev_timer info;
     ev_timer usage;
 };
@@ -281,31 +277,17 @@ void gw_courier_session(struct gw_courier *self, const struct gw_session_info *i
     put_single(self, self->events, gw_report_tunnel_event(info, up, why, clock_unix_ms()));
 }
 
-/* Whether one more event about a link may be told now. */
-static bool may_tell_link(struct gw_courier *self)
-{
-    uint64_t second = clock_mono_ms() / 1000;
-
-    if (self->link_events.second != second) {
-        self->link_events.second = second;
-        self->link_events.told = 0;
-    }
-    if (self->link_events.told < LINK_EVENTS) {
-        self->link_events.told++;
-        return true;
-    }
-    self->link_events.skipped++;
-    return false;
-}
-
 void gw_courier_link(struct gw_courier *self, const struct gw_session_info *info,
                      const struct gw_link_news *news)
 {
-    if (news->what == GW_LINK_UP || !may_tell_link(self))
-        return; /* a link that came is nothing to worry about */
-    put_single(self, self->events,
-               gw_report_link_event(info, news, self->link_events.skipped, clock_unix_ms()));
-    self->link_events.skipped = 0;
+    uint32_t times;
+
+    if (news->what == GW_LINK_UP)
+        return; /* nothing to worry about */
+    times = log_pace(&self->link_events, clock_mono_ms());
+    if (times > 0)
+        put_single(self, self->events,
+                   gw_report_link_event(info, news, times - 1, clock_unix_ms()));
 }
 
 void gw_courier_resync(struct gw_courier *self, const char *why)
@@ -389,6 +371,7 @@ int gw_courier_new(struct gw_courier **out, const struct gw_courier_config *cfg)
     if (self == NULL)
         return ERR_NOMEM;
     self->cfg = *cfg;
+    self->link_events.lines_max = LINK_EVENTS;
     STAILQ_INIT(&self->dues);
     clock_random(sender, sizeof(sender));
     hex_encode(self->sender, sender, sizeof(sender));

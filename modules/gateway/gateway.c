@@ -95,7 +95,7 @@ static void log_session(const struct gw_session_info *info, const char *why, uin
 static void on_session(void *arg, const struct gw_session *session, bool up)
 {
     struct gw_worker *self = arg;
-    uint32_t times = gw_key_log(session->key, clock_mono_ms());
+    uint32_t times = log_pace(&session->key->pace, clock_mono_ms());
     struct gw_session_info info;
 
     gw_session_info(session, &info);
@@ -132,7 +132,7 @@ static void on_link(void *arg, const struct gw_session *session, const struct gw
     struct gw_session_info info;
 
     gw_session_info(session, &info);
-    log_link(&info, news, gw_key_log(session->key, clock_mono_ms()));
+    log_link(&info, news, log_pace(&session->key->pace, clock_mono_ms()));
     if (self->events.on_link != NULL)
         self->events.on_link(self->events.arg, &info, news);
 }

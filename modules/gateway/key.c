@@ -25,6 +25,7 @@ struct gw_key *gw_key_obtain(struct map *keys, const uint8_t bytes[GW_KEY_LEN])
         return NULL;
     memcpy(self->bytes, bytes, GW_KEY_LEN);
     self->told = true;
+    self->pace = (struct log_pace){.lines_max = GW_KEY_LOG_LINES, .window_ms = GW_KEY_LOG_MS};
     TAILQ_INIT(&self->sessions);
     if (map_put(keys, self->bytes, GW_KEY_LEN, self, NULL) != ERR_OK) {
         free(self);
@@ -103,19 +104,4 @@ struct gw_session *gw_key_left_over(const struct gw_key *self, unsigned max)
             oldest = s;
     }
     return n > max ? oldest : NULL;
-}
-
-uint32_t gw_key_log(struct gw_key *self, uint64_t now_ms)
-{
-    uint32_t times = ++self->log_kept;
-
-    if (self->log_lines == 0 || now_ms - self->log_ms >= GW_KEY_LOG_MS) {
-        self->log_ms = now_ms;
-        self->log_lines = 0;
-    }
-    if (self->log_lines == GW_KEY_LOG_LINES)
-        return 0;
-    self->log_lines++;
-    self->log_kept = 0;
-    return times;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "bus/base/log.h"
 #include "modules/gateway/session.h"
 #include "modules/gateway/site.h"
 
@@ -29,8 +30,7 @@ struct gw_key {
     struct gw_session_list sessions; /* listed ones, oldest first */
     unsigned session_count;          /* listed or not */
     struct gw_loss lost;             /* the last link or session */
-    uint64_t log_ms;                 /* when its present span of the log began; monotonic */
-    uint32_t log_lines, log_kept;    /* in it: lines, and events since the last one */
+    struct log_pace pace;            /* of the lines about its sessions */
     bool told; /* the list of exposures is current at its connectors, or on `untold` */
     TAILQ_ENTRY(gw_key) of_untold;
 };
@@ -56,9 +56,5 @@ struct gw_session *gw_key_instance(const struct gw_key *self,
 unsigned gw_key_count(const struct gw_key *self);
 /* The longest of those that are, when there are more than MAX; else NULL. */
 struct gw_session *gw_key_left_over(const struct gw_key *self, unsigned max);
-
-/* One more event of its sessions at NOW_MS (monotonic). Returns how many events a line in the log
- * written now stands for, or 0: write none, there were GW_KEY_LOG_LINES lately. */
-uint32_t gw_key_log(struct gw_key *self, uint64_t now_ms);
 
 #endif

@@ -168,6 +168,19 @@ START_TEST(test_log_level_names)
 }
 END_TEST
 
+START_TEST(test_log_pace_of_several_lines_counts_from_the_first)
+{
+    struct log_pace pace = {.lines_max = 30, .window_ms = 10000};
+
+    for (unsigned i = 0; i < 30; i++)
+        ck_assert_uint_eq(log_pace(&pace, 5 + i), 1);
+    ck_assert_uint_eq(log_pace(&pace, 10003), 0);
+    ck_assert_uint_eq(log_pace(&pace, 10004), 0);
+    ck_assert_uint_eq(log_pace(&pace, 10005), 3);
+    ck_assert_uint_eq(log_pace(&pace, 10005), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/log");
@@ -180,6 +193,7 @@ int main(void)
     tcase_add_test(tc, test_log_values_cannot_forge_lines_or_terminals);
     tcase_add_test(tc, test_log_our_ellipsis_stays_readable);
     tcase_add_test(tc, test_log_pace_is_one_line_a_second_that_counts_the_others);
+    tcase_add_test(tc, test_log_pace_of_several_lines_counts_from_the_first);
     tcase_add_test(tc, test_log_long_value_is_cut);
     tcase_add_test(tc, test_log_too_many_values_drop_whole_pairs);
     tcase_add_test(tc, test_log_quieter_levels_are_not_written);

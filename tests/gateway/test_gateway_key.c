@@ -108,14 +108,17 @@ END_TEST
 
 START_TEST(test_key_fills_the_log_only_so_fast)
 {
-    struct gw_key key = {0};
+    struct map *keys;
+    struct gw_key *key;
 
+    ck_assert_int_eq(map_new(&keys), ERR_OK);
+    key = gw_key_obtain(keys, (const uint8_t[GW_KEY_LEN]){1});
     for (unsigned i = 0; i < GW_KEY_LOG_LINES; i++)
-        ck_assert_uint_eq(gw_key_log(&key, 5 + i), 1);
-    ck_assert_uint_eq(gw_key_log(&key, 5 + GW_KEY_LOG_MS - 2), 0);
-    ck_assert_uint_eq(gw_key_log(&key, 5 + GW_KEY_LOG_MS - 1), 0);
-    ck_assert_uint_eq(gw_key_log(&key, 5 + GW_KEY_LOG_MS), 3);
-    ck_assert_uint_eq(gw_key_log(&key, 5 + GW_KEY_LOG_MS), 1);
+        ck_assert_uint_eq(log_pace(&key->pace, 5 + i), 1);
+    ck_assert_uint_eq(log_pace(&key->pace, 5 + GW_KEY_LOG_MS - 1), 0);
+    ck_assert_uint_eq(log_pace(&key->pace, 5 + GW_KEY_LOG_MS), 2);
+    gw_key_free(key);
+    map_free(keys);
 }
 END_TEST
 
