@@ -125,23 +125,28 @@ static void broken_at(struct search *s, uint32_t at, const char *broken)
 
 /* --- without faults --- */
 
-/* Returns false when the way breaks a promise: the search comes there by itself. */
-static bool go(const struct model *m, struct world *w, const struct move *move)
+/* MOVE, once for each ARG that is possible. BEFORE is as W, and stays so. Returns false when the
+ * way breaks a promise: the search comes there by itself. */
+static bool go(const struct model *m, struct world *w, struct world *before,
+               const struct move *move)
 {
     for (int arg = 0; arg < (move->per_order ? ORDERS : 1); arg++) {
-        struct world before = *w;
-
-        if (move->run(m, w, arg) && promise_broken_by(move, arg, &before, w) != NULL)
+        if (!move->run(m, w, arg))
+            continue;
+        if (promise_broken_by(move, arg, before, w) != NULL)
             return false;
+        *before = *w;
     }
     return true;
 }
 
-/* Every move that is no fault, once if it is possible. */
+/* Every move that is no fault. */
 static bool go_round(const struct model *m, struct world *w)
 {
+    struct world before = *w;
+
     for (size_t i = 0; i < move_count; i++) {
-        if (!moves[i].is_fault && !go(m, w, &moves[i]))
+        if (!moves[i].is_fault && !go(m, w, &before, &moves[i]))
             return false;
     }
     return true;
