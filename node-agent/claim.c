@@ -41,14 +41,25 @@ static struct holder holder_of(struct agent_db *db, struct sqlite3_stmt *query)
     return holder;
 }
 
+/* Held before this version of the contract; only between _renew and _renewed, until is -1. */
+static bool is_renewed(struct agent_core *core, const struct agent_claimant *who,
+                       const struct sch_claim *claim)
+{
+    return agent_db_number(core->db, 0,
+                           "SELECT 1 FROM claims WHERE kind = ? AND key = ? AND twin = ?"
+                           " AND contract = ? AND until = -1",
+                           "ttii", sch_claim_kind_text(claim->kind), claim->key, (int64_t)who->twin,
+                           (int64_t)who->contract) != 0;
+}
+
 /* The row with the same key, unless it is one that the twin itself let go. */
 static struct holder same_key(struct agent_core *core, const struct agent_claimant *who,
                               const struct sch_claim *claim)
 {
     return holder_of(core->db, agent_db_query(core->db,
                                               "SELECT twin, id, key FROM claims WHERE kind = ?"
-                                              " AND key = ? AND (id <> '' OR (twin <> ? AND"
-                                              " until > ?))",
+                                              " AND key = ? AND ((id <> '' AND until >= 0) OR"
+                                              " (id = '' AND twin <> ? AND until > ?))",
                                               "ttii", sch_claim_kind_text(claim->kind), claim->key,
                                               (int64_t)who->twin, (int64_t)agent_core_now(core)));
 }
@@ -95,15 +106,34 @@ static bool reserved_for_other(struct agent_core *core, const char *kind, const 
                            "tti", kind, key, (int64_t)twin) != 0;
 }
 
-static bool domain_reserved(struct agent_core *core, const char *host, uint32_t twin)
+static bool is_reserved(struct agent_core *core, const char *domain)
 {
-    const char *at = strncmp(host, "*.", 2) == 0 ? host + 2 : host;
+    return agent_db_number(core->db, 0,
+                           "SELECT 1 FROM reservations WHERE kind = 'domain' AND key = ? LIMIT 1",
+                           "t", domain) != 0;
+}
 
-    for (; *at != '\0'; at = host_parent(at)) {
-        if (reserved_for_other(core, "domain", at, twin))
-            return true;
-    }
-    return false;
+/* A wildcard takes what is reserved right below it along: "*.x" any "a.x". */
+static bool child_reserved_for_other(struct agent_core *core, const char *domain, uint32_t twin)
+{
+    return agent_db_number(core->db, 0,
+                           "SELECT EXISTS (SELECT 1 FROM reservations AS r WHERE kind = 'domain'"
+                           " AND substr(key, instr(key, '.') + 1) = ?1 AND NOT EXISTS"
+                           " (SELECT 1 FROM reservations WHERE kind = 'domain' AND key = r.key"
+                           " AND twin = ?2))",
+                           "ti", domain, (int64_t)twin) != 0;
+}
+
+/* Of nested reservations the one nearest to the host counts. */
+static bool domain_reserved(struct agent_core *core, const struct sch_claim *claim, uint32_t twin)
+{
+    const char *at = claim->wild ? claim->key + 2 : claim->key;
+
+    if (claim->wild && child_reserved_for_other(core, at, twin))
+        return true;
+    while (*at != '\0' && !is_reserved(core, at))
+        at = host_parent(at);
+    return *at != '\0' && reserved_for_other(core, "domain", at, twin);
 }
 
 static int check_reserved(struct agent_core *core, uint32_t twin, const struct sch_claim *claim,
@@ -121,7 +151,7 @@ static int check_reserved(struct agent_core *core, uint32_t twin, const struct s
                         "%s is under this node's own domain: use gateway-name-proxy", claim->key);
     if (agent_claim_is_public_suffix(claim->key))
         return sch_fail(report, SCH_RESERVED_NAME, "", "%s is a public suffix", claim->key);
-    if (domain_reserved(core, claim->key, twin))
+    if (domain_reserved(core, claim, twin))
         return sch_fail(report, SCH_RESERVED_NAME, "", "%s is reserved for another twin",
                         claim->key);
     return ERR_OK;
@@ -130,11 +160,10 @@ static int check_reserved(struct agent_core *core, uint32_t twin, const struct s
 int agent_claim_take(struct agent_core *core, const struct agent_claimant *who,
                      const struct sch_claim *claim, struct sch_report *report)
 {
-    int rc = check_reserved(core, who->twin, claim, report);
     struct holder holder;
 
-    if (rc != ERR_OK)
-        return rc;
+    if (!is_renewed(core, who, claim) && check_reserved(core, who->twin, claim, report) != ERR_OK)
+        return ERR_INVALID;
     holder = same_key(core, who, claim);
     if (!holder.found)
         holder = same_group(core, who, claim);
@@ -146,17 +175,36 @@ int agent_claim_take(struct agent_core *core, const struct agent_claimant *who,
     return ERR_OK;
 }
 
-/* Ports are free at once: nobody remembers a port. */
-void agent_claim_release(struct agent_core *core, uint32_t twin, uint64_t contract)
+void agent_claim_renew(struct agent_core *core, uint32_t twin, uint64_t contract)
 {
-    uint64_t until = agent_core_now(core) + core->config->name_quarantine_ms / 1000;
+    agent_db_run(core->db,
+                 "UPDATE claims SET until = -1 WHERE twin = ? AND contract = ? AND id <> ''", "ii",
+                 (int64_t)twin, (int64_t)contract);
+}
 
-    agent_db_run(core->db, "DELETE FROM claims WHERE twin = ? AND contract = ? AND kind = ?", "iit",
-                 (int64_t)twin, (int64_t)contract, sch_claim_kind_text(SCH_CLAIM_TCP_PORT));
+/* The claims of the contract with this UNTIL. Ports are free at once: nobody remembers a port. */
+static void let_go(struct agent_core *core, uint32_t twin, uint64_t contract, int64_t until)
+{
+    uint64_t keep_s = core->config->name_quarantine_ms / 1000;
+
+    agent_db_run(
+        core->db, "DELETE FROM claims WHERE twin = ? AND contract = ? AND kind = ? AND until = ?",
+        "iiti", (int64_t)twin, (int64_t)contract, sch_claim_kind_text(SCH_CLAIM_TCP_PORT), until);
     agent_db_run(core->db,
                  "UPDATE claims SET id = '', until = ? WHERE twin = ? AND contract = ?"
-                 " AND id <> ''",
-                 "iii", (int64_t)until, (int64_t)twin, (int64_t)contract);
+                 " AND id <> '' AND until = ?",
+                 "iiii", (int64_t)(agent_core_now(core) + keep_s), (int64_t)twin, (int64_t)contract,
+                 until);
+}
+
+void agent_claim_renewed(struct agent_core *core, uint32_t twin, uint64_t contract)
+{
+    let_go(core, twin, contract, -1);
+}
+
+void agent_claim_release(struct agent_core *core, uint32_t twin, uint64_t contract)
+{
+    let_go(core, twin, contract, 0);
 }
 
 void agent_claim_release_workload(struct agent_core *core, const char *id)

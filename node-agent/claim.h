@@ -21,6 +21,14 @@ struct agent_claimant {
 };
 
 /*
+ * A new version of the contract is about to take its claims, all of them, up to _renewed. What it
+ * holds may move between its workloads meanwhile, and stays its own even if a grant reserved it for
+ * another twin since. Within one transaction, which is rolled back when a claim is refused.
+ */
+void agent_claim_renew(struct agent_core *core, uint32_t twin, uint64_t contract);
+/* What was not taken again is released. */
+void agent_claim_renewed(struct agent_core *core, uint32_t twin, uint64_t contract);
+/*
  * Take CLAIM for WHO within the open transaction. Returns 0, or ERR_INVALID with name_conflict,
  * port_unavailable or reserved_name in REPORT (its path is left to the caller).
  */

@@ -211,13 +211,14 @@ static int claim_workload(struct context *ctx, size_t index)
 
 static int claim_all(struct context *ctx)
 {
-    agent_claim_release(ctx->core, ctx->doc->twin_id, ctx->doc->contract_id);
+    agent_claim_renew(ctx->core, ctx->doc->twin_id, ctx->doc->contract_id);
     for (size_t i = 0; i < ctx->doc->workload_count; i++) {
         int rc = claim_workload(ctx, i);
 
         if (rc != ERR_OK)
             return rc;
     }
+    agent_claim_renewed(ctx->core, ctx->doc->twin_id, ctx->doc->contract_id);
     return ERR_OK;
 }
 
