@@ -148,33 +148,40 @@ static int note_zos(struct context *ctx)
 
 /* --- names and limits --- */
 
-/* How much of QUOTA the twin's other contracts use. */
-static unsigned quota_used(struct context *ctx, enum sch_quota quota)
+/* What the contract's newest version until now, and the twin's other ones, use of a quota. */
+struct quota_use {
+    unsigned here, elsewhere;
+};
+
+static struct quota_use quota_used(struct context *ctx, enum sch_quota quota)
 {
     struct sqlite3_stmt *query = agent_db_query(
         ctx->core->db,
-        "SELECT w.type, count(*) FROM workloads AS w JOIN contracts AS c"
+        "SELECT w.type, w.contract = ?, count(*) FROM workloads AS w JOIN contracts AS c"
         " ON c.twin = w.twin AND c.contract = w.contract"
-        " WHERE w.twin = ? AND w.contract <> ? AND w.present = 1 AND c.ended = '' GROUP BY w.type",
-        "ii", (int64_t)ctx->doc->twin_id, (int64_t)ctx->doc->contract_id);
-    unsigned used = 0;
+        " WHERE w.twin = ? AND w.present = 1 AND c.ended = '' GROUP BY 1, 2",
+        "ii", (int64_t)ctx->doc->contract_id, (int64_t)ctx->doc->twin_id);
+    struct quota_use use = {0};
 
     while (agent_db_next(ctx->core->db, query)) {
         const struct sch_workload_type *type = sch_workload_type(agent_db_text(query, 0));
 
         if (type != NULL && (type->quotas & (1u << quota)) != 0)
-            used += (unsigned)agent_db_int(query, 1);
+            *(agent_db_int(query, 1) != 0 ? &use.here : &use.elsewhere) +=
+                (unsigned)agent_db_int(query, 2);
     }
-    return used;
+    return use;
 }
 
+/* A twin over its limits, as the farmer lowered them, keeps what it has and may change it. */
 static int check_quotas(struct context *ctx)
 {
     for (unsigned q = 0; q < SCH_QUOTAS; q++) {
-        unsigned used = quota_used(ctx, (enum sch_quota)q);
+        struct quota_use use = quota_used(ctx, (enum sch_quota)q);
+        unsigned used = use.elsewhere;
         unsigned wanted = sch_deployment_quota(ctx->doc, (enum sch_quota)q);
 
-        if (used + wanted > ctx->twin.limits[q])
+        if (wanted > use.here && used + wanted > ctx->twin.limits[q])
             return sch_fail(ctx->report, SCH_QUOTA_EXCEEDED, "workloads",
                             "%s: the grant allows %u, %u are in use elsewhere, %u more wanted",
                             sch_quota_text((enum sch_quota)q), ctx->twin.limits[q], used, wanted);
@@ -310,11 +317,8 @@ static int take(struct context *ctx)
     if (rc != ERR_OK)
         return rc;
     crash_at(CRASH_VERIFIED);
-    if (same_bytes(ctx) && ctx->old.ended[0] == '\0')
+    if (same_bytes(ctx) && (ctx->old.ended[0] == '\0' || !ctx->named))
         return ERR_OK; /* unchanged: nothing to do, the answer is the current state */
-    if (!ctx->named && same_bytes(ctx))
-        return sch_fail(ctx->report, SCH_WRONG_NODE, "nodes", "does not name this node, %s",
-                        ctx->core->config->name);
     if (ctx->named)
         rc = check_quotas(ctx);
     if (rc == ERR_OK && ctx->named)

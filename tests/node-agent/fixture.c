@@ -9,7 +9,9 @@
 
 #include "bus/base/err.h"
 #include "bus/base/hex.h"
+#include "node-agent/claim.h"
 #include "node-agent/modules.h"
+#include "node-agent/settle.h"
 #include "node-agent/store.h"
 #include "node-agent/trust.h"
 #include "node-agent/workload.h"
@@ -284,6 +286,15 @@ void fixture_admit(struct fixture *f, uint32_t twin)
 {
     ck_assert_int_eq(
         fixture_state(f, SCH_GRANT, fixture_sign_as(fixture_grant(twin, 1), SCH_GRANT, 0)), SCH_OK);
+}
+
+void fixture_pass(struct fixture *f, uint64_t unix_s)
+{
+    agent_core_begin(&f->core);
+    agent_store_set_counter(f->core.db, "time", unix_s);
+    agent_settle_time(&f->core);
+    agent_claim_purge(&f->core);
+    ck_assert_int_eq(agent_core_commit(&f->core, NULL), ERR_OK);
 }
 
 enum sch_state fixture_workload_state(struct fixture *f, const char *id)

@@ -67,6 +67,9 @@ enum sch_code fixture_deploy_name(struct fixture *f, uint32_t twin, uint64_t con
 /* Twin N is admitted with serial 1. */
 void fixture_admit(struct fixture *f, uint32_t twin);
 
+/* The node's time is at least UNIX_S from now on, and what is over by then ends. */
+void fixture_pass(struct fixture *f, uint64_t unix_s);
+
 /* State of a workload; SCH_STATES when there is none. */
 enum sch_state fixture_workload_state(struct fixture *f, const char *id);
 int64_t fixture_number(struct fixture *f, const char *sql);

@@ -141,6 +141,78 @@ START_TEST(test_newer_version_without_this_node_removes_it_and_it_may_come_back)
 }
 END_TEST
 
+/* The bus may repeat the version that left this node: it is answered as the first time. */
+START_TEST(test_version_that_left_this_node_is_unchanged_when_repeated)
+{
+    for (int i = 0; i < 2; i++) {
+        json_t *doc = contract(1, "blog");
+
+        if (i == 0)
+            ck_assert_int_eq(fixture_deploy(&f, fixture_sign(contract(0, "blog"), 7)), SCH_OK);
+        json_object_set_new(doc, "nodes", json_pack("[s]", "gw2"));
+        ck_assert_int_eq(fixture_deploy(&f, fixture_sign(doc, 7)), SCH_OK);
+    }
+    ck_assert_int_eq(fixture_workload_state(&f, "7-1001-blog"), SCH_STATE_DELETED);
+}
+END_TEST
+
+/* --- what the interface leaves open --- */
+
+static json_t *expiring(uint32_t version, uint64_t at)
+{
+    json_t *doc = contract(version, "blog");
+
+    json_object_set_new(doc, "expiration", json_integer((json_int_t)at));
+    return fixture_sign(doc, 7);
+}
+
+/* Expired is not cancelled: a higher version that lasts longer, or for ever, serves again. */
+START_TEST(test_expired_contract_comes_back_by_a_higher_version)
+{
+    uint64_t now = clock_unix_ms() / 1000;
+
+    ck_assert_int_eq(fixture_deploy(&f, expiring(0, now + 3600)), SCH_OK);
+    fixture_pass(&f, now + 4000);
+    ck_assert_int_eq(fixture_workload_state(&f, "7-1001-blog"), SCH_STATE_DELETED);
+    ck_assert_int_eq(fixture_deploy(&f, expiring(0, now + 3600)), SCH_EXPIRED);
+    ck_assert_int_eq(fixture_deploy(&f, expiring(0, 0)), SCH_VERSION_CONFLICT);
+    ck_assert_int_eq(fixture_deploy(&f, expiring(1, now + 3900)), SCH_EXPIRED);
+    ck_assert_int_eq(fixture_deploy(&f, expiring(1, now + 9000)), SCH_OK);
+    ck_assert_int_eq(fixture_workload_state(&f, "7-1001-blog"), SCH_STATE_INIT);
+    fixture_pass(&f, now + 10000);
+    fixture_reopen(&f);
+    ck_assert_int_eq(fixture_workload_state(&f, "7-1001-blog"), SCH_STATE_DELETED);
+    ck_assert_int_eq(fixture_deploy(&f, expiring(7, 0)), SCH_OK);
+    ck_assert_int_eq(fixture_workload_state(&f, "7-1001-blog"), SCH_STATE_INIT);
+}
+END_TEST
+
+/* Its name waits for it in quarantine, and is lost after. */
+START_TEST(test_expired_contract_finds_its_name_taken_after_the_quarantine)
+{
+    uint64_t now = clock_unix_ms() / 1000;
+
+    fixture_admit(&f, 8);
+    ck_assert_int_eq(fixture_deploy(&f, expiring(0, now + 3600)), SCH_OK);
+    fixture_pass(&f, now + 4000);
+    ck_assert_int_eq(fixture_deploy_name(&f, 8, 1, 0, "blog"), SCH_NAME_CONFLICT);
+    fixture_pass(&f, now + 4000 + f.config.name_quarantine_ms / 1000);
+    ck_assert_int_eq(fixture_deploy_name(&f, 8, 1, 0, "blog"), SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, expiring(1, 0)), SCH_NAME_CONFLICT);
+}
+END_TEST
+
+START_TEST(test_expired_contract_can_still_be_cancelled)
+{
+    uint64_t now = clock_unix_ms() / 1000;
+
+    ck_assert_int_eq(fixture_deploy(&f, expiring(0, now + 3600)), SCH_OK);
+    fixture_pass(&f, now + 4000);
+    ck_assert_int_eq(fixture_delete_contract(&f, fixture_delete(7, 1001, 0)), SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, expiring(1, 0)), SCH_CONTRACT_DELETED);
+}
+END_TEST
+
 START_TEST(test_cancelled_contract_never_comes_back)
 {
     ck_assert_int_eq(fixture_deploy(&f, fixture_sign(contract(4, "blog"), 7)), SCH_OK);
@@ -178,6 +250,28 @@ START_TEST(test_quota_counts_over_contracts_and_refuses_the_newest)
     ck_assert_int_eq(fixture_deploy_name(&f, 7, 11, 0, "h11"), SCH_QUOTA_EXCEEDED);
     ck_assert_int_eq(fixture_delete_contract(&f, fixture_delete(7, 3, 0)), SCH_OK);
     ck_assert_int_eq(fixture_deploy_name(&f, 7, 11, 0, "h11"), SCH_OK);
+}
+END_TEST
+
+/* At a limit the newest thing is refused, and what works may be changed. */
+START_TEST(test_twin_over_a_lowered_quota_may_update_but_not_grow)
+{
+    json_t *two = json_pack("[o, o]", fixture_workload("a", "one"), fixture_workload("b", "two"));
+    json_t *changed =
+        json_pack("[o, o]", fixture_workload("a", "two"), fixture_workload("c", "one"));
+    json_t *three = json_pack("[o, o, o]", fixture_workload("a", "one"),
+                              fixture_workload("b", "two"), fixture_workload("c", "three"));
+    json_t *grant = fixture_grant(7, 2);
+
+    ck_assert_int_eq(fixture_deploy(&f, fixture_sign(fixture_contract(7, 1, 0, two), 7)), SCH_OK);
+    json_object_set_new(json_object_get(grant, "limits"), "exposures", json_integer(1));
+    ck_assert_int_eq(fixture_state(&f, SCH_GRANT, fixture_sign_as(grant, SCH_GRANT, 0)), SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, fixture_sign(fixture_contract(7, 1, 1, changed), 7)),
+                     SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, fixture_sign(fixture_contract(7, 1, 2, three), 7)),
+                     SCH_QUOTA_EXCEEDED);
+    ck_assert_int_eq(fixture_deploy_name(&f, 7, 2, 0, "new"), SCH_QUOTA_EXCEEDED);
+    ck_assert_int_eq(fixture_number(&f, "SELECT count(*) FROM contracts"), 1);
 }
 END_TEST
 
@@ -228,6 +322,21 @@ static json_t *zos_contract(uint64_t id, uint32_t version)
 START_TEST(test_zos_style_is_off_by_default)
 {
     ck_assert_int_eq(fixture_deploy(&f, zos_contract(5, 0)), SCH_BAD_SIGNATURE);
+}
+END_TEST
+
+/* Each version is judged by its own style: only a Zero-OS one must be the next. */
+START_TEST(test_styles_may_follow_each_other)
+{
+    json_t *doc = fixture_contract(7, 5, 9, json_pack("[o]", fixture_workload("w", "zos")));
+
+    f.config.zos_signatures = true;
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(5, 0)), SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, fixture_sign(doc, 7)), SCH_OK);
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(5, 1)), SCH_VERSION_CONFLICT);
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(5, 11)), SCH_VERSION_GAP);
+    ck_assert_int_eq(fixture_deploy(&f, zos_contract(5, 10)), SCH_OK);
+    ck_assert_int_eq(fixture_number(&f, "SELECT version FROM contracts"), 10);
 }
 END_TEST
 
@@ -317,12 +426,18 @@ int main(void)
     tcase_add_test(tc, test_version_must_rise);
     tcase_add_test(tc, test_update_removes_what_is_gone_from_it);
     tcase_add_test(tc, test_newer_version_without_this_node_removes_it_and_it_may_come_back);
+    tcase_add_test(tc, test_version_that_left_this_node_is_unchanged_when_repeated);
+    tcase_add_test(tc, test_expired_contract_comes_back_by_a_higher_version);
+    tcase_add_test(tc, test_expired_contract_finds_its_name_taken_after_the_quarantine);
+    tcase_add_test(tc, test_expired_contract_can_still_be_cancelled);
     tcase_add_test(tc, test_cancelled_contract_never_comes_back);
     tcase_add_test(tc, test_altered_delete_is_refused);
     tcase_add_test(tc, test_quota_counts_over_contracts_and_refuses_the_newest);
+    tcase_add_test(tc, test_twin_over_a_lowered_quota_may_update_but_not_grow);
     tcase_add_test(tc, test_tcp_ports_have_their_own_quota);
     tcase_add_test(tc, test_contract_is_taken_whole_or_not_at_all);
     tcase_add_test(tc, test_zos_style_is_off_by_default);
+    tcase_add_test(tc, test_styles_may_follow_each_other);
     tcase_add_test(tc, test_zos_style_demands_no_gap_and_one_contract_per_hash);
     tcase_add_test(tc, test_zos_document_belongs_to_its_contract_for_ever);
     tcase_add_test(tc, test_zos_document_that_was_refused_belongs_to_nobody);
