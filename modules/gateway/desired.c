@@ -260,11 +260,18 @@ static int write_entry(struct gw_entry *entry, const struct field *field, bool c
                       strlen(field->entry.hash));
 }
 
-static int take_over(struct gw_desired *self, const struct field *field, uint64_t epoch,
-                     const struct gw_desired_ops *ops)
+/* A field on its way into the store. */
+struct taking {
+    const struct field *field;
+    struct gw_entry *entry; /* NULL = nothing new, or it could not be written */
+    bool changed;
+};
+
+static int take_over(struct gw_desired *self, struct taking *t, uint64_t epoch)
 {
+    const struct field *field = t->field;
     struct gw_entry *entry = gw_store_find(self->store, GW_OWNER_AGENT, field->id);
-    bool is_new = entry == NULL, changed;
+    bool is_new = entry == NULL;
     int rc;
 
     if (!is_new) {
@@ -280,8 +287,8 @@ static int take_over(struct gw_desired *self, const struct field *field, uint64_
     rc = gw_store_obtain(self->store, &entry, GW_OWNER_AGENT, field->id);
     if (rc != ERR_OK)
         return rc;
-    changed = is_new || !same_content(entry, &field->entry);
-    rc = write_entry(entry, field, changed);
+    t->changed = is_new || !same_content(entry, &field->entry);
+    rc = write_entry(entry, field, t->changed);
     if (rc != ERR_OK) {
         if (is_new)
             gw_store_remove(self->store, entry);
@@ -289,25 +296,55 @@ static int take_over(struct gw_desired *self, const struct field *field, uint64_
     }
     entry->epoch = epoch;
     entry->seen = true;
-    ops->on_change(ops->arg, entry, changed);
+    t->entry = entry;
     return ERR_OK;
 }
 
-/* All fields that are gone, or all that are not. */
-static int take_all(struct gw_desired *self, uint64_t epoch, const struct gw_desired_ops *ops,
-                    bool gone)
+/* What is gone first, then as the agent decided it, one after the other. */
+static int by_turn(const void *a, const void *b)
 {
+    const struct sch_assign *x = &((const struct taking *)a)->field->entry;
+    const struct sch_assign *y = &((const struct taking *)b)->field->entry;
+
+    if (x->gone != y->gone)
+        return x->gone ? -1 : 1;
+    return (x->rev > y->rev) - (x->rev < y->rev);
+}
+
+/* The fields that are there, in their turn. A new array. */
+static struct taking *in_turn(const struct gw_desired *self, size_t *count)
+{
+    struct taking *list = calloc(map_count(self->fields) + 1, sizeof(*list));
     struct field *field;
     size_t at = 0;
-    int rc = ERR_OK;
 
-    while ((field = map_next(self->fields, &at, NULL, NULL)) != NULL) {
-        int one = ERR_OK;
+    *count = 0;
+    while (list != NULL && (field = map_next(self->fields, &at, NULL, NULL)) != NULL) {
+        if (!field->absent)
+            list[(*count)++].field = field;
+    }
+    if (list != NULL)
+        qsort(list, *count, sizeof(*list), by_turn);
+    return list;
+}
 
-        if (!field->absent && field->entry.gone == gone)
-            one = take_over(self, field, epoch, ops);
+/* All are written before the first is told of: one that must leave a name to another is known. */
+static int take_all(struct gw_desired *self, uint64_t epoch, const struct gw_desired_ops *ops)
+{
+    size_t count;
+    struct taking *list = in_turn(self, &count);
+    int rc = list == NULL ? ERR_NOMEM : ERR_OK;
+
+    for (size_t i = 0; i < count; i++) {
+        int one = take_over(self, &list[i], epoch);
+
         rc = rc == ERR_OK ? one : rc;
     }
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].entry != NULL)
+            ops->on_change(ops->arg, list[i].entry, list[i].changed);
+    }
+    free(list);
     return rc;
 }
 
@@ -342,14 +379,13 @@ static void find_missing(struct gw_desired *self, const struct gw_desired_ops *o
 int gw_desired_apply(struct gw_desired *self, const struct sch_assign_head *head,
                      const struct gw_desired_ops *ops, struct gw_desired_sum *sum)
 {
-    int gone = take_all(self, head->epoch, ops, true);
-    int set = take_all(self, head->epoch, ops, false);
+    int rc = take_all(self, head->epoch, ops);
 
     find_missing(self, ops);
     *sum = (struct gw_desired_sum){true, self->digest, self->count};
-    if (gone != ERR_OK || set != ERR_OK) {
+    if (rc != ERR_OK) {
         sum->known = false; /* the store is not what was counted */
-        return gone != ERR_OK ? gone : set;
+        return rc;
     }
     gw_store_set_mark(self->store, (struct gw_mark){head->epoch, head->rev});
     return ERR_OK;

@@ -32,7 +32,8 @@ struct gw_desired_sum {
 };
 
 struct gw_desired_ops {
-    /* ENTRY was taken over; CHANGED false: only its (epoch, rev). Deletes come first. */
+    /* ENTRY was taken over; CHANGED false: only its (epoch, rev). Deletes come first, then the rest
+     * by rev; the store holds all of them already. May not remove entries. */
     void (*on_change)(void *arg, struct gw_entry *entry, bool changed);
     /* ENTRY is gone and the agent has taken its field away: forget and remove it from the store. */
     void (*on_forget)(void *arg, struct gw_entry *entry);

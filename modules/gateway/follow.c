@@ -3,6 +3,7 @@
 #include "modules/gateway/follow.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bus/base/err.h"
@@ -16,7 +17,7 @@ static bool same_spec(const struct gw_entry *a, const struct gw_entry *b)
 }
 
 /* ENTRY becomes what THEIRS is. */
-static void take(struct gw_entry *entry, const struct gw_entry *theirs,
+static void take(struct gw_store *store, struct gw_entry *entry, const struct gw_entry *theirs,
                  struct gw_provisioner *provisioner)
 {
     bool same = same_spec(entry, theirs) && entry->port == theirs->port;
@@ -24,6 +25,7 @@ static void take(struct gw_entry *entry, const struct gw_entry *theirs,
     entry->epoch = theirs->epoch;
     entry->rev = theirs->rev;
     entry->verified = entry->verified || theirs->verified;
+    gw_store_keep_order(store, entry, theirs->order);
     memcpy(entry->hash, theirs->hash, sizeof(entry->hash));
     if (same)
         return;
@@ -57,19 +59,21 @@ static void drop_missing(struct gw_store *store, const struct gw_store *theirs,
     }
 }
 
-/* LATE: those that named a key after another twin had: as at a start they come last. */
-static void take_all(struct gw_store *store, const struct gw_store *theirs,
-                     struct gw_provisioner *provisioner, bool late)
+/* In the order in which they came to the process that wrote it. */
+static int take_all(struct gw_store *store, const struct gw_store *theirs,
+                    struct gw_provisioner *provisioner)
 {
-    struct gw_entry *entry;
-    const struct gw_entry *other;
-    size_t at = 0;
+    size_t count;
+    struct gw_entry **list = gw_store_in_order(theirs, &count), *entry;
 
-    while ((other = gw_store_next(theirs, &at)) != NULL) {
-        if (other->late == late &&
-            gw_store_obtain(store, &entry, other->owner, other->id) == ERR_OK)
-            take(entry, other, provisioner);
+    if (list == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (gw_store_obtain(store, &entry, list[i]->owner, list[i]->id) == ERR_OK)
+            take(store, entry, list[i], provisioner);
     }
+    free(list);
+    return ERR_OK;
 }
 
 int gw_follow(struct gw_store *store, struct gw_provisioner *provisioner, const char *dir)
@@ -84,8 +88,7 @@ int gw_follow(struct gw_store *store, struct gw_provisioner *provisioner, const 
     rc = gw_snapshot_load(theirs, dir, boot, why);
     if (rc == ERR_OK) {
         drop_missing(store, theirs, provisioner);
-        take_all(store, theirs, provisioner, false);
-        take_all(store, theirs, provisioner, true);
+        rc = take_all(store, theirs, provisioner);
         gw_store_set_mark(store, gw_store_mark(theirs));
     } else {
         LOG_ERROR("cannot follow the state file", KV_S("dir", dir), KV_S("why", why));

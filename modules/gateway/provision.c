@@ -10,6 +10,7 @@
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "modules/gateway/task.h"
+#include "modules/gateway/turn.h"
 
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS 60000
@@ -38,22 +39,43 @@ static struct gw_task *obtain_task(struct gw_provisioner *self, struct gw_entry 
 static void free_task(struct gw_task *task)
 {
     gw_task_stop_trying(task);
+    gw_turn_leave(task);
     gw_wanted_deinit(&task->wanted);
     sch_result_deinit(&task->result);
     task->entry->task = NULL;
     free(task);
 }
 
-/* Give up what the new spec no longer asks for; what stays the same stays held and served. */
+/*
+ * What wants another name or port goes to the end of the line. A place that is not the one we gave
+ * was brought along: from the state file, or by the process that served before us.
+ */
+static void take_place(struct gw_task *task, const struct gw_wanted *next)
+{
+    const struct gw_exposure *old = task->wanted.exposure;
+    struct gw_entry *entry = task->entry;
+    bool moved = old != NULL && (strcmp(old->host, next->exposure->host) != 0 ||
+                                 (next->port != 0 && next->port != entry->port));
+
+    if (entry->order == 0 || (moved && entry->order == task->order))
+        entry->order = gw_store_next_order(task->owner->store);
+    task->order = entry->order;
+}
+
+/*
+ * Give up what the new spec no longer asks for; what stays the same stays held and served. A twin
+ * with a new key proves its name again, and is served until the DNS says no.
+ */
 static void take_over(struct gw_task *task, struct gw_wanted *next)
 {
     const struct gw_exposure *old = task->wanted.exposure, *x = next->exposure;
     bool same_host = old != NULL && strcmp(old->host, x->host) == 0;
 
-    if (old != NULL && (!same_host || strcmp(task->wanted.twin_key, next->twin_key) != 0)) {
+    take_place(task, next);
+    if (old != NULL && (!same_host || strcmp(task->wanted.twin_key, next->twin_key) != 0))
         task->entry->verified = false;
+    if (old != NULL && !same_host)
         gw_task_stop_serving(task);
-    }
     if (!same_host)
         gw_task_release_host(task);
     if (x->kind != GW_KIND_TCP ||
@@ -99,6 +121,7 @@ static void apply(struct gw_task *task)
     struct gw_wanted next;
 
     gw_task_stop_trying(task);
+    gw_turn_leave(task);
     if (entry->gone) {
         apply_gone(task);
         return;
@@ -156,15 +179,26 @@ void gw_provision_keep_port(struct gw_provisioner *self, struct gw_entry *entry)
         entry->port = 0; /* the range was changed */
 }
 
-static void apply_all(struct gw_provisioner *self, bool late)
+/* Who has a name, a port or a key is decided by who comes first: as it was before. */
+static void apply_in_order(struct gw_provisioner *self)
 {
-    struct gw_entry *entry;
-    size_t at = 0;
+    size_t count;
+    struct gw_entry **list = gw_store_in_order(self->store, &count);
 
-    while ((entry = gw_store_next(self->store, &at)) != NULL) {
-        if (entry->late == late) /* one that becomes late meanwhile is only told again */
-            gw_provision_apply(self, entry);
-    }
+    if (list == NULL)
+        LOG_ERROR("out of memory; nothing is served until the next look");
+    for (size_t i = 0; i < count; i++)
+        gw_provision_apply(self, list[i]);
+    free(list);
+}
+
+/* It comes late because of a key, but its place in the line for its host name is what it was. */
+static void line_up(struct gw_provisioner *self, struct gw_entry *entry)
+{
+    struct gw_task *task = obtain_task(self, entry);
+
+    if (task != NULL && gw_wanted_parse(&task->wanted, entry, self->config, NULL) == ERR_OK)
+        gw_turn_wait(task);
 }
 
 void gw_provision_start(struct gw_provisioner *self)
@@ -172,10 +206,12 @@ void gw_provision_start(struct gw_provisioner *self)
     struct gw_entry *entry;
     size_t at = 0;
 
-    while ((entry = gw_store_next(self->store, &at)) != NULL)
+    while ((entry = gw_store_next(self->store, &at)) != NULL) {
         gw_provision_keep_port(self, entry);
-    apply_all(self, false);
-    apply_all(self, true); /* whose key it is, is decided by who comes first: see owner.h */
+        if (entry->late && !entry->gone)
+            line_up(self, entry);
+    }
+    apply_in_order(self);
 }
 
 const struct sch_result *gw_provision_result(const struct gw_entry *entry)
@@ -218,6 +254,8 @@ int gw_provisioner_new(struct gw_provisioner **out, const struct gw_provisioner_
     self->plane = cfg->plane;
     self->on_state = cfg->on_state;
     self->arg = cfg->arg;
+    ev_timer_init(&self->wake, gw_turn_on_wake, 0.0, 0.0);
+    self->wake.data = self;
     rc = map_new(&self->claims);
     if (rc != ERR_OK)
         goto free_self;
@@ -250,6 +288,7 @@ void gw_provisioner_free(struct gw_provisioner *self)
         if (entry->task != NULL)
             free_task(entry->task);
     }
+    ev_timer_stop(self->loop, &self->wake);
     gw_verifier_free(self->verifier);
     gw_ports_free(self->ports);
     map_free(self->claims);

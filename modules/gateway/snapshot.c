@@ -75,11 +75,12 @@ static json_t *entry_json(const struct gw_entry *entry)
     char hash[2 * GW_HASH_LEN + 1];
 
     hex_encode(hash, entry->hash, sizeof(entry->hash));
-    return json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:s%, s:i, s:b, s:b}", "id", entry->id,
+    return json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:s%, s:i, s:b, s:b, s:I}", "id", entry->id,
                      "owner", entry->owner == GW_OWNER_AGENT ? "agent" : "zbus", "epoch",
                      (json_int_t)entry->epoch, "rev", (json_int_t)entry->rev, "gone", entry->gone,
                      "hash", hash, "spec", entry->spec, entry->spec_len, "port", (int)entry->port,
-                     "verified", entry->verified, "late", entry->late);
+                     "verified", entry->verified, "late", entry->late, "order",
+                     (json_int_t)entry->order);
 }
 
 int gw_snapshot_encode(const struct gw_store *store, const char *boot, char **out, size_t *out_len)
@@ -188,19 +189,21 @@ static int read_head(struct head *out, struct lines *in, const char *boot,
 struct parts {
     const char *id, *owner, *hash, *spec;
     size_t spec_len;
-    json_int_t epoch, rev;
+    json_int_t epoch, rev, order;
     int gone, port, verified, late;
 };
 
 static int unpack_entry(struct parts *out, json_t *json)
 {
     *out = (struct parts){0};
-    if (json_unpack(json, "{s:s, s:s, s:I, s:I, s:b, s:s, s:s%, s:i, s:b, s?b}", "id", &out->id,
-                    "owner", &out->owner, "epoch", &out->epoch, "rev", &out->rev, "gone",
+    if (json_unpack(json, "{s:s, s:s, s:I, s:I, s:b, s:s, s:s%, s:i, s:b, s?b, s?I}", "id",
+                    &out->id, "owner", &out->owner, "epoch", &out->epoch, "rev", &out->rev, "gone",
                     &out->gone, "hash", &out->hash, "spec", &out->spec, &out->spec_len, "port",
-                    &out->port, "verified", &out->verified, "late", &out->late) != 0)
+                    &out->port, "verified", &out->verified, "late", &out->late, "order",
+                    &out->order) != 0)
         return ERR_INVALID;
-    if (out->epoch < 0 || out->rev < 0 || out->port < 0 || out->port > UINT16_MAX ||
+    if (out->epoch < 0 || out->rev < 0 || out->order < 0 || out->port < 0 ||
+        out->port > UINT16_MAX ||
         (strcmp(out->owner, "agent") != 0 && strcmp(out->owner, "zbus") != 0))
         return ERR_INVALID;
     return ERR_OK;
@@ -233,7 +236,8 @@ static int add_entry(struct gw_store *store, const struct parts *parts)
     entry->gone = parts->gone != 0;
     entry->port = (uint16_t)parts->port;
     entry->verified = parts->verified != 0;
-    entry->late = parts->late != 0; /* not in files of before it was there */
+    entry->late = parts->late != 0; /* not in files of before it was there, nor is order */
+    gw_store_keep_order(store, entry, (uint64_t)parts->order);
     return ERR_OK;
 }
 

@@ -15,6 +15,7 @@
 struct gw_store {
     struct map *entries;
     struct gw_mark mark;
+    uint64_t order; /* given out last */
 };
 
 bool gw_mark_before(const struct gw_mark *mark, uint64_t epoch, uint64_t rev)
@@ -144,6 +145,44 @@ struct gw_entry *gw_store_next(const struct gw_store *self, size_t *at)
 size_t gw_store_count(const struct gw_store *self)
 {
     return map_count(self->entries);
+}
+
+uint64_t gw_store_next_order(struct gw_store *self)
+{
+    return ++self->order;
+}
+
+void gw_store_keep_order(struct gw_store *self, struct gw_entry *entry, uint64_t order)
+{
+    entry->order = order;
+    if (order > self->order)
+        self->order = order;
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct gw_entry *x = *(struct gw_entry *const *)a, *y = *(struct gw_entry *const *)b;
+
+    if (x->late != y->late)
+        return x->late ? 1 : -1;
+    if (x->order != y->order) /* 0 - 1 is the highest number */
+        return x->order - 1 > y->order - 1 ? 1 : -1;
+    if (x->owner != y->owner)
+        return x->owner == GW_OWNER_AGENT ? -1 : 1;
+    return strcmp(x->id, y->id);
+}
+
+struct gw_entry **gw_store_in_order(const struct gw_store *self, size_t *count)
+{
+    struct gw_entry **list = calloc(gw_store_count(self) + 1, sizeof(struct gw_entry *)), *entry;
+    size_t at = 0;
+
+    *count = 0;
+    while (list != NULL && (entry = gw_store_next(self, &at)) != NULL)
+        list[(*count)++] = entry;
+    if (list != NULL)
+        qsort(list, *count, sizeof(struct gw_entry *), by_order);
+    return list;
 }
 
 struct gw_mark gw_store_mark(const struct gw_store *self)

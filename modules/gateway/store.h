@@ -32,9 +32,11 @@ struct gw_entry {
     char *spec; /* owned; JSON text, "" when gone */
     size_t spec_len;
     /* what was found out or given while bringing it into service */
-    uint16_t port; /* TCP: given out, kept for the life of the workload; 0 = none yet */
-    bool verified; /* its host name was proven to be the tenant's */
-    bool late;     /* named a key that another twin had named before: at a start it comes after */
+    uint16_t port;  /* TCP: given out, kept for the life of the workload; 0 = none yet */
+    bool verified;  /* its host name was proven to be the tenant's */
+    bool late;      /* named a key that another twin had named before: at a start it comes after */
+    uint64_t order; /* its place in the line for its host name or port, kept as long as it wants
+                       them: of two who want the same the lower one has it; 0 = none yet */
     /* of this process only */
     uint64_t saved; /* fingerprint of what was last asked to be written; 0 = never (control) */
     bool seen;      /* its field was on the bus at the last look (assign) */
@@ -68,6 +70,14 @@ int gw_entry_set_spec(struct gw_entry *entry, const char *spec, size_t len);
 /* Iterate: *AT starts at 0; NULL at the end. The current entry may be removed, nothing added. */
 struct gw_entry *gw_store_next(const struct gw_store *self, size_t *at);
 size_t gw_store_count(const struct gw_store *self);
+
+/* The next place in the line; lower than all that follow, higher than all entries have. */
+uint64_t gw_store_next_order(struct gw_store *self);
+/* ENTRY has this place from before. */
+void gw_store_keep_order(struct gw_store *self, struct gw_entry *entry, uint64_t order);
+/* All entries, those who come first first: late ones last, then by order (none = last), the agent's
+ * before zbus callers', id. A new array of *COUNT, or NULL when out of memory. */
+struct gw_entry **gw_store_in_order(const struct gw_store *self, size_t *count);
 
 /* The newest desired state of the agent that was applied. */
 struct gw_mark gw_store_mark(const struct gw_store *self);

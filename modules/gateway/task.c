@@ -10,6 +10,7 @@
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
+#include "modules/gateway/turn.h"
 
 #define PORT_TRIES 16 /* ports that others may have bound, before a first one is given up on */
 #define CLAIM_CAP (HOST_CAP + 8)
@@ -73,6 +74,13 @@ void gw_task_fail(struct gw_task *task, enum sch_code error, const char *message
 
 /* ---- what it holds ---- */
 
+/* Another one has it: again after a while, or when that one gives it back. */
+static void wait_for_turn(struct gw_task *task, enum sch_code error, const char *message)
+{
+    gw_turn_wait(task);
+    fail_for_now(task, SCH_STATE_ERROR, error, message);
+}
+
 static int claim(struct gw_task *task, const char *kind, const char *name)
 {
     struct gw_provisioner *self = task->owner;
@@ -110,15 +118,19 @@ void gw_task_stop_serving(struct gw_task *task)
 
 void gw_task_release_host(struct gw_task *task)
 {
-    if (task->has_host)
+    if (task->has_host) {
         release(task, "host", task->wanted.exposure->host);
+        gw_turn_wake(task->owner);
+    }
     task->has_host = false;
 }
 
 void gw_task_release_port(struct gw_task *task)
 {
-    if (task->has_port)
+    if (task->has_port) {
         gw_ports_give(task->owner->ports, task->entry->port);
+        gw_turn_wake(task->owner);
+    }
     task->has_port = false;
     task->entry->port = 0;
 }
@@ -128,8 +140,10 @@ void gw_task_release_all(struct gw_task *task)
     gw_task_stop_serving(task);
     gw_task_release_host(task);
     gw_task_release_port(task);
-    if (task->has_id)
+    if (task->has_id) {
         release(task, "id", task->entry->id);
+        gw_turn_wake(task->owner);
+    }
     task->has_id = false;
 }
 
@@ -142,49 +156,21 @@ void gw_task_stop_trying(struct gw_task *task)
 
 /* ---- the steps of a try: each returns whether to go on ---- */
 
-/*
- * Two owners may meet here: the agent keeps its own tenants apart, but not from zbus callers. An
- * exact name and a wildcard over it may only belong to one twin.
- */
-static bool overlaps_stranger(struct gw_task *task)
-{
-    const struct gw_exposure *x = task->wanted.exposure;
-    char wild[HOST_CAP + 2];
-    const struct gw_task *other;
-    const struct gw_entry *entry;
-    size_t at = 0;
-
-    (void)snprintf(wild, sizeof(wild), "*.%s", host_parent(x->host));
-    other = x->host[0] != '*' ? gw_task_holder(task->owner, "host", wild) : NULL;
-    if (other != NULL && other->entry->owner != task->entry->owner &&
-        other->wanted.exposure->twin != x->twin)
-        return true;
-    while (x->host[0] == '*' && (entry = gw_store_next(task->owner->store, &at)) != NULL) {
-        other = entry->task;
-        if (entry->owner != task->entry->owner && other != NULL && other->has_host &&
-            other->wanted.exposure->twin != x->twin &&
-            strcmp(host_parent(other->wanted.exposure->host), x->host + 2) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool take_names(struct gw_task *task)
 {
     const char *host = task->wanted.exposure->host;
     char message[HOST_CAP + 64];
 
     if (!task->has_id && claim(task, "id", task->entry->id) != ERR_OK) {
-        fail_for_now(task, SCH_STATE_ERROR, SCH_NAME_CONFLICT,
-                     "another owner serves a workload with this id");
+        wait_for_turn(task, SCH_NAME_CONFLICT, "another owner serves a workload with this id");
         return false;
     }
     task->has_id = true;
     if (host[0] == '\0' || task->has_host)
         return true;
-    if (overlaps_stranger(task) || claim(task, "host", host) != ERR_OK) {
+    if (!gw_turn_is_ours(task) || claim(task, "host", host) != ERR_OK) {
         (void)snprintf(message, sizeof(message), "domain already registered: %s", host);
-        fail_for_now(task, SCH_STATE_ERROR, SCH_NAME_CONFLICT, message);
+        wait_for_turn(task, SCH_NAME_CONFLICT, message);
         return false;
     }
     task->has_host = true;
@@ -201,7 +187,7 @@ static bool take_named_port(struct gw_task *task, uint16_t port)
     if (task->has_port && task->entry->port == port)
         return true;
     gw_task_release_port(task);
-    rc = gw_ports_take(self->ports, port);
+    rc = gw_turn_take_port(task, port);
     if (rc == ERR_OK) {
         task->entry->port = port;
         task->has_port = true;
@@ -215,7 +201,7 @@ static bool take_named_port(struct gw_task *task, uint16_t port)
         return false;
     }
     (void)snprintf(message, sizeof(message), "port %u is taken", (unsigned)port);
-    fail_for_now(task, SCH_STATE_ERROR, SCH_PORT_UNAVAILABLE, message);
+    wait_for_turn(task, SCH_PORT_UNAVAILABLE, message);
     return false;
 }
 
@@ -232,8 +218,7 @@ static bool take_any_port(struct gw_task *task)
     if (self->config->tcp_from == 0)
         gw_task_fail(task, SCH_PORT_UNAVAILABLE, "this gateway gives out no TCP ports (tcp-ports)");
     else
-        fail_for_now(task, SCH_STATE_ERROR, SCH_PORT_UNAVAILABLE,
-                     "all ports of this gateway are given out");
+        wait_for_turn(task, SCH_PORT_UNAVAILABLE, "all ports of this gateway are given out");
     return false;
 }
 
@@ -248,6 +233,8 @@ static void on_verified(void *arg, int rc, const char *why)
         gw_task_try(task);
         return;
     }
+    if (rc == ERR_REFUSED) /* whoever was served on an older proof */
+        gw_task_stop_serving(task);
     if (task->entry->owner == GW_OWNER_ZBUS)
         why = "failed to verify domain dns record: host doesn't point to the gateway ip";
     (void)snprintf(message, sizeof(message), "%s", why);
@@ -372,8 +359,14 @@ void gw_task_try(struct gw_task *task)
     bool first;
     int rc;
 
-    if (!take_names(task) || !take_port(task, &first) || !prove(task))
+    task->waiting = false;
+    if (!take_names(task) || !take_port(task, &first))
         return;
+    if (!prove(task)) {
+        if (task->served && task->verify != NULL)
+            (void)put_route(task); /* on the older proof, until the DNS says no */
+        return;
+    }
     rc = first ? put_on_free_port(task) : put_route(task);
     if (rc != ERR_OK) {
         if (first)

@@ -25,6 +25,8 @@ struct gw_task {
     uint8_t hash[GW_HASH_LEN];       /* of the spec in wanted */
     bool has_id, has_host, has_port; /* what it holds */
     bool served;                     /* its route is in place */
+    bool waiting;                    /* for what another one has */
+    uint64_t order;                  /* the place in the line that we know of */
     struct gw_verify *verify;        /* question under way */
     ev_timer retry;
     struct backoff backoff;
@@ -40,6 +42,8 @@ struct gw_provisioner {
     struct gw_ports *ports;
     struct gw_verifier *verifier;
     struct map *claims; /* "id <id>", "host <host>" -> task */
+    unsigned waiting;   /* how many tasks may wait for what another one has; see turn.h */
+    ev_timer wake;      /* something was given back: whoever waits tries again, in order */
     void (*on_state)(void *arg, struct gw_entry *entry, const struct sch_result *result);
     void *arg;
 };

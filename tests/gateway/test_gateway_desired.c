@@ -205,6 +205,48 @@ START_TEST(test_desired_deletes_come_before_sets)
 }
 END_TEST
 
+static unsigned newest;
+
+/* The store holds them all when the first is told, so whoever must give way can be seen to. */
+static void on_turn(void *arg, struct gw_entry *entry, bool changed)
+{
+    (void)changed;
+    ck_assert_uint_gt(entry->rev, newest);
+    newest = (unsigned)entry->rev;
+    for (char c = 'a'; c < 'i'; c++) {
+        char id[8] = "7-1-?";
+
+        id[4] = c;
+        ck_assert_ptr_nonnull(gw_store_find(arg, GW_OWNER_AGENT, id));
+    }
+}
+
+/* In the order in which the agent decided, whatever the bus gives them in. */
+START_TEST(test_desired_entries_come_by_rev)
+{
+    struct gw_desired_ops turns = {on_turn, on_forget, on_orphan, store};
+    struct gw_desired *desired = NULL;
+    struct made_desired d = {0};
+    struct gw_desired_sum total;
+    char reason[GW_DESIRED_WHY_MAX];
+
+    ck_assert_int_eq(gw_desired_new(&desired, store, NULL), ERR_OK);
+    for (unsigned i = 0; i < 8; i++) {
+        char name[2] = {(char)('a' + i), '\0'}, id[8] = "7-1-?", *text;
+
+        id[4] = name[0];
+        text = made_field(&d, id, 1 + (i * 5 + 3) % 8, made_name(name, name));
+        ck_assert_int_eq(gw_desired_add(desired, id, 5, text, strlen(text), reason), ERR_OK);
+        free(text);
+    }
+    made_head(&d, 1, 9);
+    newest = 0;
+    ck_assert_int_eq(gw_desired_apply(desired, &d.head, &turns, &total), ERR_OK);
+    ck_assert_uint_eq(newest, 8);
+    gw_desired_free(desired);
+}
+END_TEST
+
 START_TEST(test_desired_any_flipped_bit_changes_nothing)
 {
     struct made_desired d = {0};
@@ -324,6 +366,7 @@ int main(void)
     tcase_add_test(tc, test_desired_whole_state_without_ours_keeps_it_as_orphan);
     tcase_add_test(tc, test_desired_gone_then_forgotten);
     tcase_add_test(tc, test_desired_deletes_come_before_sets);
+    tcase_add_test(tc, test_desired_entries_come_by_rev);
     tcase_add_test(tc, test_desired_any_flipped_bit_changes_nothing);
     tcase_add_test(tc, test_desired_older_rev_under_a_newer_head_is_refused);
     tcase_add_test(tc, test_desired_repeated_field_counts_once);

@@ -2,7 +2,8 @@
 /*
  * A DNS server for tests: one UDP socket on loopback, answers from a fixed table, on the loop of
  * the test. Names: "two.test" (A 192.0.2.1, 192.0.2.2; AAAA 2001:db8::1), "txt.test" (TXT),
- * "silent.test" (no answer), "broken.test" (SERVFAIL); anything else is NXDOMAIN.
+ * "silent.test" (no answer), "broken.test" and what is under it (SERVFAIL); anything else is
+ * NXDOMAIN.
  */
 #ifndef TESTS_NET_DNS_SERVER_H
 #define TESTS_NET_DNS_SERVER_H
@@ -127,9 +128,9 @@ static inline void dns_on_question(struct ev_loop *loop, ev_io *w, int revents)
         return;
     question_len = (size_t)(c.p - in) - 12;
     own = self->own_name != NULL && strcmp(name, self->own_name) == 0;
-    rcode = strcmp(name, "broken.test") == 0                                        ? 2
-            : own || strcmp(name, "two.test") == 0 || strcmp(name, "txt.test") == 0 ? 0
-                                                                                    : 3;
+    rcode = strlen(name) >= 11 && strcmp(name + strlen(name) - 11, "broken.test") == 0 ? 2
+            : own || strcmp(name, "two.test") == 0 || strcmp(name, "txt.test") == 0    ? 0
+                                                                                       : 3;
     out_u16(&o, id);
     out_u16(&o, (uint16_t)(0x8180 | rcode));
     out_u16(&o, 1);
