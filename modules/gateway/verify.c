@@ -164,7 +164,7 @@ int gw_verifier_new(struct gw_verifier **out, struct ev_loop *loop, const struct
 {
     struct gw_verifier *self = calloc(1, sizeof(*self));
     char servers[GW_LISTEN_MAX * ADDR_TEXT_MAX];
-    struct net_resolver_config cfg = {.servers = servers};
+    struct net_resolver_config cfg = {.servers = servers, .absolute = true};
     int rc;
 
     if (self == NULL)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include "bus/base/err.h"
@@ -22,12 +23,23 @@
 #define TRIES 3
 #define SOCKETS_MAX 32 /* of one channel; c-ares uses one or two per server */
 #define NAME_MAX_LEN 255
+#define RESOLV_CONF "/etc/resolv.conf"
 #define DNS_CLASS_IN 1
 #define DNS_TYPE_TXT 16
+
+/* Which state of the system's file the channel was made from. */
+struct seen {
+    ino_t ino;
+    off_t size;
+    struct timespec changed;
+};
 
 struct net_resolver {
     struct ev_loop *loop;
     ares_channel channel;
+    const char *resolv_conf; /* NULL = servers of our own */
+    struct seen seen;
+    bool absolute;
     ev_timer timer; /* when c-ares wants to look at its own timeouts */
     ev_io sockets[SOCKETS_MAX];
     uint32_t timeout_ms;
@@ -298,6 +310,56 @@ static void ask(struct net_resolve *self, const char *name)
         ares_query(self->resolver->channel, name, DNS_CLASS_IN, DNS_TYPE_TXT, on_packet, self);
 }
 
+/* A channel with our options and servers. Returns 0, ERR_NOMEM or ERR_INVALID (servers). */
+static int open_channel(struct net_resolver *self, ares_channel *out, const char *servers)
+{
+    struct ares_options options = {
+        .timeout = (int)(self->timeout_ms / TRIES),
+        .tries = TRIES,
+        .resolvconf_path = (char *)(uintptr_t)(self->resolv_conf ? self->resolv_conf : RESOLV_CONF),
+        .sock_state_cb = on_socket_state,
+        .sock_state_cb_data = self,
+    };
+    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF;
+
+    if (self->absolute) /* ares_getaddrinfo does not heed ARES_FLAG_NOSEARCH */
+        mask |= ARES_OPT_DOMAINS;
+    if (ares_init_options(out, &options, mask) != ARES_SUCCESS)
+        return ERR_NOMEM;
+    if (servers == NULL || *servers == '\0')
+        return ERR_OK;
+    if (ares_set_servers_ports_csv(*out, servers) == ARES_SUCCESS)
+        return ERR_OK;
+    ares_destroy(*out);
+    return ERR_INVALID;
+}
+
+static struct seen look(const struct net_resolver *self)
+{
+    struct stat st;
+
+    if (self->resolv_conf == NULL || stat(self->resolv_conf, &st) != 0)
+        return (struct seen){0};
+    return (struct seen){st.st_ino, st.st_size, st.st_mtim};
+}
+
+/* The system has other servers now: what was asked of the old ones is answered as cancelled. */
+static void follow_system(struct net_resolver *self)
+{
+    struct seen now = look(self);
+    ares_channel next;
+
+    if (now.ino == self->seen.ino && now.size == self->seen.size &&
+        now.changed.tv_sec == self->seen.changed.tv_sec &&
+        now.changed.tv_nsec == self->seen.changed.tv_nsec)
+        return;
+    if (open_channel(self, &next, NULL) != ERR_OK)
+        return; /* out of memory: the next question looks again */
+    ares_destroy(self->channel);
+    self->channel = next;
+    self->seen = now;
+}
+
 int net_resolve_start(struct net_resolve **out, struct net_resolver *resolver,
                       const struct net_resolve_question *question)
 {
@@ -319,6 +381,7 @@ int net_resolve_start(struct net_resolve **out, struct net_resolver *resolver,
     ev_timer_init(&self->answer, on_answer, (double)resolver->timeout_ms / 1000.0, 0.0);
     self->answer.data = self;
     ev_timer_start(resolver->loop, &self->answer);
+    follow_system(resolver);
     ask(self, question->name);
     aim(resolver);
     *out = self;
@@ -335,27 +398,6 @@ void net_resolve_cancel(struct net_resolve *self)
         question_free(self);
 }
 
-/* A channel with our options and servers. Returns 0, ERR_NOMEM or ERR_INVALID (servers). */
-static int open_channel(struct net_resolver *self, const char *servers)
-{
-    struct ares_options options = {
-        .timeout = (int)(self->timeout_ms / TRIES),
-        .tries = TRIES,
-        .sock_state_cb = on_socket_state,
-        .sock_state_cb_data = self,
-    };
-    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
-
-    if (ares_init_options(&self->channel, &options, mask) != ARES_SUCCESS)
-        return ERR_NOMEM;
-    if (servers == NULL || *servers == '\0')
-        return ERR_OK;
-    if (ares_set_servers_ports_csv(self->channel, servers) == ARES_SUCCESS)
-        return ERR_OK;
-    ares_destroy(self->channel);
-    return ERR_INVALID;
-}
-
 int net_resolver_new(struct net_resolver **out, struct ev_loop *loop,
                      const struct net_resolver_config *cfg)
 {
@@ -366,6 +408,10 @@ int net_resolver_new(struct net_resolver **out, struct ev_loop *loop,
         return ERR_NOMEM;
     self->loop = loop;
     self->timeout_ms = cfg->timeout_ms > 0 ? cfg->timeout_ms : DEFAULT_TIMEOUT_MS;
+    self->absolute = cfg->absolute;
+    if (cfg->servers == NULL || *cfg->servers == '\0')
+        self->resolv_conf = cfg->resolv_conf != NULL ? cfg->resolv_conf : RESOLV_CONF;
+    self->seen = look(self);
     TAILQ_INIT(&self->open);
     (void)ares_library_init(ARES_LIB_INIT_ALL); /* counts, and can't fail on this system */
     ev_init(&self->timer, on_ares_timer);
@@ -374,7 +420,7 @@ int net_resolver_new(struct net_resolver **out, struct ev_loop *loop,
         ev_io_init(&self->sockets[i], on_socket, -1, 0);
         self->sockets[i].data = self;
     }
-    rc = open_channel(self, cfg->servers);
+    rc = open_channel(self, &self->channel, cfg->servers);
     if (rc != ERR_OK) {
         ares_library_cleanup();
         free(self);

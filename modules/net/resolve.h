@@ -6,6 +6,7 @@
 #ifndef MODULES_NET_RESOLVE_H
 #define MODULES_NET_RESOLVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +20,12 @@ struct net_resolver; /* opaque: resolve.c; the channel, one per loop */
 struct net_resolve;  /* opaque: one question */
 
 struct net_resolver_config {
-    const char *servers; /* "ip[:port],…"; NULL or "" = the system's (/etc/resolv.conf) */
-    uint32_t timeout_ms; /* a whole question, all servers and tries; 0 = 5000 */
+    /* "ip[:port],…"; NULL or "" = the system's: /etc/resolv.conf, followed as it changes (a node
+     * may start before its network is there); questions under way then end with ERR_CANCELLED */
+    const char *servers;
+    const char *resolv_conf; /* instead of /etc/resolv.conf; borrowed; NULL = that */
+    bool absolute;           /* names are whole: the system's search list is not tried */
+    uint32_t timeout_ms;     /* a whole question, all servers and tries; 0 = 5000 */
 };
 
 /*

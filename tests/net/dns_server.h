@@ -144,13 +144,19 @@ static inline void dns_on_question(struct ev_loop *loop, ev_io *w, int revents)
     (void)sendto(w->fd, reply, out_len(&o), 0, (struct sockaddr *)&from, from_len);
 }
 
-static inline void dns_server_start(struct dns_server *self, struct ev_loop *loop)
+/* At ADDRESS ("127.0.0.1") and PORT; false when we may not. */
+static inline bool dns_server_start_at(struct dns_server *self, struct ev_loop *loop,
+                                       const char *address, uint16_t port)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
     socklen_t len = sizeof(in);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    inet_pton(AF_INET, address, &in.sin_addr);
+    if (bind(fd, (struct sockaddr *)&in, sizeof(in)) != 0) {
+        close(fd);
+        return false;
+    }
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &len), 0);
     self->loop = loop;
     self->questions = 0;
@@ -159,6 +165,12 @@ static inline void dns_server_start(struct dns_server *self, struct ev_loop *loo
     ev_io_init(&self->io, dns_on_question, fd, EV_READ);
     self->io.data = self;
     ev_io_start(loop, &self->io);
+    return true;
+}
+
+static inline void dns_server_start(struct dns_server *self, struct ev_loop *loop)
+{
+    ck_assert(dns_server_start_at(self, loop, "127.0.0.1", 0));
 }
 
 static inline void dns_server_stop(struct dns_server *self)

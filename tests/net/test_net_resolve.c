@@ -3,12 +3,14 @@
 #include <check.h>
 #include <ev.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bus/base/err.h"
 #include "modules/net/resolve.h"
 #include "tests/net/dns_server.h"
 #include "tests/net/loop_until.h"
 #include "tests/support/suite.h"
+#include "tests/support/temp_dir.h"
 
 struct fixture {
     struct ev_loop *loop;
@@ -236,6 +238,82 @@ START_TEST(test_resolve_resolver_freed_with_open_questions)
 }
 END_TEST
 
+static void write_conf(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_ge(fputs(text, f), 0);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+static void ask_addrs(struct net_resolver *resolver, const char *name)
+{
+    struct net_resolve_question q = {.name = name, .on_addrs = on_addrs};
+    struct net_resolve *handle;
+
+    memset(&got, 0, sizeof(got));
+    ck_assert_int_eq(net_resolve_start(&handle, resolver, &q), ERR_OK);
+}
+
+/* The machine starts before its network: there is no server yet, then there is one, then another.
+ */
+START_TEST(test_resolve_follows_the_systems_servers)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    char *dir = temp_dir_new(), path[256], conf[96], address[32];
+    struct net_resolver_config cfg = {.resolv_conf = path, .timeout_ms = 600};
+    struct net_resolver *resolver;
+    struct dns_server dns;
+
+    snprintf(path, sizeof(path), "%s/resolv.conf", dir);
+    snprintf(address, sizeof(address), "127.77.%u.%u", (unsigned)getpid() >> 8 & 255,
+             (unsigned)getpid() & 255);
+    snprintf(conf, sizeof(conf), "nameserver %s\n", address);
+    ck_assert_int_eq(net_resolver_new(&resolver, loop, &cfg), ERR_OK);
+    if (dns_server_start_at(&dns, loop, address, 53)) { /* else only root may */
+        write_conf(path, "nameserver 127.255.1.1\n");
+        ask_addrs(resolver, "two.test");
+        write_conf(path, conf);
+        ask_addrs(resolver, "two.test"); /* the first one is cancelled */
+        LOOP_UNTIL(loop, got.calls == 2);
+        ck_assert_int_eq(got.rc, ERR_OK);
+        ck_assert_uint_eq(got.count, 3);
+        dns_server_stop(&dns);
+    }
+    net_resolver_free(resolver);
+    temp_dir_free(dir);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
+/* A search list would make "nobody.test" point to whatever "*.test.corp" points to. */
+START_TEST(test_resolve_absolute_names_are_not_searched_for)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    char *dir = temp_dir_new(), path[256], conf[96], address[32];
+    struct net_resolver_config cfg = {.resolv_conf = path, .timeout_ms = 600, .absolute = _i};
+    struct net_resolver *resolver;
+    struct dns_server dns;
+
+    snprintf(path, sizeof(path), "%s/resolv.conf", dir);
+    snprintf(address, sizeof(address), "127.78.%u.%u", (unsigned)getpid() >> 8 & 255,
+             (unsigned)getpid() & 255);
+    snprintf(conf, sizeof(conf), "search test\nnameserver %s\noptions ndots:0\n", address);
+    write_conf(path, conf);
+    ck_assert_int_eq(net_resolver_new(&resolver, loop, &cfg), ERR_OK);
+    if (dns_server_start_at(&dns, loop, address, 53)) {
+        ask_addrs(resolver, "two"); /* two.test is there */
+        LOOP_UNTIL(loop, got.calls == 1);
+        ck_assert_int_eq(got.rc, _i ? ERR_NOENT : ERR_OK);
+        dns_server_stop(&dns);
+    }
+    net_resolver_free(resolver);
+    temp_dir_free(dir);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
 START_TEST(test_resolve_bad_input_is_refused)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
@@ -277,6 +355,8 @@ int main(void)
     tcase_add_test(tc, test_resolve_no_texts_is_noent);
     tcase_add_loop_test(tc, test_resolve_cancel_in_each_state, 0, 3);
     tcase_add_loop_test(tc, test_resolve_resolver_freed_with_open_questions, 0, 3);
+    tcase_add_test(tc, test_resolve_follows_the_systems_servers);
+    tcase_add_loop_test(tc, test_resolve_absolute_names_are_not_searched_for, 0, 2);
     tcase_add_test(tc, test_resolve_bad_input_is_refused);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
