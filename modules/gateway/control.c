@@ -83,6 +83,13 @@ static int set_route(void *arg, struct gw_exposure *exposure)
     return gw_worker_set_exposure(self->worker, exposure);
 }
 
+static void unlist_route(void *arg, const char *id)
+{
+    struct gw_control *self = arg;
+
+    gw_worker_unlist_exposure(self->worker, id);
+}
+
 static int remove_route(void *arg, const char *id)
 {
     struct gw_control *self = arg;
@@ -169,7 +176,7 @@ static int start_provisioner(struct gw_control *self)
         .config = &self->config,
         .store = self->store,
         .facts = self->facts,
-        .plane = {set_route, remove_route, self},
+        .plane = {set_route, unlist_route, remove_route, self},
         .on_state = on_state,
         .arg = self,
     };

@@ -118,10 +118,10 @@ static void undo_put(struct gw_worker *self, const struct gw_site *site, struct 
     struct gw_exposure *failed = NULL;
     struct gw_site *again;
 
-    if (old == NULL)
+    /* it was there a moment ago, so it needs no new memory; but it may have been unlisted, and its
+     * host be another one's now */
+    if (old == NULL || gw_routes_put(self->routes, old, &again, &failed) != ERR_OK)
         failed = gw_routes_remove(self->routes, site->id);
-    else /* it was there a moment ago, so it needs no new memory */
-        (void)gw_routes_put(self->routes, old, &again, &failed);
     gw_exposure_unref(failed);
     gw_exposure_unref(old);
 }
@@ -171,6 +171,11 @@ int gw_worker_set_exposure(struct gw_worker *self, struct gw_exposure *exposure)
     settle_exposure(self, site, old);
     tell_foreign(self, site);
     return ERR_OK;
+}
+
+void gw_worker_unlist_exposure(struct gw_worker *self, const char *id)
+{
+    gw_routes_unlist(self->routes, id);
 }
 
 int gw_worker_remove_exposure(struct gw_worker *self, const char *id)

@@ -132,6 +132,9 @@ int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *k
  * nothing changed.
  */
 int gw_worker_set_exposure(struct gw_worker *self, struct gw_exposure *exposure);
+/* New visitors no longer find ID by its host; who is in stays. Until it is set anew, under another
+ * host, or removed. */
+void gw_worker_unlist_exposure(struct gw_worker *self, const char *id);
 /* Stop serving ID, end its visitors, unbind its port. Returns 0 or ERR_NOENT. Its usage stays
  * readable until gw_worker_forget_usage. */
 int gw_worker_remove_exposure(struct gw_worker *self, const char *id);

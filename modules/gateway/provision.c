@@ -74,8 +74,10 @@ static void take_over(struct gw_task *task, struct gw_wanted *next)
     take_place(task, next);
     if (old != NULL && (!same_host || strcmp(task->wanted.twin_key, next->twin_key) != 0))
         task->entry->verified = false;
-    if (old != NULL && !same_host)
+    if (old != NULL && !same_host && (old->kind == GW_KIND_TCP) != (x->kind == GW_KIND_TCP))
         gw_task_stop_serving(task);
+    else if (old != NULL && !same_host)
+        gw_task_unlist(task);
     if (!same_host)
         gw_task_release_host(task);
     if (x->kind != GW_KIND_TCP ||

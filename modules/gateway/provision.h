@@ -18,9 +18,10 @@
 struct ev_loop;
 struct gw_provisioner; /* opaque: provision.c */
 
-/* Where routes go: gw_worker_set_exposure and gw_worker_remove_exposure, or a test's own. */
+/* Where routes go: gw_worker_set_exposure, _unlist_ and _remove_exposure, or a test's own. */
 struct gw_plane {
     int (*set)(void *arg, struct gw_exposure *exposure);
+    void (*unlist)(void *arg, const char *id);
     int (*remove)(void *arg, const char *id);
     void *arg;
 };

@@ -66,6 +66,17 @@ static struct keys without(struct keys keys, const struct keys *other)
     return keys;
 }
 
+/* What of KEYS does not lead to SITE yet. */
+static struct keys missing(const struct gw_routes *self, struct keys keys,
+                           const struct gw_site *site)
+{
+    if (keys.host != NULL && map_get_text(self->by_host, keys.host) == site)
+        keys.host = NULL;
+    if (keys.port != 0 && map_get(self->by_port, &keys.port, sizeof(keys.port)) == site)
+        keys.port = 0;
+    return keys;
+}
+
 static bool is_taken(const struct gw_routes *self, const struct keys *keys,
                      const struct gw_site *site)
 {
@@ -153,7 +164,7 @@ int gw_routes_put(struct gw_routes *self, struct gw_exposure *exposure, struct g
     site = obtain(self, exposure->id);
     if (site == NULL)
         return ERR_NOMEM;
-    added = without(keys, &before);
+    added = missing(self, keys, site);
     if (index_keys(self, &added, site) != ERR_OK) {
         unindex(self, &added, site);
         if (is_new)
@@ -168,6 +179,15 @@ int gw_routes_put(struct gw_routes *self, struct gw_exposure *exposure, struct g
     site->pace.rate = exposure->bytes_per_second;
     *out = site;
     return ERR_OK;
+}
+
+void gw_routes_unlist(struct gw_routes *self, const char *id)
+{
+    struct gw_site *site = map_get_text(self->by_id, id);
+    struct keys keys = keys_of(site != NULL ? site->exposure : NULL);
+
+    keys.port = 0;
+    unindex(self, &keys, site);
 }
 
 struct gw_exposure *gw_routes_remove(struct gw_routes *self, const char *id)

@@ -29,6 +29,9 @@ size_t gw_routes_count(const struct gw_routes *self);
  */
 int gw_routes_put(struct gw_routes *self, struct gw_exposure *exposure, struct gw_site **out,
                   struct gw_exposure **old);
+/* No new visitor finds it by its host; it and its visitors stay until it is put again or removed.
+ */
+void gw_routes_unlist(struct gw_routes *self, const char *id);
 /* No longer find it; its site stays (exposure NULL), and the reference is the caller's. NULL when
  * nothing is served under ID. */
 struct gw_exposure *gw_routes_remove(struct gw_routes *self, const char *id);

@@ -109,11 +109,18 @@ struct gw_task *gw_task_holder(const struct gw_provisioner *self, const char *ki
     return map_get_text(self->claims, key);
 }
 
+void gw_task_unlist(struct gw_task *task)
+{
+    if (task->served && !task->unlisted)
+        task->owner->plane.unlist(task->owner->plane.arg, task->entry->id);
+    task->unlisted = task->served;
+}
+
 void gw_task_stop_serving(struct gw_task *task)
 {
     if (task->served)
         (void)task->owner->plane.remove(task->owner->plane.arg, task->entry->id);
-    task->served = false;
+    task->served = task->unlisted = false;
 }
 
 void gw_task_release_host(struct gw_task *task)
@@ -354,32 +361,51 @@ static bool take_port(struct gw_task *task, bool *first)
     return take_any_port(task);
 }
 
-void gw_task_try(struct gw_task *task)
+static void told_ok(struct gw_task *task)
 {
-    bool first;
-    int rc;
-
-    task->waiting = false;
-    if (!take_names(task) || !take_port(task, &first))
-        return;
-    if (!prove(task)) {
-        if (task->served && task->verify != NULL)
-            (void)put_route(task); /* on the older proof, until the DNS says no */
-        return;
-    }
-    rc = first ? put_on_free_port(task) : put_route(task);
-    if (rc != ERR_OK) {
-        if (first)
-            gw_task_release_port(task); /* nobody was told of it */
-        route_failed(task, rc);
-        return;
-    }
     task->entry->late = task->wanted.exposure->foreign != 0;
     task->served = true;
+    task->unlisted = false;
     backoff_reset(&task->backoff);
     if (task->wanted.exposure->paused)
         gw_task_set(task, SCH_STATE_PAUSED, SCH_OK, task->wanted.reason);
     else
         gw_task_set(task, SCH_STATE_OK, SCH_OK, "");
     gw_task_tell(task);
+}
+
+/* Served on an older proof: what it wants now, until the DNS says no. */
+static void put_meanwhile(struct gw_task *task)
+{
+    if (task->served && !task->unlisted && task->verify != NULL)
+        (void)put_route(task); /* on error the old route stays */
+}
+
+static void take_steps(struct gw_task *task)
+{
+    bool first;
+    int rc;
+
+    if (!take_names(task) || !take_port(task, &first))
+        return;
+    if (!prove(task)) {
+        put_meanwhile(task);
+        return;
+    }
+    rc = first ? put_on_free_port(task) : put_route(task);
+    if (rc == ERR_OK) {
+        told_ok(task);
+        return;
+    }
+    if (first)
+        gw_task_release_port(task); /* nobody was told of it */
+    route_failed(task, rc);
+}
+
+void gw_task_try(struct gw_task *task)
+{
+    task->waiting = false;
+    take_steps(task);
+    if (task->unlisted) /* it cannot have its new name now, and no longer has the old one */
+        gw_task_stop_serving(task);
 }

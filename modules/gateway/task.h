@@ -25,9 +25,10 @@ struct gw_task {
     uint8_t hash[GW_HASH_LEN];       /* of the spec in wanted */
     bool has_id, has_host, has_port; /* what it holds */
     bool served;                     /* its route is in place */
-    bool waiting;                    /* for what another one has */
-    uint64_t order;                  /* the place in the line that we know of */
-    struct gw_verify *verify;        /* question under way */
+    bool unlisted;  /* but no new visitor finds it: it is about to get another name, or to end */
+    bool waiting;   /* for what another one has */
+    uint64_t order; /* the place in the line that we know of */
+    struct gw_verify *verify; /* question under way */
     ev_timer retry;
     struct backoff backoff;
     struct sch_result result;
@@ -55,6 +56,9 @@ void gw_task_on_retry(struct ev_loop *loop, ev_timer *w, int revents);
 /* No more tries, no question under way. */
 void gw_task_stop_trying(struct gw_task *task);
 
+/* Its host is about to be another one: for new visitors it is gone, those who are in stay until the
+ * next try, which either serves it under the new one or ends it. */
+void gw_task_unlist(struct gw_task *task);
 /* Leave service, but keep what is held. */
 void gw_task_stop_serving(struct gw_task *task);
 /* Give back the host name; the port; everything, after leaving service. */

@@ -83,7 +83,10 @@ static bool gives_way(struct gw_task *holder)
     gw_wanted_deinit(&next);
     if (wants)
         return false;
-    gw_task_stop_serving(holder);
+    if (holder->has_port)
+        gw_task_stop_serving(holder);
+    else
+        gw_task_unlist(holder);
     gw_task_release_host(holder);
     gw_task_release_port(holder);
     return true;

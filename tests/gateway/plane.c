@@ -49,6 +49,13 @@ static int set(void *arg, struct gw_exposure *exposure)
     return ERR_OK;
 }
 
+static void unlist(void *arg, const char *id)
+{
+    struct plane *self = arg;
+
+    self->unlists += find(self, id) != NULL;
+}
+
 static int drop(void *arg, const char *id)
 {
     struct plane *self = arg;
@@ -64,7 +71,7 @@ static int drop(void *arg, const char *id)
 
 struct gw_plane plane_ops(struct plane *self)
 {
-    return (struct gw_plane){set, drop, self};
+    return (struct gw_plane){set, unlist, drop, self};
 }
 
 struct gw_exposure *plane_get(const struct plane *self, const char *id)

@@ -14,7 +14,7 @@ struct plane {
     int rc;                                /* what set returns when not 0 */
     int saved_errno;                       /* beside ERR_SYS */
     uint16_t busy[8];                      /* ports that cannot be bound (EADDRINUSE); 0 = none */
-    unsigned sets, removes;
+    unsigned sets, unlists, removes;
 };
 
 struct gw_plane plane_ops(struct plane *self);

@@ -109,6 +109,34 @@ START_TEST(test_replacing_moves_the_name_and_keeps_the_site)
 }
 END_TEST
 
+/* Two names change hands: nobody is removed, and each is found under its new one. */
+START_TEST(test_unlisted_names_change_hands)
+{
+    struct gw_routes *r = routes_new();
+    struct gw_site *one, *two;
+
+    ck_assert_int_eq(put(r, make("one", "a.example", 0)), ERR_OK);
+    ck_assert_int_eq(put(r, make("two", "b.example", 0)), ERR_OK);
+    one = gw_routes_by_id(r, "one");
+    two = gw_routes_by_id(r, "two");
+    ck_assert_int_eq(put(r, make("one", "b.example", 0)), ERR_EXISTS);
+    gw_routes_unlist(r, "one");
+    gw_routes_unlist(r, "two");
+    gw_routes_unlist(r, "nobody");
+    ck_assert_ptr_null(gw_routes_by_host(r, "a.example"));
+    ck_assert_ptr_nonnull(one->exposure);
+    ck_assert_int_eq(put(r, make("one", "b.example", 0)), ERR_OK);
+    ck_assert_int_eq(put(r, make("two", "a.example", 0)), ERR_OK);
+    ck_assert_ptr_eq(gw_routes_by_host(r, "b.example"), one);
+    ck_assert_ptr_eq(gw_routes_by_host(r, "a.example"), two);
+    gw_routes_unlist(r, "one");
+    ck_assert_int_eq(put(r, make("one", "b.example", 0)), ERR_OK); /* or it stays where it was */
+    ck_assert_ptr_eq(gw_routes_by_host(r, "b.example"), one);
+    ck_assert_uint_eq(gw_routes_count(r), 2);
+    gw_routes_free(r);
+}
+END_TEST
+
 START_TEST(test_a_removed_site_is_not_found_but_keeps_its_numbers)
 {
     struct gw_routes *r = routes_new();
@@ -209,6 +237,7 @@ int main(void)
     tcase_add_test(tc, test_a_wildcard_is_exactly_one_label);
     tcase_add_test(tc, test_a_host_or_port_of_another_id_is_refused_whole);
     tcase_add_test(tc, test_replacing_moves_the_name_and_keeps_the_site);
+    tcase_add_test(tc, test_unlisted_names_change_hands);
     tcase_add_test(tc, test_a_removed_site_is_not_found_but_keeps_its_numbers);
     tcase_add_test(tc, test_what_is_not_canonical_is_invalid);
     tcase_add_test(tc, test_a_thousand_names_are_told_apart);

@@ -320,6 +320,25 @@ START_TEST(test_task_proof_holds_for_updates_but_not_for_another_name)
 }
 END_TEST
 
+/* A new name that can be served at once costs nobody; one that has to wait ends the old one. */
+START_TEST(test_task_another_name_keeps_who_is_in_when_it_is_free)
+{
+    struct gw_entry *a = made_entry(store, "a", made_name("a", "blog"));
+
+    ck_assert_int_eq(apply(made_entry(store, "b", made_name("b", "shop")))->state, SCH_STATE_OK);
+    ck_assert_int_eq(apply(a)->state, SCH_STATE_OK);
+    made_entry(store, "a", made_name("a", "news"));
+    ck_assert_int_eq(apply(a)->state, SCH_STATE_OK);
+    ck_assert_uint_eq(plane.unlists, 1);
+    ck_assert_uint_eq(plane.removes, 0);
+    ck_assert_str_eq(plane_get(&plane, "7-1-a")->host, "news.gw1.example.com");
+    made_entry(store, "a", made_name("a", "shop"));
+    ck_assert_int_eq(apply(a)->error, SCH_NAME_CONFLICT);
+    ck_assert_uint_eq(plane.removes, 1);
+    ck_assert_ptr_null(plane_get(&plane, "7-1-a"));
+}
+END_TEST
+
 START_TEST(test_task_grant_covers_without_the_dns)
 {
     json_t *spec = fqdn("a", "www.two.test");
@@ -441,6 +460,7 @@ int main(void)
     tcase_add_loop_test(tc, test_task_refused_route_is_tried_again, 0, COUNT(refusals));
     tcase_add_test(tc, test_task_unproven_name_waits_for_the_dns);
     tcase_add_test(tc, test_task_proof_holds_for_updates_but_not_for_another_name);
+    tcase_add_test(tc, test_task_another_name_keeps_who_is_in_when_it_is_free);
     tcase_add_test(tc, test_task_grant_covers_without_the_dns);
     tcase_add_test(tc, test_task_served_on_an_older_proof_until_the_dns_says_no);
     tcase_add_test(tc, test_task_served_on_an_older_proof_while_the_dns_is_broken);

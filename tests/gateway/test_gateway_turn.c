@@ -232,6 +232,8 @@ START_TEST(test_turn_names_and_ports_change_hands_within_one_turn)
     ck_assert_uint_eq(plane_get(&plane, "7-1-p")->port, 20001);
     ck_assert_uint_eq(plane_get(&plane, "7-1-q")->port, 20000);
     ck_assert_uint_eq(plane_count(&plane), 5);
+    ck_assert_uint_eq(plane.unlists, 3);
+    ck_assert_uint_eq(plane.removes, 2); /* who is on a port that changes hands is not kept */
 }
 END_TEST
 

@@ -46,6 +46,12 @@ static int set_route(void *arg, struct gw_exposure *exposure)
     return gw_worker_set_exposure(worker, exposure);
 }
 
+static void unlist_route(void *arg, const char *id)
+{
+    (void)arg;
+    gw_worker_unlist_exposure(worker, id);
+}
+
 static int remove_route(void *arg, const char *id)
 {
     (void)arg;
@@ -79,7 +85,7 @@ static void setup(void)
                                          .config = &config,
                                          .store = store,
                                          .facts = facts,
-                                         .plane = {set_route, remove_route, NULL},
+                                         .plane = {set_route, unlist_route, remove_route, NULL},
                                          .on_state = on_state};
     ck_assert_int_eq(gw_provisioner_new(&provisioner, &prov), ERR_OK);
 }

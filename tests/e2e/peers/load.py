@@ -1,18 +1,23 @@
 #!/usr/bin/python3
-"""Visitors at a steady rate, a connection each: load.py PORT HOST PER-SECOND PATH. On SIGTERM it lets those under way finish,
+"""Visitors at a steady rate, a connection each: load.py PORT HOST PER-SECOND PATH [tls]. On SIGTERM it lets those under way finish,
 prints "requests=N failed=M slowest_ms=X" and, before it, every failure with its time. An answer that is not 200 with the whole
 page of trickle.py, or that takes 10 s, is a failure."""
 import asyncio
 import signal
+import ssl
 import sys
 import time
 
 PORT, HOST, RATE, PATH = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+TLS = None
+if sys.argv[5:] == ["tls"]:
+    TLS = ssl.create_default_context()
+    TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 REQUEST = f"GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
 
 
 async def fetch():
-    reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
+    reader, writer = await asyncio.open_connection("127.0.0.1", PORT, ssl=TLS, server_hostname=HOST if TLS else None)
     try:
         writer.write(REQUEST)
         return await reader.read(-1)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""HTTP service PORT: /stream sends a line every 100 ms until the visitor goes, /count/N sends N of them and ends, everything else is
+"""HTTP service PORT [CERTIFICATE KEY], with TLS when there is one: /stream sends a line every 100 ms until the visitor goes, /count/N sends N of them and ends, everything else is
 a short page of one line."""
+import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,4 +26,9 @@ class Trickle(BaseHTTPRequestHandler):
 
 
 ThreadingHTTPServer.request_queue_size = 128  # a load test may come
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Trickle).serve_forever()
+server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Trickle)
+if len(sys.argv) > 2:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*sys.argv[2:4])
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+server.serve_forever()
