@@ -13,7 +13,8 @@
 #include "node-agent/errand.h"
 #include "node-agent/rmb_message.h"
 
-#define WAIT_MS 10000 /* for final states, as commands do by default */
+#define WAIT_MS 10000     /* for final states, as commands do by default */
+#define UNDER_WAY_MAX 256 /* those that wait must not keep out those that only ask */
 
 /* What is served: every verb of the list is known, and a twin may ask it for itself. */
 static const char *const commands[] = {
@@ -214,6 +215,7 @@ int agent_rmb_new(struct agent_rmb **out, const struct agent_rmb_config *cfg)
         .prefix = cfg->prefix,
         .commands = commands,
         .count = COMMANDS,
+        .under_way = UNDER_WAY_MAX,
         .on_request = on_request,
         .arg = self,
     };

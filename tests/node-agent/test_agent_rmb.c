@@ -2,6 +2,7 @@
 /* RMB on a whole node: off unless asked for, whose contracts a twin sees, stop in the middle. */
 #include "node-agent/rmb.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,36 @@ START_TEST(test_stopping_agent_takes_no_more)
 }
 END_TEST
 
+/* A request waits for the module when the agent is told to stop: its answer still leaves. */
+START_TEST(test_stopping_agent_answers_what_it_has_taken)
+{
+    json_t *list = json_pack("[o]", fixture_workload("w", "blog"));
+    json_t *doc = fixture_sign(fixture_contract(7, 1, 0, list), 7);
+    char *body = json_dumps(doc, JSON_COMPACT), *text;
+    char base64[8192];
+
+    start(true);
+    json_decref(
+        node_data(node, "netwall.twin.admit", fixture_sign_as(fixture_grant(7, 1), SCH_GRANT, 0)));
+    node_mode(node, "slow");
+    sodium_bin2base64(base64, sizeof(base64), (const unsigned char *)body, strlen(body),
+                      sodium_base64_VARIANT_ORIGINAL);
+    json_decref(doc);
+    doc = json_pack("{s:i, s:s, s:s, s:s, s:i, s:s, s:s, s:i}", "ver", 1, "ref", "r", "src", "7",
+                    "cmd", "zos.deployment.deploy", "exp", 0, "dat", base64, "ret",
+                    "msgbus.system.reply", "now", 0);
+    text = json_dumps(doc, JSON_COMPACT);
+    (void)node_redis(node, "LPUSH", "msgbus.zos.deployment.deploy", text, NULL);
+    node_await(node, "7-1-w", "init");
+    ck_assert_str_eq(node_redis(node, "LLEN", "msgbus.system.reply", NULL), "0");
+    ck_assert_int_eq(node_stop(node), 0);
+    ck_assert_ptr_nonnull(strstr(reply(), "\"err\":null"));
+    json_decref(doc);
+    free(text);
+    free(body);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent/rmb");
@@ -110,6 +141,7 @@ int main(void)
     tcase_add_test(tc, test_rmb_shows_a_twin_its_own);
     tcase_add_test(tc, test_rmb_answers_what_was_delivered_before_the_start);
     tcase_add_test(tc, test_stopping_agent_takes_no_more);
+    tcase_add_test(tc, test_stopping_agent_answers_what_it_has_taken);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
