@@ -67,6 +67,21 @@ remove_strangers() {
 }
 loss_phase "WRONGTYPE" remove_strangers
 
+unblock_readers() { # or redis would hand new entries to the reads that wait
+    local id
+    for id in $(bus gw1 CLIENT LIST | sed -n 's/^id=\([0-9]*\) .*cmd=xreadgroup .*/\1/p'); do
+        bus gw1 CLIENT UNBLOCK "$id"
+    done >/dev/null
+}
+trim_unread() {
+    kill -STOP "${AGENT[gw1]}"
+    unblock_readers
+    bus gw1 XADD stream:deployments '*' op deploy body '{}'
+    bus gw1 XTRIM stream:deployments MAXLEN 0
+    kill -CONT "${AGENT[gw1]}"
+}
+loss_phase "deployments trimmed" trim_unread
+
 say "what the gateway reports is trimmed away before the agent reads it"
 assigned() { bus gw1 HEXISTS netwall:assign:gateway "7-$((4700 + PHASE))-p$PHASE" | grep -q 1; }
 reported() { bus gw1 XRANGE netwall:report:gateway - + | grep -q "p$PHASE"; }
@@ -75,9 +90,7 @@ kill -STOP "$GATEWAY"
 phase_deploy
 wait_for 5 assigned
 kill -STOP "${AGENT[gw1]}"
-for id in $(bus gw1 CLIENT LIST | sed -n 's/^id=\([0-9]*\) .*cmd=xreadgroup .*/\1/p'); do
-    bus gw1 CLIENT UNBLOCK "$id" # or redis would hand the report to the read that waits
-done >/dev/null
+unblock_readers
 kill -CONT "$GATEWAY"
 wait_for 5 reported
 bus gw1 XTRIM netwall:report:gateway MAXLEN 0 >/dev/null
