@@ -22,12 +22,13 @@ read -r DNS < <(ports 1)
 background dns "$PYTHON" -c 'import socket,sys,time; s=socket.socket(type=socket.SOCK_DGRAM); s.bind(("127.0.0.1", int(sys.argv[1]))); time.sleep(600)' "$DNS"
 gateway_config gw1 "resolver = 127.0.0.1:$DNS"
 SOCKET=$TMP/gw1/redis.sock
-# The gateway signs in as deploy/redis says, with the rights it names for zbus; everybody else may do everything.
+# Gateway and agent sign in as deploy/redis says, with the rights it names for zbus; everybody else may do everything.
 ZBUS_RIGHTS=$(sed -n 's/^\* zbus needs more for `module`: `\([^`]*\)`.*/\1/p' "$ROOT_DIR/deploy/redis/README.md")
 [ -n "$ZBUS_RIGHTS" ] || fail "deploy/redis/README.md names no rights for zbus"
 {
     echo 'user default on nopass ~* &* +@all'
-    sed -n "/^user module/s/\$/ $ZBUS_RIGHTS/p" "$ROOT_DIR/deploy/redis/users.acl"
+    sed -n "/^user module/s/\$/ $ZBUS_RIGHTS/p; /^user agent/s/\$/ ${ZBUS_RIGHTS/"~gateway.*"/"~gateway.* ~provision.*"}/p" \
+        "$ROOT_DIR/deploy/redis/users.acl"
 } >"$TMP/gw1/users.acl"
 background redis redis-server --port 0 --unixsocket "$SOCKET" --dir "$TMP/gw1" --save '' --aclfile "$TMP/gw1/users.acl"
 BUS[gw1]=unix://$SOCKET
@@ -133,7 +134,7 @@ wait_gone "$GATEWAY" 20 || fail "the gateway stays"
 say "provision.provision: not without [zbus] serve = yes"
 sed -i 's/^authority = .*/&\nzos-signatures = yes\nname-quarantine = 0s/' "$TMP/gw1/agent.conf"
 agent() { # agent: the agent with the flags of Zero-OS's daemons
-    background agent netwall-agent --config "$TMP/gw1/agent.conf" --broker "unix://$SOCKET" --root "$TMP/gw1/agent" --workers 2
+    background agent netwall-agent --config "$TMP/gw1/agent.conf" --broker "unix://agent:change-me-agent@$SOCKET" --root "$TMP/gw1/agent" --workers 2
     AGENT[gw1]=$LAST
     wait_for 20 gateway_reported gw1
 }

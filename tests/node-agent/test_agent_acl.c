@@ -77,6 +77,8 @@ static const struct {
     {"agent", true, {"LPUSH", "msgbus.system.reply", "x"}},
     {"agent", false, {"LPUSH", "msgbus.system.local", "x"}},
     {"tenant", false, {"LPUSH", "msgbus.zos.deployment.get", "x"}},
+    {"agent", true, {"HSCAN", "netwall:assign:gateway", "0"}}, /* its modules use its user */
+    {"agent", true, {"XADD", "netwall:report:gateway", "*", "body", "b"}},
     {"agent", false, {"CONFIG", "GET", "*"}},
     {"agent", false, {"FLUSHALL"}},
 };
