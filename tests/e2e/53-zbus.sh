@@ -67,6 +67,16 @@ wait_for 10 zbus status
 eq "$(zbus status | json '[[o["Name"], o["Version"]] for o in d["Objects"]] + [len(d["Workers"])]')" '[["manager", "0.0.1"], 1]'
 PUB[gw1]=$(netwall pubkey "$TMP/gw1/root/gateway.key")
 
+for program in netwall-agent netwall-gateway; do
+    for bad in "--workers 0" "--workers 65" "--workers 1x" "--broker http://10.0.0.1" "--root=" "--broker"; do
+        read -ra words <<<"$bad"
+        status=0
+        "$program" --check-config "${words[@]}" >/dev/null 2>&1 || status=$?
+        eq "$status" 2 "$program $bad"
+    done
+    "$program" -v | grep -q "^$program [0-9]" || fail "$program -v"
+done
+
 say "set, set again, taken, refused: in the words of Zero-OS"
 eq "$(zbus call SetNamedProxy '"7-1-site"' "$(proxy site)")" '"site.gw1.localhost"'
 connector_start c "web=127.0.0.1:$WEB"
