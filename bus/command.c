@@ -13,25 +13,43 @@
 #include "bus/outbox.h"
 #include "bus/pop.h"
 
+/* One list that commands are taken from. */
+struct source {
+    struct bus_intake *intake;
+    struct bus_pop *pop;
+    char key[BUS_KEY_CAP];
+    char taken[BUS_KEY_CAP]; /* what was taken and not answered */
+};
+
+#define UNDER_WAY_BYTES                                                                            \
+    (64u << 20) /* of payloads; with it a list of taken ones can be read whole */
+
 struct bus_command {
     LIST_ENTRY(bus_command) entry;
     struct bus_intake *intake; /* NULL = it was freed */
+    const struct source *source;
     bool is_operator;
+    bool is_again;
+    bool is_answered; /* ours, until the answer arrived */
+    bool is_there;    /* it was found in the list of taken ones */
     bus_id_known_fn *on_known;
     void *arg;
     size_t len;
     char payload[]; /* len bytes and a NUL */
 };
 
+enum { OPERATOR, DEFAULT, SOURCES };
+
 struct bus_intake {
     struct bus_intake_config cfg;
     char prefix[BUS_PREFIX_MAX + 1];
-    char operator_key[BUS_KEY_CAP];
-    char default_key[BUS_KEY_CAP];
-    struct bus_pop *pop;
+    struct source sources[SOURCES];
     struct bus_outbox *outbox;
-    LIST_HEAD(, bus_command) commands; /* under way */
+    LIST_HEAD(, bus_command) commands; /* under way, and answered ones */
     unsigned under_way;
+    size_t bytes;  /* of all in the list */
+    unsigned busy; /* on_command is on the stack: _free only marks */
+    bool freed;
     bool draining;
     void (*on_idle)(void *arg);
 };
@@ -44,7 +62,7 @@ static void check_idle(void *arg)
     struct bus_intake *self = arg;
 
     if (self->draining && self->on_idle != NULL && self->under_way == 0 &&
-        bus_pop_is_idle(self->pop))
+        bus_pop_is_idle(self->sources[OPERATOR].pop) && bus_pop_is_idle(self->sources[DEFAULT].pop))
         bus_outbox_on_idle(self->outbox, on_outbox_idle, self);
 }
 
@@ -59,59 +77,152 @@ static void on_outbox_idle(void *arg)
     on_idle(self->cfg.arg);
 }
 
-static struct bus_command *command_new(struct bus_intake *self, const char *key,
-                                       const struct bus_value *payload)
+static struct bus_command *command_new(struct source *source, const struct bus_value *payload)
 {
+    struct bus_intake *self = source->intake;
     struct bus_command *command = calloc(1, sizeof(*command) + payload->len + 1);
 
     if (command == NULL)
         return NULL;
     command->intake = self;
-    command->is_operator = strcmp(key, self->operator_key) == 0;
+    command->source = source;
+    command->is_operator = source == &self->sources[OPERATOR];
     command->len = payload->len;
     memcpy(command->payload, payload->text, payload->len);
     LIST_INSERT_HEAD(&self->commands, command, entry);
     self->under_way++;
+    self->bytes += command->len;
     return command;
 }
 
-/* One more when there is room for it. */
+static void command_free(struct bus_command *command)
+{
+    if (command->intake != NULL) {
+        LIST_REMOVE(command, entry);
+        command->intake->bytes -= command->len;
+    }
+    free(command);
+}
+
+/* One more of each list when there is room for it. */
 static void pump(struct bus_intake *self)
 {
-    if (self->under_way < self->cfg.under_way)
-        bus_pop_want(self->pop);
+    if (self->under_way >= self->cfg.under_way || self->bytes > UNDER_WAY_BYTES)
+        return;
+    for (size_t i = 0; i < SOURCES; i++)
+        bus_pop_want(self->sources[i].pop);
+}
+
+/* Nobody will answer it: it leaves the list of taken ones. Lost, it comes again and leaves then. */
+static void forget(const struct source *source, const void *data, size_t len)
+{
+    const struct bus_arg args[] = {bus_text("LREM"), bus_text(source->taken), bus_text("1"),
+                                   BUS_BYTES(data, len)};
+
+    (void)bus_link_send(bus_outbox_link(source->intake->outbox),
+                        &(struct bus_query){.args = args, .count = 4});
+}
+
+/* Returns false when the intake is gone. */
+static bool hand_over(struct source *source, const struct bus_value *payload, bool again)
+{
+    struct bus_intake *self = source->intake;
+    struct bus_command *command = NULL;
+
+    if (payload->len > BUS_COMMAND_MAX) {
+        LOG_WARN("command dropped", KV_S("err", "payload too large"), KV_N("bytes", payload->len),
+                 KV_S("list", source->key));
+        forget(source, payload->text, payload->len);
+    } else {
+        command = command_new(source, payload);
+    }
+    pump(self);
+    if (command == NULL)
+        return true;
+    command->is_again = again;
+    command->is_there = again;
+    self->busy++;
+    self->cfg.on_command(self->cfg.arg, command);
+    self->busy--;
+    if (!self->freed)
+        return true;
+    if (self->busy == 0)
+        free(self);
+    return false;
 }
 
 static void on_item(void *arg, const char *key, const struct bus_value *payload)
 {
-    struct bus_intake *self = arg;
-    struct bus_command *command = NULL;
-
-    if (payload->len > BUS_COMMAND_MAX)
-        LOG_WARN("command dropped", KV_S("err", "payload too large"), KV_N("bytes", payload->len),
-                 KV_S("list", key));
-    else
-        command = command_new(self, key, payload);
-    pump(self);
-    if (command != NULL)
-        self->cfg.on_command(self->cfg.arg, command);
+    (void)key;
+    (void)hand_over(arg, payload, false);
 }
 
-static int start_links(struct bus_intake *self)
+/* The command that ITEM is, if we have it. Equal ones count one by one. */
+static bool is_known(struct source *source, const struct bus_value *item)
 {
-    const char *const keys[] = {self->operator_key, self->default_key};
+    struct bus_command *command;
+
+    LIST_FOREACH(command, &source->intake->commands, entry)
+    {
+        if (command->source == source && !command->is_there && command->len == item->len &&
+            memcmp(command->payload, item->text, item->len) == 0) {
+            command->is_there = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is taken and not answered: of an earlier life, or moved when the link was lost. */
+static void on_left(void *arg, const struct bus_value *items)
+{
+    struct source *source = arg;
+    struct bus_command *command;
+
+    LIST_FOREACH(command, &source->intake->commands, entry)
+    command->is_there = false;
+    for (size_t i = 0; i < items->count; i++) {
+        if (items->items[i].type == BUS_TEXT && !is_known(source, &items->items[i]) &&
+            !hand_over(source, &items->items[i], true))
+            return;
+    }
+}
+
+static void on_pop_idle(void *arg)
+{
+    struct source *source = arg;
+
+    check_idle(source->intake);
+}
+
+static int open_source(struct bus_intake *self, struct source *source, const char *name)
+{
+    const char *const keys[] = {source->key};
     struct bus_pop_config cfg = {.loop = self->cfg.loop,
                                  .url = self->cfg.url,
                                  .name = "commands",
                                  .keys = keys,
-                                 .key_count = 2,
+                                 .key_count = 1,
+                                 .taken = source->taken,
                                  .on_item = on_item,
-                                 .on_idle = check_idle,
-                                 .arg = self};
-    int rc = bus_outbox_new(&self->outbox, cfg.loop, cfg.url, "results");
+                                 .on_left = on_left,
+                                 .on_idle = on_pop_idle,
+                                 .arg = source};
+
+    source->intake = self;
+    bus_key(source->key, self->prefix, name, NULL, NULL);
+    bus_key(source->taken, self->prefix, name, BUS_KEY_TAKEN, NULL);
+    return bus_pop_new(&source->pop, &cfg);
+}
+
+static int start_links(struct bus_intake *self)
+{
+    int rc = bus_outbox_new(&self->outbox, self->cfg.loop, self->cfg.url, "results");
 
     if (rc == ERR_OK)
-        rc = bus_pop_new(&self->pop, &cfg);
+        rc = open_source(self, &self->sources[OPERATOR], BUS_KEY_COMMANDS_OPERATOR);
+    if (rc == ERR_OK)
+        rc = open_source(self, &self->sources[DEFAULT], BUS_KEY_COMMANDS);
     if (rc == ERR_OK)
         pump(self);
     return rc;
@@ -131,8 +242,6 @@ int bus_intake_new(struct bus_intake **out, const struct bus_intake_config *cfg)
     if (self->cfg.under_way == 0)
         self->cfg.under_way = BUS_COMMANDS_UNDER_WAY;
     snprintf(self->prefix, sizeof(self->prefix), "%s", cfg->prefix);
-    bus_key(self->operator_key, self->prefix, BUS_KEY_COMMANDS_OPERATOR, NULL, NULL);
-    bus_key(self->default_key, self->prefix, BUS_KEY_COMMANDS, NULL, NULL);
     LIST_INIT(&self->commands);
     rc = start_links(self);
     if (rc != ERR_OK) {
@@ -147,7 +256,8 @@ void bus_intake_drain(struct bus_intake *self, void (*on_idle)(void *arg))
 {
     self->draining = true;
     self->on_idle = on_idle;
-    bus_pop_drain(self->pop, bus_outbox_link(self->outbox));
+    for (size_t i = 0; i < SOURCES; i++)
+        bus_pop_drain(self->sources[i].pop, bus_outbox_link(self->outbox));
     check_idle(self);
 }
 
@@ -155,13 +265,20 @@ void bus_intake_free(struct bus_intake *self)
 {
     struct bus_command *command;
 
-    if (self == NULL)
+    if (self == NULL || self->freed)
         return;
-    LIST_FOREACH(command, &self->commands, entry)
-    command->intake = NULL;
-    bus_pop_free(self->pop);
-    bus_outbox_free(self->outbox);
-    free(self);
+    self->freed = true;
+    for (size_t i = 0; i < SOURCES; i++)
+        bus_pop_free(self->sources[i].pop);
+    bus_outbox_free(self->outbox); /* before its letters' commands */
+    while ((command = LIST_FIRST(&self->commands)) != NULL) {
+        LIST_REMOVE(command, entry);
+        command->intake = NULL;
+        if (command->is_answered)
+            free(command);
+    }
+    if (self->busy == 0)
+        free(self);
 }
 
 const char *bus_command_payload(const struct bus_command *self, size_t *len)
@@ -173,6 +290,11 @@ const char *bus_command_payload(const struct bus_command *self, size_t *len)
 bool bus_command_is_operator(const struct bus_command *self)
 {
     return self->is_operator;
+}
+
+bool bus_command_is_again(const struct bus_command *self)
+{
+    return self->is_again;
 }
 
 int bus_command_take(struct bus_command *self, const char *id)
@@ -211,32 +333,70 @@ int bus_command_check_id(struct bus_command *self, const char *id, bus_id_known_
                          NULL);
 }
 
+/* Its owner is done with it. */
+static void end(struct bus_intake *intake, struct bus_command *command)
+{
+    bus_link_forget(bus_outbox_link(intake->outbox), command);
+    intake->under_way--;
+    pump(intake);
+    check_idle(intake);
+}
+
 void bus_command_drop(struct bus_command *self)
 {
     struct bus_intake *intake = self->intake;
 
     if (intake != NULL) {
-        bus_link_forget(bus_outbox_link(intake->outbox), self);
-        LIST_REMOVE(self, entry);
-        intake->under_way--;
-        pump(intake);
-        check_idle(intake);
+        forget(self->source, self->payload, self->len);
+        end(intake, self);
     }
-    free(self);
+    command_free(self);
+}
+
+static void on_over(void *arg)
+{
+    struct bus_command *self = arg;
+    struct bus_intake *intake = self->intake;
+
+    command_free(self);
+    pump(intake); /* its bytes are free */
+}
+
+static int send_answer(struct bus_command *self, const char *id, const char *result, size_t len)
+{
+    char key[BUS_KEY_CAP], flag[BUS_KEY_CAP];
+    struct bus_letter letter = {
+        .key = bus_key_result(key, self->intake->prefix, id),
+        .value = result,
+        .len = len,
+        .also = bus_key_result_flag(flag, self->intake->prefix, id),
+        .taken = self->source->taken,
+        .item = self->payload,
+        .item_len = self->len,
+        .on_over = on_over,
+        .arg = self,
+    };
+
+    return bus_outbox_send(self->intake->outbox, &letter);
 }
 
 int bus_command_answer(struct bus_command *self, const char *id, const char *result, size_t len)
 {
-    char key[BUS_KEY_CAP], flag[BUS_KEY_CAP];
-    int rc = ERR_INVALID;
+    struct bus_intake *intake = self->intake;
+    int rc;
 
-    if (self->intake == NULL) {
-        rc = ERR_CANCELLED;
-    } else if (bus_id_check(id, strlen(id))) {
-        bus_key_result(key, self->intake->prefix, id);
-        bus_key_result_flag(flag, self->intake->prefix, id);
-        rc = bus_outbox_push(self->intake->outbox, key, result, len, flag);
+    if (intake == NULL) {
+        free(self);
+        return ERR_CANCELLED;
     }
-    bus_command_drop(self);
+    if (!bus_id_check(id, strlen(id))) {
+        bus_command_drop(self);
+        return ERR_INVALID;
+    }
+    rc = send_answer(self, id, result, len);
+    self->is_answered = rc == ERR_OK;
+    end(intake, self);
+    if (rc != ERR_OK)
+        command_free(self); /* it comes again with the next connection */
     return rc;
 }

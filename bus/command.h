@@ -2,7 +2,9 @@
 /*
  * Commands over plain lists, as Zero-OS 0-core had them (INTERFACE section 5): the intake of the
  * agent, and the client that pushes a command and waits. Payloads are bytes here; what they say is
- * the business of both ends. Commands wait in their list while nobody takes them.
+ * the business of both ends. Commands wait in their list while nobody takes them; what was taken
+ * stays in a list <list>:taken until its answer is on the bus, and is handed over again when its
+ * taker died, or the link was lost, before that.
  */
 #ifndef BUS_COMMAND_H
 #define BUS_COMMAND_H
@@ -40,11 +42,11 @@ int bus_intake_new(struct bus_intake **out, const struct bus_intake_config *cfg)
 /*
  * Take no more commands; those under way can be answered, and one that the server hands out at this
  * moment goes back to its list. ON_IDLE (may be NULL) runs once, never inside, when all are
- * answered and the results left, or the bus is down. Without it, freeing may lose a command just
- * popped.
+ * answered and the results left, or the bus is down.
  */
 void bus_intake_drain(struct bus_intake *self, void (*on_idle)(void *arg));
-/* Commands under way stay with their owner; their answers go nowhere. NULL is fine. */
+/* Commands under way stay with their owner; their answers go nowhere, and they are handed over to
+ * the next intake of these lists. NULL is fine. */
 void bus_intake_free(struct bus_intake *self);
 
 /* The payload: LEN bytes and a NUL behind; lives as long as the handle. */
@@ -53,6 +55,8 @@ const char *bus_command_payload(const struct bus_command *self, size_t *len);
 bool bus_command_is_operator(const struct bus_command *self);
 /* Say "taken": pushes result:<id>:flag. Once the id is known; ERR_INVALID unless bus_id_check. */
 int bus_command_take(struct bus_command *self, const char *id);
+/* It was taken before, and no answer came to the bus: it may have been worked on, or done. */
+bool bus_command_is_again(const struct bus_command *self);
 /*
  * Ask whether result:<id> exists (then the id is used up: DUPILICATE_ID). Returns 0 and ON_KNOWN
  * runs once, never inside, unless the command ended before; RC is 0 or an error of bus_reply_fn.
@@ -67,7 +71,7 @@ int bus_command_check_id(struct bus_command *self, const char *id, bus_id_known_
  * handle is gone too) unless bus_id_check.
  */
 int bus_command_answer(struct bus_command *self, const char *id, const char *result, size_t len);
-/* No answer is possible (no id); the handle is gone. */
+/* No answer is possible (no id): it is not handed over again; the handle is gone. */
 void bus_command_drop(struct bus_command *self);
 
 /* --- the client --- */

@@ -22,6 +22,8 @@
 /* Lists commands are pushed to (INTERFACE section 5). */
 #define BUS_KEY_COMMANDS "core:default"
 #define BUS_KEY_COMMANDS_OPERATOR "core:operator"
+/* Behind either: commands that were taken and not yet answered. */
+#define BUS_KEY_TAKEN ":taken"
 /* + command id; the flag list is the same with ":flag" behind. */
 #define BUS_KEY_RESULT "result:"
 #define BUS_KEY_RESULT_FLAG ":flag"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers on their way: RPUSH of a value to a reply list and EXPIRE of it, in one write. What
- * cannot leave because the bus is down waits, within a cap and for at most the life of a reply
- * list. Owns its connection. Private to bus/command, bus/serve and bus/rmb.
+ * Answers on their way: RPUSH of a value to a reply list and EXPIRE of it, in one write; or, when
+ * an item of another list is thereby done, that and its removal in one transaction. What cannot
+ * leave because the bus is down waits, within a cap and for at most the life of a reply list. Owns
+ * its connection. Private to bus/command, bus/serve and bus/rmb.
  */
 #ifndef BUS_OUTBOX_H
 #define BUS_OUTBOX_H
@@ -22,6 +23,23 @@ int bus_outbox_new(struct bus_outbox **out, struct ev_loop *loop, const struct b
 /* What waits is lost. NULL is fine. */
 void bus_outbox_free(struct bus_outbox *self);
 
+struct bus_letter {
+    const char *key;   /* list that VALUE is pushed to; expires after BUS_RESULT_TTL_S; copied */
+    const void *value; /* LEN bytes; copied */
+    size_t len;
+    bool head;         /* to the head of the list */
+    bool stays;        /* KEY does not expire */
+    const char *also;  /* a second key that expires; copied; NULL = none */
+    const char *taken; /* list that ITEM is removed from in the same step; NULL = none. It and ITEM
+                          are borrowed until on_over */
+    const void *item;
+    size_t item_len;
+    /* With TAKEN: it arrived, or was given up. Not when the outbox is freed, never inside. */
+    void (*on_over)(void *arg);
+    void *arg;
+};
+/* Returns 0, ERR_LIMIT or ERR_NOMEM. */
+int bus_outbox_send(struct bus_outbox *self, const struct bus_letter *letter);
 /*
  * Push VALUE (LEN bytes, copied) to the list KEY and let KEY expire after BUS_RESULT_TTL_S. ALSO
  * (may be NULL) is a second key that expires too. Returns 0, ERR_LIMIT or ERR_NOMEM.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Taking items from lists one at a time with BLPOP (or BRPOP), only when the owner has room,
- * without losing one when the owner stops. Owns its connection. Private to bus/command, bus/serve
- * and bus/rmb.
+ * Taking items from lists one at a time (BLPOP, or BRPOP), only when the owner has room, without
+ * losing one when the owner stops; nor when it dies, if the config names a list that keeps what was
+ * taken (BLMOVE instead). Owns its connection. Private to bus/command, bus/serve and bus/rmb.
  */
 #ifndef BUS_POP_H
 #define BUS_POP_H
@@ -22,7 +22,15 @@ struct bus_pop_config {
     const char *name;        /* for the log; borrowed */
     const char *const *keys; /* in order of preference; copied */
     size_t key_count;
-    bool tail; /* from the tail, as RMB fills its lists at the head */
+    bool tail; /* from the tail, as RMB fills its lists at the head; not with TAKEN */
+    /*
+     * NULL = what is handed over is gone from the server. Else there is one key, and an item moves
+     * to the end of this list in the same step; it stays there until the owner removes it. Copied.
+     */
+    const char *taken;
+    /* With TAKEN, after each (re)connect: a list of what is in it, oldest first. May free the
+     * object. */
+    void (*on_left)(void *arg, const struct bus_value *items);
     /* One item; both borrowed. The next comes only after bus_pop_want. May free the object. */
     void (*on_item)(void *arg, const char *key, const struct bus_value *item);
     /* While draining: nothing is in flight any more. May run several times. */

@@ -263,7 +263,9 @@ static void accept_job(struct job *job)
         return;
     }
     job->listed = true;
-    if (bus_command_check_id(job->bus, job->id, on_id_known, job) != ERR_OK)
+    if (bus_command_is_again(job->bus)) /* result and removal are one step: there is no result */
+        on_id_known(job, job->bus, ERR_OK, false);
+    else if (bus_command_check_id(job->bus, job->id, on_id_known, job) != ERR_OK)
         on_id_known(job, job->bus, ERR_EOF, false);
 }
 
@@ -338,11 +340,11 @@ void agent_intake_free(struct agent_intake *self)
 
     if (self == NULL)
         return;
+    bus_intake_free(self->bus); /* first: what is not answered comes again at the next start */
     while (self->jobs != NULL && (job = map_next(self->jobs, &at, NULL, NULL)) != NULL) {
         bus_command_drop(job->bus);
         job_free(job);
     }
-    bus_intake_free(self->bus);
     map_free(self->jobs);
     free(self);
 }

@@ -258,6 +258,66 @@ START_TEST(test_command_drain_of_an_idle_intake_is_quick)
 }
 END_TEST
 
+static const char *kept(void)
+{
+    return world_do(&w, "LRANGE", "core:default:taken", "0", "-1", NULL);
+}
+
+/* An intake that ends with commands under way: the next one is given them, in order, first. */
+START_TEST(test_command_that_was_not_answered_comes_again)
+{
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "one", "two", "two", NULL);
+    LOOP_UNTIL(w.loop, taken == 3);
+    ck_assert(!bus_command_is_again(held[0]));
+    ck_assert_str_eq(kept(), "one two two");
+    ck_assert_int_eq(bus_command_answer(held[1], "d", "{}", 2), ERR_OK);
+    LOOP_POLL(w.loop, strcmp(kept(), "one two") == 0);
+    bus_intake_free(intake);
+    bus_command_drop(held[0]);
+    bus_command_drop(held[2]);
+    world_do(&w, "RPUSH", "core:default", "three", NULL); /* maybe to the link that just ended */
+    taken = 0;
+    open_intake("", 0);
+    LOOP_UNTIL(w.loop, taken == 3);
+    ck_assert(bus_command_is_again(held[0]));
+    ck_assert(bus_command_is_again(held[1]));
+    ck_assert_str_eq(last_payload, "three");
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(bus_command_answer(held[i], "e", "{}", 2), ERR_OK);
+    LOOP_POLL(w.loop, strcmp(kept(), "") == 0);
+}
+END_TEST
+
+START_TEST(test_command_under_way_is_not_given_twice)
+{
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "x", "x", NULL);
+    LOOP_UNTIL(w.loop, taken == 2);
+    world_do(&w, "RPUSH", "core:default:taken", "x", NULL); /* moved when the link was lost */
+    world_do(&w, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+    LOOP_UNTIL(w.loop, taken == 3);
+    ck_assert(bus_command_is_again(held[2]));
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_eq(taken, 3);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(bus_command_answer(held[i], "e", "{}", 2), ERR_OK);
+    LOOP_POLL(w.loop, strcmp(kept(), "") == 0);
+    ck_assert_str_eq(world_do(&w, "LLEN", "result:e", NULL), "3");
+}
+END_TEST
+
+START_TEST(test_command_dropped_does_not_come_again)
+{
+    open_intake("", 0);
+    world_do(&w, "RPUSH", "core:default", "x", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    loop_run_ms(w.loop, 50);
+    bus_command_drop(held[0]);
+    LOOP_POLL(w.loop, strcmp(kept(), "") == 0);
+}
+END_TEST
+
 START_TEST(test_command_survives_the_intake)
 {
     free_in_callback = _i == 0;
@@ -301,6 +361,9 @@ int main(void)
     tcase_add_test(tc, test_command_too_large_is_dropped);
     tcase_add_test(tc, test_command_drain_loses_nothing);
     tcase_add_test(tc, test_command_drain_of_an_idle_intake_is_quick);
+    tcase_add_test(tc, test_command_that_was_not_answered_comes_again);
+    tcase_add_test(tc, test_command_under_way_is_not_given_twice);
+    tcase_add_test(tc, test_command_dropped_does_not_come_again);
     tcase_add_loop_test(tc, test_command_survives_the_intake, 0, 2);
     tcase_add_test(tc, test_command_wrong_type_of_list_is_survived);
     suite_add_tcase(suite, tc);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "tests/bus/stub.h"
 #include "tests/bus/world.h"
 #include "tests/support/suite.h"
 
@@ -131,6 +132,87 @@ START_TEST(test_outbox_has_a_cap_of_bytes)
 }
 END_TEST
 
+static int overs;
+
+static void on_over(void *arg)
+{
+    (void)arg;
+    overs++;
+}
+
+static int answer_and_remove(const char *value, const char *item)
+{
+    struct bus_letter letter = {.key = "k",
+                                .value = value,
+                                .len = strlen(value),
+                                .also = "flag",
+                                .taken = "taken",
+                                .item = item,
+                                .item_len = strlen(item),
+                                .on_over = on_over};
+
+    overs = 0;
+    return bus_outbox_send(box, &letter);
+}
+
+START_TEST(test_outbox_answer_comes_with_the_removal)
+{
+    world_do(&w, "RPUSH", "taken", "a", "b", "a", NULL);
+    world_do(&w, "RPUSH", "flag", "x", NULL);
+    ck_assert_int_eq(answer_and_remove("done", "a"), ERR_OK);
+    ck_assert_int_eq(overs, 0);
+    LOOP_UNTIL(w.loop, overs == 1);
+    ck_assert(bus_outbox_is_idle(box));
+    ck_assert_str_eq(world_do(&w, "LRANGE", "taken", "0", "-1", NULL), "b a");
+    ck_assert_str_eq(world_do(&w, "LRANGE", "k", "0", "-1", NULL), "done");
+    ck_assert_int_gt(atoi(world_do(&w, "TTL", "k", NULL)), 290);
+    ck_assert_int_gt(atoi(world_do(&w, "TTL", "flag", NULL)), 290);
+}
+END_TEST
+
+START_TEST(test_outbox_answer_and_removal_wait_for_a_full_server)
+{
+    world_do(&w, "RPUSH", "taken", "a", NULL);
+    world_do(&w, "CONFIG", "SET", "maxmemory", "1", NULL);
+    ck_assert_int_eq(answer_and_remove("done", "a"), ERR_OK);
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_eq(overs, 0);
+    ck_assert_str_eq(world_do(&w, "LLEN", "taken", NULL), "1"); /* not half of it */
+    world_do(&w, "CONFIG", "SET", "maxmemory", "0", NULL);
+    LOOP_UNTIL(w.loop, overs == 1);
+    ck_assert_str_eq(world_do(&w, "LLEN", "taken", NULL), "0");
+    ck_assert_str_eq(world_do(&w, "LLEN", "k", NULL), "1");
+}
+END_TEST
+
+/* The link is lost behind the transaction, which may have run: it is taken out before it is given.
+ */
+START_TEST(test_outbox_answer_in_doubt_is_given_once)
+{
+    struct stub *stub = stub_new(w.loop, NULL);
+    const char *removal, *push;
+    char why[BUS_WHY_MAX];
+
+    stub_polite(stub, true);
+    bus_outbox_free(box);
+    ck_assert_int_eq(bus_url_parse(&w.url, stub_url(stub), why), ERR_OK);
+    ck_assert_int_eq(bus_outbox_new(&box, w.loop, &w.url, "box"), ERR_OK);
+    ck_assert_int_eq(answer_and_remove("done", "a"), ERR_OK);
+    LOOP_UNTIL(w.loop, strstr(stub_got(stub), "EXEC") != NULL);
+    ck_assert_ptr_null(strstr(stub_got(stub), "$1\r\nk\r\n$1\r\n1\r\n$4\r\ndone"));
+    stub_hang_up(stub);
+    LOOP_UNTIL(w.loop, stub_accepted(stub) == 2 && strstr(stub_got(stub), "EXEC") != NULL);
+    removal = strstr(stub_got(stub), "LREM\r\n$1\r\nk\r\n$1\r\n1\r\n$4\r\ndone");
+    push = strstr(stub_got(stub), "RPUSH");
+    ck_assert_ptr_nonnull(removal);
+    ck_assert(removal < push);
+    ck_assert_int_eq(overs, 0);
+    bus_outbox_free(box);
+    box = NULL;
+    stub_free(stub);
+}
+END_TEST
+
 START_TEST(test_outbox_refused_answer_is_given_up)
 {
     world_do(&w, "SET", "k", "no list", NULL);
@@ -178,6 +260,9 @@ int main(void)
     tcase_add_test(tc, test_outbox_loss_ends_the_waiting_for_idle);
     tcase_add_test(tc, test_outbox_has_a_cap_of_answers);
     tcase_add_test(tc, test_outbox_has_a_cap_of_bytes);
+    tcase_add_test(tc, test_outbox_answer_comes_with_the_removal);
+    tcase_add_test(tc, test_outbox_answer_and_removal_wait_for_a_full_server);
+    tcase_add_test(tc, test_outbox_answer_in_doubt_is_given_once);
     tcase_add_test(tc, test_outbox_refused_answer_is_given_up);
     tcase_add_test(tc, test_outbox_waits_between_tries);
     tcase_add_test(tc, test_outbox_free_with_answers_on_their_way);
