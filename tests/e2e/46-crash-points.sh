@@ -2,6 +2,7 @@
 # Agent and gateway end at each crash point, twenty times each, while contracts come in by list and stream. Afterwards everything that
 # was asked for is answered once, served and applied once. NW_CRASH_TIMES and NW_CRASH_POINTS choose how often and where.
 . "$(dirname "$0")/lib.sh"
+. "$E2E_DIR/life_lib.sh"
 
 TIMES=${NW_CRASH_TIMES:-20}
 read -r -a POINTS <<<"${NW_CRASH_POINTS:-entry-read verified mid-commit committed answered assigned applied saved reported noted}"
@@ -23,43 +24,12 @@ node_config() { # node_config NAME BUS: a node on a bus of its own prefix
     sed -i -e "s|^url = embedded|url = $2|" -e "s|^socket = .*|prefix = $1:|" -e "s|^exec = .*|exec = $TMP/$1/gateway|" "$TMP/$1/agent.conf"
 }
 
-# contracts COUNT: contracts.json, for all nodes; each fifth comes in two versions.
-contracts() {
-    mkdir "$TMP/contracts"
-    "$PYTHON" - "$TMP/contracts" "$@" <<'PY'
-import json, sys
-folder, count, *nodes = sys.argv[1:]
-for number in range(1, int(count) + 1):
-    for version in range(1 + (number % 5 == 0)):
-        data = {"name": "n%d" % number, "backends": ["http://127.0.0.2:%d" % (9 + version)]}
-        workload = {"version": version, "name": "w", "type": "gateway-name-proxy", "metadata": "", "description": "", "data": data}
-        with open("%s/%03d-%d" % (folder, number, version), "w") as file:
-            json.dump({"version": version, "twin_id": 7, "contract_id": number, "nodes": nodes, "metadata": "",
-                       "description": "", "expiration": 0, "workloads": [workload]}, file)
-PY
-    for f in "$TMP/contracts"/*; do
-        netwall sign --key "$TMP/twin.key" "$f" >"$f.signed" 2>/dev/null
-    done
-    "$PYTHON" - "$TMP" <<'PY'
-import glob, json, sys
-found = []
-for path in sorted(glob.glob(sys.argv[1] + "/contracts/*.signed")):
-    with open(path) as file:
-        text = file.read().strip()
-    contract = json.loads(text)
-    found.append([contract["contract_id"], contract["version"], text])
-with open(sys.argv[1] + "/contracts.json", "w") as file:
-    json.dump(found, file)
-PY
-}
-
 keys
 background redis redis-server --port 0 --unixsocket "$TMP/bus.sock" --save "" --appendonly no --dir "$TMP"
 wait_for 10 redis-cli -s "$TMP/bus.sock" PING
 for point in "${POINTS[@]}"; do
     node_config "$point" "unix://$TMP/bus.sock"
 done
-netwall grant --authority "$TMP/authority.key" --twin "$TWIN" --public-key "$TWIN_PUB" --exposures 1000 >"$TMP/grant.json"
 contracts 100 "${POINTS[@]}"
 say "$TIMES times at each of ${#POINTS[@]} points"
 "$PYTHON" "$E2E_DIR/peers/crash_points.py" "$TMP" "$TMP/bus.sock" "$TIMES" "${POINTS[@]}"

@@ -121,8 +121,11 @@ class Node:
             return file.read().count(b'event="crash point"')
 
     def is_up(self):
-        node = json.loads(self.do("GET", "netwall:node") or "{}")
-        return node.get("tunnel", {}).get("public_key")
+        """The agent answers, and a gateway has reported to it."""
+        name = "up-%d" % random.getrandbits(60)
+        self.command({"id": name, "command": "netwall.node.info"})
+        text = self.do("BRPOPLPUSH", "result:" + name, self.prefix + "result:" + name, 5)
+        return text and json.loads(json.loads(text)["data"]).get("tunnel", {}).get("public_key")
 
     # --- asking
 
@@ -186,6 +189,10 @@ class Node:
             code = json.loads(result["data"])["code"]
             assert code == "version_conflict" and version < self.wanted[number], (self.name, name, number, version, result)
 
+    def state_of(self, number):
+        text = self.do("HGET", "netwall:workloads", "7-%d-w" % number)
+        return json.loads(text)["state"] if text else None
+
     def serves_all(self):
         shown = dict(zip(*[iter(self.do("HGETALL", "netwall:workloads"))] * 2))
         rows = {key: json.loads(text) for key, text in shown.items()}
@@ -207,15 +214,22 @@ class Node:
         until("%s: applied is what is desired" % self.name, lambda: self.applied() == self.desired())
         assert set(self.desired()) == {"7-%d-w" % number for number in self.wanted}, self.name
 
-    def check_visitors(self):
-        """Each name is known at the door; behind it nobody listens."""
+    def visit(self, host):
+        """The status that a visitor of HOST gets."""
         with open(os.path.join(self.folder, "gateway.conf")) as file:
             port = next(line.rsplit(":", 1)[1] for line in file if line.startswith("http ="))
-        for number in self.wanted:
-            visit = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
-            visit.request("GET", "/", headers={"Host": "n%d.%s.localhost" % (number, self.name)})
-            status = visit.getresponse().status
+        visit = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+        try:
+            visit.request("GET", "/", headers={"Host": host})
+            return visit.getresponse().status
+        finally:
             visit.close()
+
+    def check_visitors(self):
+        """Each name is known at the door; behind it nobody listens."""
+        until("%s: the door is open" % self.name, lambda: self.visit("nobody.localhost") == 404)
+        for number in self.wanted:
+            status = self.visit("n%d.%s.localhost" % (number, self.name))
             assert status == 502, (self.name, number, status)
 
     def check_applied_once(self):
