@@ -178,3 +178,17 @@ int file_write_new(const char *path, const void *data, size_t len)
 {
     return write_file(path, data, len, true);
 }
+
+int file_append(const char *path, const void *data, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+    int rc;
+
+    if (fd < 0)
+        return errno == ENOENT ? ERR_NOENT : ERR_SYS;
+    rc = write_full(fd, data, len);
+    if (rc == ERR_OK && fdatasync(fd) != 0)
+        rc = ERR_SYS;
+    close_quietly(fd);
+    return rc;
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whole small files: read with a cap, written so that after a crash either the old or the new
- * content is there, never a part. Blocking; for start-up and rare state changes.
+ * content is there, never a part; and files that grow. Blocking; for start-up and rare state
+ * changes.
  */
 #ifndef BUS_BASE_FILE_H
 #define BUS_BASE_FILE_H
@@ -23,5 +24,11 @@ int file_write(const char *path, const void *data, size_t len);
 
 /* The same for a file that must be new: ERR_EXISTS when something is at PATH, which stays. */
 int file_write_new(const char *path, const void *data, size_t len);
+
+/*
+ * Add LEN bytes behind what PATH holds, durably (fdatasync). Returns 0, ERR_NOENT or ERR_SYS; after
+ * an error a part of them may be there.
+ */
+int file_append(const char *path, const void *data, size_t len);
 
 #endif

@@ -129,6 +129,7 @@ static uint64_t save_entry(struct gw_control *self, struct gw_entry *entry)
     if (entry->saved == now)
         return gw_saver_asked(self->saver);
     entry->saved = now;
+    gw_store_touch(self->store, entry);
     return gw_saver_ask(self->saver);
 }
 
@@ -184,20 +185,33 @@ static int start_provisioner(struct gw_control *self)
     return gw_provisioner_new(&self->provisioner, &provisioner);
 }
 
+/* What was read need not be written again. */
+static void note_saved(struct gw_control *self)
+{
+    struct gw_entry *entry;
+    size_t at = 0;
+
+    while ((entry = gw_store_next(self->store, &at)) != NULL)
+        entry->saved = fingerprint(entry);
+}
+
 /* The store with what is on the disk, and the way back to it. */
 static int start_store(struct gw_control *self, char why[GW_CONTROL_WHY_MAX])
 {
     char boot[GW_BOOT_MAX], reason[GW_SNAPSHOT_WHY_MAX];
-    struct gw_saver_config saver = {self->store, self->config.state_dir, boot, on_saved, self};
+    struct gw_saver_config saver = {self->store, self->config.state_dir, boot, on_saved, self, 0};
+    struct gw_snapshot_found found;
     int rc;
 
     gw_snapshot_boot(boot);
-    rc = gw_snapshot_load(self->store, self->config.state_dir, boot, reason);
+    rc = gw_snapshot_load(self->store, self->config.state_dir, boot, &found, reason);
     if (rc != ERR_OK) {
         (void)snprintf(why, GW_CONTROL_WHY_MAX, "%s", reason);
         return rc;
     }
     LOG_INFO("last known good", KV_N("entries", gw_store_count(self->store)));
+    note_saved(self);
+    saver.appendable = found.appendable ? found.len : 0;
     rc = gw_saver_new(&self->saver, self->loop, &saver);
     if (rc != ERR_OK)
         explain(why, "saver", rc);

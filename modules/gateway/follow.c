@@ -85,7 +85,7 @@ int gw_follow(struct gw_store *store, struct gw_provisioner *provisioner, const 
     if (rc != ERR_OK)
         return rc;
     gw_snapshot_boot(boot);
-    rc = gw_snapshot_load(theirs, dir, boot, why);
+    rc = gw_snapshot_load(theirs, dir, boot, NULL, why);
     if (rc == ERR_OK) {
         drop_missing(store, theirs, provisioner);
         rc = take_all(store, theirs, provisioner);

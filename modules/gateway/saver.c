@@ -21,11 +21,20 @@
 
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 30000
-#define GATHER_S 0.005 /* changes of one burst share a write */
+#define GATHER_S 0.005     /* changes of one burst share a write */
+#define LOG_MIN (1u << 20) /* bytes appended before it is worth to write the file anew */
+
+/* One write. */
+struct job {
+    bool whole;
+    char *text; /* owned */
+    size_t len;
+    uint64_t up_to; /* the newest change in it */
+};
 
 struct gw_saver {
     struct ev_loop *loop;
-    const struct gw_store *store;
+    struct gw_store *store;
     void (*on_saved)(void *arg, uint64_t done);
     void *arg;
     char path[GW_PATH_MAX + sizeof(GW_SNAPSHOT_FILE) + 1];
@@ -33,27 +42,66 @@ struct gw_saver {
     uint64_t asked; /* number of the newest change */
     uint64_t done;  /* newest change on the disk */
     bool held;
+    bool anew;           /* the next write is of the whole */
+    size_t whole_len;    /* bytes of the part that was written whole */
+    size_t appended_len; /* bytes behind it */
     struct backoff backoff;
     ev_timer start; /* before the next write: gathering, or waiting after a failure */
     ev_async finished;
-    /* the write under way; the thread owns text and rc until it says finished */
+    /* the write under way; the thread owns job and rc until it says finished */
     pthread_t thread;
     bool writing;
-    uint64_t writing_up_to;
-    char *text;
-    size_t len;
+    struct job job;
     int rc;
     int saved_errno;
 };
 
-static void *write_file(void *arg)
+static int write_job(const struct gw_saver *self, const struct job *job)
+{
+    return job->whole ? file_write(self->path, job->text, job->len)
+                      : file_append(self->path, job->text, job->len);
+}
+
+static void *run_job(void *arg)
 {
     struct gw_saver *self = arg;
 
-    self->rc = file_write(self->path, self->text, self->len);
+    self->rc = write_job(self, &self->job);
     self->saved_errno = errno;
     ev_async_send(self->loop, &self->finished);
     return NULL;
+}
+
+/* What changed, as text; the store's touches are ours from here on. */
+static int make_job(struct gw_saver *self, struct job *out)
+{
+    bool whole = self->anew || gw_store_touched_count(self->store) == SIZE_MAX ||
+                 (self->appended_len > LOG_MIN && self->appended_len > self->whole_len);
+    int rc;
+
+    *out = (struct job){.whole = whole, .up_to = self->asked};
+    rc = whole ? gw_snapshot_encode(self->store, self->boot, &out->text, &out->len)
+               : gw_snapshot_encode_changes(self->store, &out->text, &out->len);
+    if (rc == ERR_OK)
+        gw_store_forget_touched(self->store);
+    return rc;
+}
+
+/* JOB was written, or not; frees its text. */
+static void end_job(struct gw_saver *self, struct job *job, int rc)
+{
+    free(job->text);
+    job->text = NULL;
+    self->anew = rc != ERR_OK; /* the touches are forgotten, and half of it may be there */
+    if (rc != ERR_OK)
+        return;
+    self->done = job->up_to;
+    if (job->whole) {
+        self->whole_len = job->len;
+        self->appended_len = 0;
+    } else {
+        self->appended_len += job->len;
+    }
 }
 
 static void write_failed(struct gw_saver *self, int rc, int saved_errno)
@@ -79,7 +127,7 @@ static void gather(struct gw_saver *self)
 static void on_start(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct gw_saver *self = w->data;
-    int rc = gw_snapshot_encode(self->store, self->boot, &self->text, &self->len);
+    int rc = make_job(self, &self->job);
 
     (void)loop;
     (void)revents;
@@ -87,11 +135,9 @@ static void on_start(struct ev_loop *loop, ev_timer *w, int revents)
         write_failed(self, rc, ENOMEM);
         return;
     }
-    self->writing_up_to = self->asked;
-    rc = pthread_create(&self->thread, NULL, write_file, self);
+    rc = pthread_create(&self->thread, NULL, run_job, self);
     if (rc != 0) {
-        free(self->text);
-        self->text = NULL;
+        end_job(self, &self->job, ERR_SYS);
         write_failed(self, ERR_SYS, rc);
         return;
     }
@@ -103,10 +149,7 @@ static int collect(struct gw_saver *self)
 {
     (void)pthread_join(self->thread, NULL); /* it is about to return */
     self->writing = false;
-    free(self->text);
-    self->text = NULL;
-    if (self->rc == ERR_OK)
-        self->done = self->writing_up_to;
+    end_job(self, &self->job, self->rc);
     return self->rc;
 }
 
@@ -137,6 +180,8 @@ int gw_saver_new(struct gw_saver **out, struct ev_loop *loop, const struct gw_sa
     self->store = cfg->store;
     self->on_saved = cfg->on_saved;
     self->arg = cfg->arg;
+    self->anew = cfg->appendable == 0;
+    self->whole_len = cfg->appendable;
     self->backoff = backoff_init(RETRY_MIN_MS, RETRY_MAX_MS);
     (void)snprintf(self->path, sizeof(self->path), "%s/%s", cfg->dir, GW_SNAPSHOT_FILE);
     (void)snprintf(self->boot, sizeof(self->boot), "%s", cfg->boot);
@@ -170,6 +215,7 @@ uint64_t gw_saver_ask(struct gw_saver *self)
 void gw_saver_hold(struct gw_saver *self, bool hold)
 {
     self->held = hold;
+    self->anew = true; /* what the other one wrote is not known */
     if (hold)
         ev_timer_stop(self->loop, &self->start);
     else
@@ -178,21 +224,19 @@ void gw_saver_hold(struct gw_saver *self, bool hold)
 
 int gw_saver_flush(struct gw_saver *self)
 {
-    char *text = NULL;
-    size_t len = 0;
+    struct job job;
     int rc;
 
     if (self->writing)
         (void)collect(self);
     if (self->held || self->done == self->asked)
         return ERR_OK;
-    rc = gw_snapshot_encode(self->store, self->boot, &text, &len);
-    if (rc == ERR_OK)
-        rc = file_write(self->path, text, len);
-    free(text);
-    if (rc == ERR_OK)
-        self->done = self->asked;
-    else
+    rc = make_job(self, &job);
+    if (rc == ERR_OK) {
+        rc = write_job(self, &job);
+        end_job(self, &job, rc);
+    }
+    if (rc != ERR_OK)
         LOG_ERROR("cannot write the state file", KV_S("file", self->path),
                   KV_S("err", err_text(rc)));
     return rc;

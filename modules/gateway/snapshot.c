@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * File format, version 1. Every line is "<32 hex> <json>" LF, the hex being BLAKE2b-128 of the
+ * File format, version 2. Every line is "<32 hex> <json>" LF, the hex being BLAKE2b-128 of the
  * JSON. Line 1 is the head {"format","version","boot","epoch","rev","count"}; COUNT entry lines
- * follow.
+ * follow. Version 1 ends there. Then come changes: an entry line (it is so now),
+ * {"removed","owner"} and, behind those of one write, {"epoch","rev"}, the new mark.
  */
 #include "modules/gateway/snapshot.h"
 
@@ -70,37 +71,75 @@ static json_t *head_json(const struct gw_store *store, const char *boot)
                      (json_int_t)mark.rev, "count", (json_int_t)gw_store_count(store));
 }
 
+static const char *owner_text(enum gw_owner owner)
+{
+    return owner == GW_OWNER_AGENT ? "agent" : "zbus";
+}
+
 static json_t *entry_json(const struct gw_entry *entry)
 {
     char hash[2 * GW_HASH_LEN + 1];
 
     hex_encode(hash, entry->hash, sizeof(entry->hash));
     return json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:s%, s:i, s:b, s:b, s:I}", "id", entry->id,
-                     "owner", entry->owner == GW_OWNER_AGENT ? "agent" : "zbus", "epoch",
-                     (json_int_t)entry->epoch, "rev", (json_int_t)entry->rev, "gone", entry->gone,
-                     "hash", hash, "spec", entry->spec, entry->spec_len, "port", (int)entry->port,
-                     "verified", entry->verified, "late", entry->late, "order",
-                     (json_int_t)entry->order);
+                     "owner", owner_text(entry->owner), "epoch", (json_int_t)entry->epoch, "rev",
+                     (json_int_t)entry->rev, "gone", entry->gone, "hash", hash, "spec", entry->spec,
+                     entry->spec_len, "port", (int)entry->port, "verified", entry->verified, "late",
+                     entry->late, "order", (json_int_t)entry->order);
+}
+
+static int write_all(FILE *f, const struct gw_store *store, const char *boot)
+{
+    struct gw_entry *entry;
+    size_t at = 0;
+    int rc = write_line(f, head_json(store, boot));
+
+    while (rc == ERR_OK && (entry = gw_store_next(store, &at)) != NULL)
+        rc = write_line(f, entry_json(entry));
+    return rc;
+}
+
+/* Removed ones first: an id may be gone and there again. */
+static int write_changes(FILE *f, const struct gw_store *store)
+{
+    struct gw_mark mark = gw_store_mark(store);
+    struct gw_entry *entry = NULL;
+    enum gw_owner owner;
+    const char *id;
+    size_t at = 0;
+    int rc = ERR_OK;
+
+    while (rc == ERR_OK && (id = gw_store_next_removed(store, &at, &owner)) != NULL)
+        rc = write_line(f, json_pack("{s:s, s:s}", "removed", id, "owner", owner_text(owner)));
+    while (rc == ERR_OK && (entry = gw_store_next_touched(store, entry)) != NULL)
+        rc = write_line(f, entry_json(entry));
+    if (rc == ERR_OK)
+        rc = write_line(f, json_pack("{s:I, s:I}", "epoch", (json_int_t)mark.epoch, "rev",
+                                     (json_int_t)mark.rev));
+    return rc;
+}
+
+static int finish(FILE *f, char **out, int rc)
+{
+    if (fclose(f) == 0 && rc == ERR_OK)
+        return ERR_OK;
+    free(*out);
+    *out = NULL;
+    return ERR_NOMEM;
 }
 
 int gw_snapshot_encode(const struct gw_store *store, const char *boot, char **out, size_t *out_len)
 {
-    struct gw_entry *entry;
-    size_t at = 0;
     FILE *f = open_memstream(out, out_len);
-    int rc;
 
-    if (f == NULL)
-        return ERR_NOMEM;
-    rc = write_line(f, head_json(store, boot));
-    while (rc == ERR_OK && (entry = gw_store_next(store, &at)) != NULL)
-        rc = write_line(f, entry_json(entry));
-    if (fclose(f) != 0 || rc != ERR_OK) {
-        free(*out);
-        *out = NULL;
-        return ERR_NOMEM;
-    }
-    return ERR_OK;
+    return f == NULL ? ERR_NOMEM : finish(f, out, write_all(f, store, boot));
+}
+
+int gw_snapshot_encode_changes(const struct gw_store *store, char **out, size_t *out_len)
+{
+    FILE *f = open_memstream(out, out_len);
+
+    return f == NULL ? ERR_NOMEM : finish(f, out, write_changes(f, store));
 }
 
 /* Text still to be read, line by line. */
@@ -185,6 +224,11 @@ static int read_head(struct head *out, struct lines *in, const char *boot,
     return rc;
 }
 
+static enum gw_owner owner_of(const char *text)
+{
+    return strcmp(text, "zbus") == 0 ? GW_OWNER_ZBUS : GW_OWNER_AGENT;
+}
+
 /* What an entry line says, before it is trusted. */
 struct parts {
     const char *id, *owner, *hash, *spec;
@@ -209,10 +253,9 @@ static int unpack_entry(struct parts *out, json_t *json)
     return ERR_OK;
 }
 
-/* ERR_INVALID: not an entry; ERR_EXISTS: the id came before. */
-static int add_entry(struct gw_store *store, const struct parts *parts)
+/* The entry as it is from this line on. ERR_INVALID: not an entry. */
+static int put_entry(struct gw_store *store, const struct parts *parts)
 {
-    enum gw_owner owner = strcmp(parts->owner, "zbus") == 0 ? GW_OWNER_ZBUS : GW_OWNER_AGENT;
     struct gw_entry *entry = NULL;
     uint8_t hash[GW_HASH_LEN];
     int rc;
@@ -220,9 +263,7 @@ static int add_entry(struct gw_store *store, const struct parts *parts)
     if (hex_decode(hash, sizeof(hash), parts->hash, strlen(parts->hash)) != ERR_OK ||
         parts->spec_len > GW_SPEC_MAX)
         return ERR_INVALID;
-    if (gw_store_find(store, owner, parts->id) != NULL)
-        return ERR_EXISTS;
-    rc = gw_store_obtain(store, &entry, owner, parts->id);
+    rc = gw_store_obtain(store, &entry, owner_of(parts->owner), parts->id);
     if (rc != ERR_OK)
         return rc;
     rc = gw_entry_set_spec(entry, parts->spec, parts->spec_len);
@@ -248,38 +289,97 @@ static int read_entry(struct gw_store *store, const struct head *head, json_t *j
 
     if (rc == ERR_OK && strcmp(parts.owner, "zbus") == 0 && !head->same_boot)
         return ERR_OK; /* the node was started again: its callers set it anew */
-    return rc == ERR_OK ? add_entry(store, &parts) : rc;
+    return rc == ERR_OK ? put_entry(store, &parts) : rc;
 }
 
-int gw_snapshot_decode(struct gw_store *store, const char *boot, const char *text, size_t len,
-                       size_t *bad, char why[GW_SNAPSHOT_WHY_MAX])
+static int read_removed(struct gw_store *store, json_t *json)
 {
-    struct lines in = {.p = text, .end = text + len};
-    json_t *json = NULL;
-    struct head head;
-    enum line line;
-    size_t count = 0;
-    int rc = read_head(&head, &in, boot, why);
+    const char *id, *owner;
+    struct gw_entry *entry;
 
-    *bad = 0;
+    if (json_unpack(json, "{s:s, s:s}", "removed", &id, "owner", &owner) != 0)
+        return ERR_INVALID;
+    entry = gw_store_find(store, owner_of(owner), id);
+    if (entry != NULL)
+        gw_store_remove(store, entry);
+    return ERR_OK;
+}
+
+/* One line behind the whole part. */
+static int read_change(struct gw_store *store, struct head *head, json_t *json)
+{
+    json_int_t epoch, rev;
+
+    if (json_object_get(json, "id") != NULL)
+        return read_entry(store, head, json);
+    if (json_object_get(json, "removed") != NULL)
+        return read_removed(store, json);
+    if (json_unpack(json, "{s:I, s:I}", "epoch", &epoch, "rev", &rev) != 0 || epoch < 0 || rev < 0)
+        return ERR_INVALID;
+    head->mark = (struct gw_mark){(uint64_t)epoch, (uint64_t)rev};
+    return ERR_OK;
+}
+
+/* A file while it is read. */
+struct reading {
+    struct gw_store *store;
+    struct head head;
+    struct lines lines;
+    size_t count; /* of lines behind the head */
+    struct gw_snapshot_found *found;
+    char *why; /* GW_SNAPSHOT_WHY_MAX bytes */
+};
+
+/* The next line behind the head. Returns LINE_NONE at the end; a damaged line is counted. */
+static enum line read_line(struct reading *r)
+{
+    bool whole_part = r->count < r->head.count;
+    json_t *json = NULL;
+    enum line line = next_line(&r->lines, &json);
+    int rc = ERR_INVALID;
+
+    if (line == LINE_NONE)
+        return line;
+    if (line == LINE_BAD && !whole_part && r->lines.p >= r->lines.end) {
+        r->found->torn = true;
+        return LINE_NONE;
+    }
+    r->count++;
+    if (line == LINE_OK) {
+        rc = whole_part ? read_entry(r->store, &r->head, json)
+                        : read_change(r->store, &r->head, json);
+        json_decref(json);
+    }
+    if (rc != ERR_OK && r->found->bad++ == 0)
+        explain(r->why, "line %zu is damaged", r->lines.number);
+    return LINE_OK;
+}
+
+int gw_snapshot_decode(struct gw_store *store, const char *boot, const struct gw_snapshot_text *in,
+                       struct gw_snapshot_found *found, char why[GW_SNAPSHOT_WHY_MAX])
+{
+    struct reading r = {
+        .store = store,
+        .lines = {.p = in->text, .end = in->text + in->len},
+        .found = found,
+        .why = why,
+    };
+    int rc = read_head(&r.head, &r.lines, boot, why);
+
+    *found = (struct gw_snapshot_found){.len = in->len};
     if (rc != ERR_OK)
         return rc;
-    while ((line = next_line(&in, &json)) != LINE_NONE) {
-        rc = line == LINE_OK ? read_entry(store, &head, json) : ERR_INVALID;
-        if (line == LINE_OK)
-            json_decref(json);
-        if (rc == ERR_NOMEM)
-            return rc;
-        count++;
-        if (rc != ERR_OK && (*bad)++ == 0)
-            explain(why, "line %zu is damaged", in.number);
+    while (read_line(&r) != LINE_NONE)
+        continue;
+    gw_store_forget_touched(store);
+    if (r.count < r.head.count) {
+        if (found->bad == 0)
+            explain(why, "the file is cut after line %zu", r.lines.number);
+        found->bad += r.head.count - r.count;
     }
-    if (count < head.count) {
-        if (*bad == 0)
-            explain(why, "the file is cut after line %zu", in.number);
-        *bad += head.count - count;
-    }
-    gw_store_set_mark(store, head.mark);
+    found->appendable = found->bad == 0 && !found->torn && r.head.same_boot &&
+                        r.head.version == GW_SNAPSHOT_VERSION;
+    gw_store_set_mark(store, r.head.mark);
     return ERR_OK;
 }
 
@@ -307,22 +407,28 @@ static int load_failed(char why[GW_SNAPSHOT_WHY_MAX], const char *path, int rc)
 }
 
 int gw_snapshot_load(struct gw_store *store, const char *dir, const char *boot,
-                     char why[GW_SNAPSHOT_WHY_MAX])
+                     struct gw_snapshot_found *found, char why[GW_SNAPSHOT_WHY_MAX])
 {
     char path[GW_PATH_MAX + sizeof(GW_SNAPSHOT_FILE) + 1];
+    struct gw_snapshot_found unused;
+    struct gw_snapshot_text in = {0};
     char *text = NULL;
-    size_t len = 0, bad = 0;
     int rc;
 
+    found = found != NULL ? found : &unused;
+    *found = (struct gw_snapshot_found){0};
     (void)snprintf(path, sizeof(path), "%s/%s", dir, GW_SNAPSHOT_FILE);
-    rc = file_read(&text, &len, path, GW_SNAPSHOT_MAX);
+    rc = file_read(&text, &in.len, path, GW_SNAPSHOT_MAX);
     if (rc == ERR_NOENT)
         return ERR_OK;
     if (rc != ERR_OK)
         return load_failed(why, path, rc);
-    rc = gw_snapshot_decode(store, boot, text, len, &bad, why);
+    in.text = text;
+    rc = gw_snapshot_decode(store, boot, &in, found, why);
     free(text);
-    if (rc == ERR_INVALID || (rc == ERR_OK && bad > 0))
-        rc = set_aside(path, why, bad);
+    if (found->torn)
+        LOG_INFO("the last change in the state file was never finished", KV_S("file", path));
+    if (rc == ERR_INVALID || (rc == ERR_OK && found->bad > 0))
+        rc = set_aside(path, why, found->bad);
     return rc == ERR_OK ? ERR_OK : load_failed(why, path, rc);
 }

@@ -12,10 +12,22 @@
 
 #define KEY_CAP (GW_ID_MAX + 2)
 
+struct removed {
+    enum gw_owner owner;
+    char id[GW_ID_MAX];
+};
+
 struct gw_store {
     struct map *entries;
     struct gw_mark mark;
     uint64_t order; /* given out last */
+    /* since the last save */
+    TAILQ_HEAD(, gw_entry) touched;
+    size_t touched_count;
+    struct removed *removed; /* owned */
+    size_t removed_count;
+    size_t removed_cap;
+    bool overlooked; /* no memory to note one */
 };
 
 bool gw_mark_before(const struct gw_mark *mark, uint64_t epoch, uint64_t rev)
@@ -33,6 +45,7 @@ int gw_store_new(struct gw_store **out)
         free(self);
         return ERR_NOMEM;
     }
+    TAILQ_INIT(&self->touched);
     *out = self;
     return ERR_OK;
 }
@@ -54,6 +67,7 @@ void gw_store_free(struct gw_store *self)
     while ((entry = gw_store_next(self, &at)) != NULL)
         entry_free(entry);
     map_free(self->entries);
+    free(self->removed);
     free(self);
 }
 
@@ -111,10 +125,92 @@ int gw_store_obtain(struct gw_store *self, struct gw_entry **out, enum gw_owner 
     return ERR_OK;
 }
 
+/* ---- what the next save has to write ---- */
+
+void gw_store_touch(struct gw_store *self, struct gw_entry *entry)
+{
+    if (entry->touched)
+        return;
+    entry->touched = true;
+    TAILQ_INSERT_TAIL(&self->touched, entry, touches);
+    self->touched_count++;
+}
+
+static void untouch(struct gw_store *self, struct gw_entry *entry)
+{
+    if (!entry->touched)
+        return;
+    entry->touched = false;
+    TAILQ_REMOVE(&self->touched, entry, touches);
+    self->touched_count--;
+}
+
+static bool make_room(struct gw_store *self)
+{
+    size_t cap = self->removed_cap > 0 ? 2 * self->removed_cap : 16;
+    struct removed *more;
+
+    if (self->removed_count < self->removed_cap)
+        return true;
+    more = realloc(self->removed, cap * sizeof(*more));
+    if (more == NULL)
+        return false;
+    self->removed = more;
+    self->removed_cap = cap;
+    return true;
+}
+
+static void note_removed(struct gw_store *self, const struct gw_entry *entry)
+{
+    struct removed *removed;
+
+    if (!make_room(self)) {
+        self->overlooked = true;
+        return;
+    }
+    removed = &self->removed[self->removed_count++];
+    removed->owner = entry->owner;
+    memcpy(removed->id, entry->id, sizeof(removed->id));
+}
+
+struct gw_entry *gw_store_next_touched(const struct gw_store *self, struct gw_entry *at)
+{
+    return at == NULL ? TAILQ_FIRST(&self->touched) : TAILQ_NEXT(at, touches);
+}
+
+const char *gw_store_next_removed(const struct gw_store *self, size_t *at, enum gw_owner *owner)
+{
+    if (*at >= self->removed_count)
+        return NULL;
+    *owner = self->removed[*at].owner;
+    return self->removed[(*at)++].id;
+}
+
+size_t gw_store_touched_count(const struct gw_store *self)
+{
+    return self->overlooked ? SIZE_MAX : self->touched_count + self->removed_count;
+}
+
+void gw_store_forget_touched(struct gw_store *self)
+{
+    struct gw_entry *entry;
+
+    while ((entry = TAILQ_FIRST(&self->touched)) != NULL)
+        untouch(self, entry);
+    free(self->removed);
+    self->removed = NULL;
+    self->removed_count = self->removed_cap = 0;
+    self->overlooked = false;
+}
+
+/* ---- entries ---- */
+
 void gw_store_remove(struct gw_store *self, struct gw_entry *entry)
 {
     char key[KEY_CAP];
 
+    untouch(self, entry);
+    note_removed(self, entry);
     print_key(key, entry->owner, entry->id);
     (void)map_remove_text(self->entries, key);
     entry_free(entry);

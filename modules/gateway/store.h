@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "modules/gateway/exposure.h"
 
@@ -39,7 +40,9 @@ struct gw_entry {
                        them: of two who want the same the lower one has it; 0 = none yet */
     /* of this process only */
     uint64_t saved; /* fingerprint of what was last asked to be written; 0 = never (control) */
-    bool seen;      /* its field was on the bus at the last look (assign) */
+    bool touched;   /* is to be written (store) */
+    TAILQ_ENTRY(gw_entry) touches;
+    bool seen;            /* its field was on the bus at the last look (assign) */
     struct gw_task *task; /* owned by the provisioner; NULL before and after */
 };
 
@@ -78,6 +81,19 @@ void gw_store_keep_order(struct gw_store *self, struct gw_entry *entry, uint64_t
 /* All entries, those who come first first: late ones last, then by order (none = last), the agent's
  * before zbus callers', id. A new array of *COUNT, or NULL when out of memory. */
 struct gw_entry **gw_store_in_order(const struct gw_store *self, size_t *count);
+
+/*
+ * What the next save has to write: entries that were touched, and removed ones, which note
+ * themselves. Both lists are read in order and forgotten together once they are text.
+ */
+void gw_store_touch(struct gw_store *self, struct gw_entry *entry);
+/* Iterate: *AT starts at NULL. */
+struct gw_entry *gw_store_next_touched(const struct gw_store *self, struct gw_entry *at);
+/* Iterate over removed ones: *AT starts at 0; the id, or NULL at the end. */
+const char *gw_store_next_removed(const struct gw_store *self, size_t *at, enum gw_owner *owner);
+/* Touched and removed ones; SIZE_MAX: some could not be noted, only a whole file has them. */
+size_t gw_store_touched_count(const struct gw_store *self);
+void gw_store_forget_touched(struct gw_store *self);
 
 /* The newest desired state of the agent that was applied. */
 struct gw_mark gw_store_mark(const struct gw_store *self);

@@ -199,6 +199,17 @@ START_TEST(test_file_no_descriptor_is_left_open)
 }
 END_TEST
 
+START_TEST(test_file_append_adds_to_what_is_there)
+{
+    ck_assert_int_eq(file_append(path, "x", 1), ERR_NOENT);
+    ck_assert_int_eq(file_write(path, "one", 3), ERR_OK);
+    ck_assert_int_eq(file_append(path, " two", 4), ERR_OK);
+    ck_assert_int_eq(file_append(path, "", 0), ERR_OK);
+    expect("one two");
+    ck_assert_int_eq(file_append(dir, "x", 1), ERR_SYS);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/file");
@@ -217,6 +228,7 @@ int main(void)
     tcase_add_test(tc, test_file_read_never_waits_on_a_fifo);
     tcase_add_test(tc, test_file_read_out_of_memory);
     tcase_add_test(tc, test_file_no_descriptor_is_left_open);
+    tcase_add_test(tc, test_file_append_adds_to_what_is_there);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -40,13 +40,15 @@ static void mend(char *text, size_t size)
 static void read_back(const struct gw_store *store)
 {
     struct gw_store *back = NULL;
+    struct gw_snapshot_found found;
     char why[GW_SNAPSHOT_WHY_MAX], *text = NULL;
-    size_t len = 0, bad = 0;
+    size_t len = 0;
 
     assert(gw_snapshot_encode(store, "boot", &text, &len) == ERR_OK);
     assert(gw_store_new(&back) == ERR_OK);
-    assert(gw_snapshot_decode(back, "boot", text, len, &bad, why) == ERR_OK);
-    assert(bad == 0 && gw_store_count(back) == gw_store_count(store));
+    assert(gw_snapshot_decode(back, "boot", &(struct gw_snapshot_text){text, len}, &found, why) ==
+           ERR_OK);
+    assert(found.appendable && gw_store_count(back) == gw_store_count(store));
     gw_store_free(back);
     free(text);
 }
@@ -54,11 +56,12 @@ static void read_back(const struct gw_store *store)
 static void decode(const char *text, size_t size)
 {
     struct gw_store *store = NULL;
+    struct gw_snapshot_text in = {text, size};
+    struct gw_snapshot_found found;
     char why[GW_SNAPSHOT_WHY_MAX];
-    size_t bad = 0;
 
     assert(gw_store_new(&store) == ERR_OK);
-    if (gw_snapshot_decode(store, "boot", text, size, &bad, why) == ERR_OK)
+    if (gw_snapshot_decode(store, "boot", &in, &found, why) == ERR_OK)
         read_back(store);
     else
         assert(gw_store_count(store) == 0);

@@ -191,8 +191,8 @@ END_TEST
 
 START_TEST(test_control_newer_state_file_refuses_to_start)
 {
-    static const char newer[] = "2a3446469becfaae466e7d2bfde4f043 "
-                                "{\"format\":\"netwall-gateway\",\"version\":2,\"count\":0}\n";
+    static const char newer[] = "2f836dc01c7390f037e53111aafba695 "
+                                "{\"format\":\"netwall-gateway\",\"version\":3,\"count\":0}\n";
     char *path = temp_dir_path(dir, GW_SNAPSHOT_FILE);
     FILE *f = fopen(path, "w");
 

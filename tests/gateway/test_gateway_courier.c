@@ -116,7 +116,7 @@ static void setup(void)
     made_config(&config, "[gateway]\ndomain = gw1.example.com\n");
     facts = (struct gw_facts){.config = &config, .public_key = MADE_KEY};
     ck_assert_int_eq(gw_store_new(&store), ERR_OK);
-    struct gw_saver_config save = {store, dir, "boot", on_saved, NULL};
+    struct gw_saver_config save = {store, dir, "boot", on_saved, NULL, 0};
     ck_assert_int_eq(gw_saver_new(&saver, w.loop, &save), ERR_OK);
     struct gw_provisioner_config prov = {.loop = w.loop,
                                          .config = &config,

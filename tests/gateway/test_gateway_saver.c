@@ -47,7 +47,7 @@ static size_t loaded(void)
     size_t count;
 
     ck_assert_int_eq(gw_store_new(&back), ERR_OK);
-    ck_assert_int_eq(gw_snapshot_load(back, dir, "boot-1", why), ERR_OK);
+    ck_assert_int_eq(gw_snapshot_load(back, dir, "boot-1", NULL, why), ERR_OK);
     count = gw_store_count(back);
     gw_store_free(back);
     return count;
@@ -67,7 +67,7 @@ START_TEST(test_saver_writes_and_tells)
     struct gw_saver *saver = NULL;
     uint64_t asked = 0;
 
-    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop, 0};
     ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
     for (int i = 0; i < 10; i++)
         asked = gw_saver_ask(saver);
@@ -89,7 +89,7 @@ START_TEST(test_saver_tries_again_until_it_can_write)
     struct gw_saver *saver = NULL;
 
     ck_assert_int_eq(rmdir(dir), 0);
-    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop, 0};
     ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
     saved = 0;
     (void)gw_saver_ask(saver);
@@ -109,7 +109,7 @@ START_TEST(test_saver_held_writes_nothing_and_forgets_nothing)
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     struct gw_saver *saver = NULL;
 
-    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop, 0};
     ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
     saved = 0;
     (void)gw_saver_ask(saver); /* about to be written */
@@ -133,7 +133,7 @@ START_TEST(test_saver_free_and_flush_while_writing)
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     struct gw_saver *saver = NULL;
 
-    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop};
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop, 0};
     ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
     (void)gw_saver_ask(saver);
     ev_run(loop, EVRUN_ONCE); /* the write has begun */
@@ -143,6 +143,90 @@ START_TEST(test_saver_free_and_flush_while_writing)
     (void)gw_saver_ask(saver);
     ev_run(loop, EVRUN_ONCE);
     gw_saver_free(saver);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
+static off_t file_size(void)
+{
+    char *path = temp_dir_path(dir, GW_SNAPSHOT_FILE);
+    struct stat st = {0};
+
+    ck_assert_int_eq(stat(path, &st), 0);
+    free(path);
+    return st.st_size;
+}
+
+static void touch_one(struct gw_saver *saver, const char *id)
+{
+    struct gw_entry *entry = NULL;
+
+    ck_assert_int_eq(gw_store_obtain(store, &entry, GW_OWNER_AGENT, id), ERR_OK);
+    gw_store_touch(store, entry);
+    (void)gw_saver_ask(saver);
+}
+
+/* A change costs what it is, not what the file holds; the file does not grow for ever. */
+START_TEST(test_saver_appends_changes_and_tidies_up)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct gw_saver *saver = NULL;
+    char id[32];
+    off_t before, first;
+
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop, 0};
+    ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(id, sizeof(id), "7-2-x%d", i);
+        touch_one(saver, id);
+    }
+    ck_assert_int_eq(gw_saver_flush(saver), ERR_OK);
+    first = file_size();
+    touch_one(saver, "7-2-x5");
+    ck_assert_int_eq(gw_saver_flush(saver), ERR_OK);
+    ck_assert_int_gt(file_size(), first);
+    ck_assert_int_lt(file_size(), first + 1000);
+    before = file_size();
+    for (int i = 0; i < 40 && file_size() >= before; i++) {
+        before = file_size();
+        for (int k = 0; k < 1000; k++) {
+            (void)snprintf(id, sizeof(id), "7-2-x%d", k);
+            touch_one(saver, id);
+        }
+        ck_assert_int_eq(gw_saver_flush(saver), ERR_OK);
+    }
+    ck_assert_int_lt(file_size(), before);
+    ck_assert_uint_eq(loaded(), 1001);
+    gw_saver_free(saver);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
+/* What another process wrote meanwhile, or took away, is not built upon. */
+START_TEST(test_saver_writes_all_after_it_was_held_or_failed)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct gw_saver *saver = NULL;
+    char *path = temp_dir_path(dir, GW_SNAPSHOT_FILE);
+
+    struct gw_saver_config cfg = {store, dir, "boot-1", on_saved, loop, 0};
+    ck_assert_int_eq(gw_saver_new(&saver, loop, &cfg), ERR_OK);
+    touch_one(saver, "7-2-a");
+    ck_assert_int_eq(gw_saver_flush(saver), ERR_OK);
+    gw_saver_hold(saver, true);
+    ck_assert_int_eq(unlink(path), 0);
+    gw_saver_hold(saver, false);
+    touch_one(saver, "7-2-b");
+    ck_assert_int_eq(gw_saver_flush(saver), ERR_OK);
+    ck_assert_uint_eq(loaded(), 3);
+
+    ck_assert_int_eq(unlink(path), 0);
+    touch_one(saver, "7-2-c");
+    ck_assert_int_ne(gw_saver_flush(saver), ERR_OK);
+    ck_assert_int_eq(gw_saver_flush(saver), ERR_OK);
+    ck_assert_uint_eq(loaded(), 4);
+    gw_saver_free(saver);
+    free(path);
     ev_loop_destroy(loop);
 }
 END_TEST
@@ -157,6 +241,8 @@ int main(void)
     tcase_add_test(tc, test_saver_tries_again_until_it_can_write);
     tcase_add_test(tc, test_saver_held_writes_nothing_and_forgets_nothing);
     tcase_add_test(tc, test_saver_free_and_flush_while_writing);
+    tcase_add_test(tc, test_saver_appends_changes_and_tidies_up);
+    tcase_add_test(tc, test_saver_writes_all_after_it_was_held_or_failed);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -46,16 +46,18 @@ static void teardown(void)
     gw_store_free(store);
 }
 
+static struct gw_snapshot_found found;
+
 static struct gw_store *decoded(const char *data, size_t len, const char *boot, int want_rc,
                                 size_t *bad)
 {
     struct gw_store *out = NULL;
-    size_t lost = 0;
+    struct gw_snapshot_text in = {data, len};
 
     ck_assert_int_eq(gw_store_new(&out), ERR_OK);
-    ck_assert_int_eq(gw_snapshot_decode(out, boot, data, len, &lost, why), want_rc);
+    ck_assert_int_eq(gw_snapshot_decode(out, boot, &in, &found, why), want_rc);
     if (bad != NULL)
-        *bad = lost;
+        *bad = found.bad;
     return out;
 }
 
@@ -158,7 +160,7 @@ static struct gw_store *loaded(int want_rc)
     struct gw_store *out = NULL;
 
     ck_assert_int_eq(gw_store_new(&out), ERR_OK);
-    ck_assert_int_eq(gw_snapshot_load(out, dir, "boot-1", why), want_rc);
+    ck_assert_int_eq(gw_snapshot_load(out, dir, "boot-1", &found, why), want_rc);
     return out;
 }
 
@@ -197,8 +199,8 @@ END_TEST
 
 START_TEST(test_snapshot_newer_version_refuses)
 {
-    static const char newer[] = "2a3446469becfaae466e7d2bfde4f043 "
-                                "{\"format\":\"netwall-gateway\",\"version\":2,\"count\":0}\n";
+    static const char newer[] = "2f836dc01c7390f037e53111aafba695 "
+                                "{\"format\":\"netwall-gateway\",\"version\":3,\"count\":0}\n";
     struct gw_store *back;
 
     make_dir();
@@ -208,6 +210,118 @@ START_TEST(test_snapshot_newer_version_refuses)
     ck_assert_int_eq(access(in_dir(GW_SNAPSHOT_FILE), F_OK), 0); /* left as it is */
     gw_store_free(back);
     remove_dir();
+}
+END_TEST
+
+/* A file of the time before changes were appended. */
+START_TEST(test_snapshot_of_version_1_is_read_and_then_written_anew)
+{
+    static const char old[] =
+        "1ca8c9f73583307f76f65bdffcf6222e "
+        "{\"format\":\"netwall-gateway\",\"version\":1,\"boot\":\"boot-1\",\"epoch\":3,\"rev\":7,"
+        "\"count\":1}\n"
+        "0eb1f19fa632c73e25c568e74b761bcc "
+        "{\"id\":\"7-1-a\",\"owner\":\"agent\",\"epoch\":3,\"rev\":7,\"gone\":false,\"hash\":\""
+        "abababababababababababababababababababababababababababababababab"
+        "\",\"spec\":\"{}\",\"port\":0,\"verified\":false}\n";
+    struct gw_store *back = decoded(old, sizeof(old) - 1, "boot-1", ERR_OK, NULL);
+
+    ck_assert_uint_eq(found.bad, 0);
+    ck_assert(!found.appendable && !found.torn);
+    ck_assert_str_eq(gw_store_find(back, GW_OWNER_AGENT, "7-1-a")->spec, "{}");
+    ck_assert_uint_eq(gw_store_mark(back).rev, 7);
+    gw_store_free(back);
+}
+END_TEST
+
+/* ---- changes behind the whole part ---- */
+
+static size_t whole_len;
+
+/* One changed, one removed, one removed and there again, one new; the mark moves. */
+static void append_changes(void)
+{
+    char *more = NULL;
+    size_t len = 0;
+    struct gw_entry *b;
+
+    gw_store_forget_touched(store);
+    b = gw_store_find(store, GW_OWNER_AGENT, "7-1-b");
+    ck_assert_int_eq(gw_entry_set_spec(b, "{\"b\":2}", 7), ERR_OK);
+    gw_store_touch(store, b);
+    gw_store_touch(store, b);
+    gw_store_remove(store, gw_store_find(store, GW_OWNER_AGENT, "7-1-c"));
+    gw_store_remove(store, gw_store_find(store, GW_OWNER_AGENT, "7-1-a"));
+    gw_store_touch(store, add(GW_OWNER_AGENT, "7-1-a", "{\"again\":1}", 0));
+    gw_store_touch(store, add(GW_OWNER_ZBUS, "7-1-z", "{}", 0));
+    gw_store_set_mark(store, (struct gw_mark){4, 50});
+    ck_assert_uint_eq(gw_store_touched_count(store), 5);
+    ck_assert_int_eq(gw_snapshot_encode_changes(store, &more, &len), ERR_OK);
+    text = realloc(text, text_len + len + 1);
+    ck_assert_ptr_nonnull(text);
+    memcpy(text + text_len, more, len + 1);
+    free(more);
+    whole_len = text_len;
+    text_len += len;
+}
+
+START_TEST(test_snapshot_changes_behind_it_count)
+{
+    struct gw_store *back;
+
+    append_changes();
+    back = decoded(text, text_len, "boot-1", ERR_OK, NULL);
+    ck_assert(found.appendable);
+    ck_assert_uint_eq(found.len, text_len);
+    ck_assert_uint_eq(gw_store_count(back), 4);
+    ck_assert_str_eq(gw_store_find(back, GW_OWNER_AGENT, "7-1-b")->spec, "{\"b\":2}");
+    ck_assert_str_eq(gw_store_find(back, GW_OWNER_AGENT, "7-1-a")->spec, "{\"again\":1}");
+    ck_assert_ptr_null(gw_store_find(back, GW_OWNER_AGENT, "7-1-c"));
+    ck_assert_ptr_nonnull(gw_store_find(back, GW_OWNER_ZBUS, "7-1-z"));
+    ck_assert_uint_eq(gw_store_mark(back).epoch, 4);
+    ck_assert_uint_eq(gw_store_mark(back).rev, 50);
+    ck_assert_uint_eq(gw_store_touched_count(back), 0); /* reading is no change */
+    gw_store_free(back);
+}
+END_TEST
+
+START_TEST(test_snapshot_of_another_boot_is_not_appended_to)
+{
+    append_changes();
+    gw_store_free(decoded(text, text_len, "boot-2", ERR_OK, NULL));
+    ck_assert(!found.appendable && found.bad == 0);
+}
+END_TEST
+
+/* Power is cut in the middle of a write: what was whole before it counts, and nothing is lost. */
+START_TEST(test_snapshot_unfinished_change_is_no_damage)
+{
+    append_changes();
+    for (size_t len = whole_len; len < text_len; len++) {
+        char *copy = malloc(len + 1); /* ends where the text ends, so that over-reads show */
+        struct gw_store *back;
+
+        memcpy(copy + 1, text, len);
+        back = decoded(copy + 1, len, "boot-1", ERR_OK, NULL);
+        ck_assert_uint_eq(found.bad, 0);
+        ck_assert_uint_eq(found.torn, copy[len] != '\n');
+        ck_assert_uint_eq(found.appendable, !found.torn);
+        ck_assert_ptr_nonnull(gw_store_find(back, GW_OWNER_AGENT, "7-1-b"));
+        gw_store_free(back);
+        free(copy);
+    }
+}
+END_TEST
+
+START_TEST(test_snapshot_damage_among_changes_is_noticed)
+{
+    append_changes();
+    for (size_t i = whole_len; i < text_len; i++) {
+        text[i] = (char)(text[i] ^ 1);
+        gw_store_free(decoded(text, text_len, "boot-1", ERR_OK, NULL));
+        ck_assert_msg(!found.appendable && (found.bad > 0 || found.torn), "byte %zu", i);
+        text[i] = (char)(text[i] ^ 1);
+    }
 }
 END_TEST
 
@@ -224,6 +338,11 @@ int main(void)
     tcase_add_test(tc, test_snapshot_missing_file_is_an_empty_start);
     tcase_add_test(tc, test_snapshot_damaged_file_is_set_aside);
     tcase_add_test(tc, test_snapshot_newer_version_refuses);
+    tcase_add_test(tc, test_snapshot_of_version_1_is_read_and_then_written_anew);
+    tcase_add_test(tc, test_snapshot_changes_behind_it_count);
+    tcase_add_test(tc, test_snapshot_of_another_boot_is_not_appended_to);
+    tcase_add_test(tc, test_snapshot_unfinished_change_is_no_damage);
+    tcase_add_test(tc, test_snapshot_damage_among_changes_is_noticed);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

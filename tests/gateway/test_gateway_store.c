@@ -74,6 +74,34 @@ START_TEST(test_store_marks_order_by_epoch_then_rev)
 }
 END_TEST
 
+/* What the next save has to write: each once, and what is gone. */
+START_TEST(test_store_remembers_what_was_touched)
+{
+    struct gw_entry *a = NULL, *b = NULL;
+    enum gw_owner owner = GW_OWNER_AGENT;
+    size_t at = 0;
+
+    ck_assert_int_eq(gw_store_obtain(store, &a, GW_OWNER_AGENT, "a"), ERR_OK);
+    ck_assert_int_eq(gw_store_obtain(store, &b, GW_OWNER_ZBUS, "b"), ERR_OK);
+    ck_assert_uint_eq(gw_store_touched_count(store), 0);
+    gw_store_touch(store, b);
+    gw_store_touch(store, a);
+    gw_store_touch(store, b);
+    ck_assert_uint_eq(gw_store_touched_count(store), 2);
+    ck_assert_ptr_eq(gw_store_next_touched(store, NULL), b);
+    ck_assert_ptr_eq(gw_store_next_touched(store, b), a);
+    gw_store_remove(store, b);
+    ck_assert_ptr_eq(gw_store_next_touched(store, NULL), a);
+    ck_assert_str_eq(gw_store_next_removed(store, &at, &owner), "b");
+    ck_assert_int_eq(owner, GW_OWNER_ZBUS);
+    ck_assert_ptr_null(gw_store_next_removed(store, &at, &owner));
+    gw_store_forget_touched(store);
+    ck_assert_uint_eq(gw_store_touched_count(store), 0);
+    gw_store_touch(store, a); /* and again */
+    ck_assert_uint_eq(gw_store_touched_count(store), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway/store");
@@ -84,6 +112,7 @@ int main(void)
     tcase_add_test(tc, test_store_ids_have_a_limit);
     tcase_add_test(tc, test_store_spec_has_a_limit);
     tcase_add_test(tc, test_store_marks_order_by_epoch_then_rev);
+    tcase_add_test(tc, test_store_remembers_what_was_touched);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

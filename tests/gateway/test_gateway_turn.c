@@ -69,15 +69,17 @@ static void teardown(void)
 static void restart(void)
 {
     char *text = NULL, why[GW_SNAPSHOT_WHY_MAX];
-    size_t len, bad;
+    struct gw_snapshot_text in;
+    struct gw_snapshot_found found;
 
-    ck_assert_int_eq(gw_snapshot_encode(store, "boot", &text, &len), ERR_OK);
+    ck_assert_int_eq(gw_snapshot_encode(store, "boot", &text, &in.len), ERR_OK);
+    in.text = text;
     gw_provisioner_free(self);
     gw_store_free(store);
     plane_clear(&plane);
     ck_assert_int_eq(gw_store_new(&store), ERR_OK);
-    ck_assert_int_eq(gw_snapshot_decode(store, "boot", text, len, &bad, why), ERR_OK);
-    ck_assert_uint_eq(bad, 0);
+    ck_assert_int_eq(gw_snapshot_decode(store, "boot", &in, &found, why), ERR_OK);
+    ck_assert_uint_eq(found.bad, 0);
     free(text);
     start();
     gw_provision_start(self);

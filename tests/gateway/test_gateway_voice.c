@@ -79,7 +79,7 @@ static void setup(void)
     ck_assert_int_eq(gw_journal_new(&journal, dir), ERR_OK);
     ck_assert_int_eq(gw_store_new(&store), ERR_OK);
     make_worker();
-    struct gw_saver_config save = {store, dir, "boot", on_saved, NULL};
+    struct gw_saver_config save = {store, dir, "boot", on_saved, NULL, 0};
     ck_assert_int_eq(gw_saver_new(&saver, w.loop, &save), ERR_OK);
     struct gw_provisioner_config prov = {.loop = w.loop,
                                          .config = &config,
