@@ -17,7 +17,7 @@
 #define DIRTY_MAX 2000 /* more changes than this at once: rewriting is cheaper */
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 1000 /* a refused attempt costs one chunk: the bus may be well again soon */
-#define NAMED_WAKES 16    /* so many changed fields are published one by one */
+#define WAKE_MAX 4096     /* bytes of changed fields' names in one PUBLISH */
 
 struct agent_mirror {
     struct agent_mirror_config cfg;
@@ -155,20 +155,30 @@ static int send_dirty(struct agent_mirror *self)
     return rc;
 }
 
+static void publish(struct agent_mirror *self, const char *names)
+{
+    (void)send_words(self, "PUBLISH", self->wake, names);
+}
+
 /* Only a hint, so nothing is lost when it is: the changed fields, or nothing = look at it all. */
 static void wake(struct agent_mirror *self, bool all)
 {
+    char names[WAKE_MAX] = "";
     const char *field;
-    size_t at = 0;
+    size_t at = 0, len = 0;
 
     if (self->wake[0] == '\0')
         return;
-    if (all || map_count(self->dirty) > NAMED_WAKES) {
-        (void)send_words(self, "PUBLISH", self->wake, "");
-        return;
+    while (!all && (field = map_next(self->dirty, &at, NULL, NULL)) != NULL) {
+        if (len + strlen(field) + 2 > sizeof(names)) {
+            publish(self, names);
+            len = 0;
+        }
+        len +=
+            (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", len > 0 ? "\n" : "", field);
     }
-    while ((field = map_next(self->dirty, &at, NULL, NULL)) != NULL)
-        (void)send_words(self, "PUBLISH", self->wake, field);
+    if (all || len > 0)
+        publish(self, names);
 }
 
 /* From MULTI on everything must go out: half of it would leave the connection inside a MULTI. */

@@ -25,7 +25,9 @@ struct agent_mirror_config {
     struct bus_link *link; /* borrowed; outlives the mirror */
     const char *key;       /* full name of the hash; copied */
     const char *head;      /* full name of the head key, or NULL; copied */
-    const char *wake; /* channel to publish the changed field on ("" = many), or NULL; copied */
+    /* Channel to publish the changed fields on, with LF between ("" = everything), or NULL; copied.
+     */
+    const char *wake;
     /* Value of FIELD now: malloc'd text; NULL = it is not there. */
     char *(*value)(void *arg, const char *field);
     /* Names of the next at most AGENT_MIRROR_CHUNK fields behind AFTER, in byte order. */

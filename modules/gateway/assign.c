@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A look: GET head, then the fields (HSCAN page by page, or HMGET of those a wake named), then GET
- * head again, as nothing of this is atomic. A head that moved meanwhile means another look.
+ * Three looks. A check: GET head and HLEN; nothing more to do when they are what they were, or what
+ * the store adds up to. A partial one: HMGET of what wakes named, GET head behind it. A whole one:
+ * GET head, HSCAN page by page, GET head. Nothing of this is atomic: what wakes name meanwhile is
+ * read again, with the head behind it, until it adds up or nobody says that anything moved.
  */
 #include "modules/gateway/assign.h"
 
@@ -16,14 +18,17 @@
 #include "bus/event.h"
 #include "bus/link.h"
 #include "bus/name.h"
+#include "modules/gateway/named.h"
 
 #define EVERY_MS 30000
 #define POLL_S 0.7      /* a wake may be lost: the head alone is cheap to look at */
 #define EVERY_JITTER 20 /* percent */
 #define GATHER_S 0.01   /* wakes of one burst share a look */
 #define PAGE "64"       /* fields per HSCAN: at 66 KB each within the cap of a reply */
-#define NAMED_MAX 64    /* ids named by wakes before a whole look is cheaper */
-#define TRIES_MAX 5     /* looks in a row at a head that keeps moving */
+#define PAGE_FIELDS 64  /* the same for HMGET */
+#define TRIES_MAX 5     /* whole looks in a row at a head that keeps moving */
+#define ROUNDS_MAX 20   /* of reading again within one look */
+#define ROUND_S 0.005   /* more after each, up to 20 times: until the next round */
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 1000 /* one GET: the bus may be well again soon */
 
@@ -41,16 +46,20 @@ struct gw_assign {
     struct backoff backoff;
     /* what the next look shall cover */
     bool want_all;
-    char named[NAMED_MAX][GW_ID_MAX];
-    size_t named_count;
+    bool want_check;
+    struct gw_named *named;
     /* the look under way */
     bool looking;
     bool whole; /* of all fields */
     unsigned tries;
+    unsigned rounds; /* of reading again what was named meanwhile */
+    ev_timer round;  /* until the next one */
     struct gw_desired *desired;
     struct sch_assign_head head;
-    char ids[NAMED_MAX][GW_ID_MAX]; /* asked for by HMGET */
+    char (*ids)[GW_ID_MAX]; /* owned; asked for by HMGET */
     size_t id_count;
+    size_t id_done;    /* those that were answered */
+    bool head_is_last; /* check: nothing moved; HLEN decides */
     char why[GW_DESIRED_WHY_MAX];
     /* after a good one */
     struct gw_desired_sum sum;
@@ -59,6 +68,7 @@ struct gw_assign {
 };
 
 static void start_look(struct gw_assign *self);
+static void read_named(struct gw_assign *self);
 
 /* ---- when ---- */
 
@@ -74,6 +84,12 @@ static void want_everything(struct gw_assign *self, double seconds)
 {
     self->want_all = true;
     look_in(self, seconds);
+}
+
+static void want_check(struct gw_assign *self)
+{
+    self->want_check = true;
+    look_in(self, 0.0);
 }
 
 static void on_soon(struct ev_loop *loop, ev_timer *w, int revents)
@@ -101,38 +117,37 @@ static void on_every(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     aim_every(self);
-    want_everything(self, 0.0);
+    want_check(self);
 }
 
+/* Wakes may have been missed before. */
 static void on_subscribed(void *arg)
 {
-    want_everything(arg, 0.0);
+    want_check(arg);
 }
 
-/* A wake may name one workload id; anything else means "look at everything". */
+/* A wake names workload ids; anything else means "look at everything". */
 static void on_wake(void *arg, const char *channel, const void *data, size_t len)
 {
     struct gw_assign *self = arg;
 
     (void)channel;
-    if (len == 0 || len >= GW_ID_MAX || memchr(data, '\0', len) != NULL ||
-        self->named_count == NAMED_MAX) {
+    if (gw_named_add(self->named, data, len))
+        look_in(self, GATHER_S);
+    else
         want_everything(self, GATHER_S);
-        return;
-    }
-    memcpy(self->named[self->named_count], data, len);
-    self->named[self->named_count++][len] = '\0';
-    look_in(self, GATHER_S);
 }
 
 /* ---- the end of a look ---- */
 
 static void end_look(struct gw_assign *self)
 {
+    bus_link_forget(self->cfg.link, self); /* of what was asked for together */
     gw_desired_free(self->desired);
     self->desired = NULL;
+    ev_timer_stop(self->loop, &self->round);
     self->looking = false;
-    if (self->want_all || self->named_count > 0)
+    if (self->want_all || self->want_check || gw_named_count(self->named) > 0)
         look_in(self, GATHER_S);
 }
 
@@ -170,21 +185,27 @@ static void look_again(struct gw_assign *self)
     start_look(self);
 }
 
-static void take_over(struct gw_assign *self)
+/* What the head says is what we have. */
+static void end_good_look(struct gw_assign *self)
 {
-    int rc = gw_desired_apply(self->desired, &self->head, &self->cfg.ops, &self->sum);
-
-    if (rc != ERR_OK) {
-        keep_all(self, rc == ERR_INVALID ? "an entry went back to an older rev" : err_text(rc));
-        return;
-    }
     self->last = self->head;
     self->has_last = true;
+    self->want_check = false;
     self->tries = 0;
     backoff_reset(&self->backoff);
     end_look(self);
     if (self->cfg.on_look != NULL)
         self->cfg.on_look(self->cfg.arg);
+}
+
+static void take_over(struct gw_assign *self)
+{
+    int rc = gw_desired_apply(self->desired, &self->head, &self->cfg.ops, &self->sum);
+
+    if (rc != ERR_OK)
+        keep_all(self, rc == ERR_INVALID ? "an entry went back to an older rev" : err_text(rc));
+    else
+        end_good_look(self);
 }
 
 static bool same_head(const struct sch_assign_head *a, const struct sch_assign_head *b)
@@ -211,11 +232,51 @@ static int read_head(struct sch_assign_head *out, const struct bus_value *reply,
     return rc;
 }
 
+/* It does not add up. Is something still on its way to us? */
+static void try_on(struct gw_assign *self, bool moved, const char *why)
+{
+    bool named = gw_named_count(self->named) > 0;
+
+    if (self->want_all && ++self->tries < TRIES_MAX) {
+        look_again(self);
+    } else if ((named || (moved && self->rounds == 0)) && ++self->rounds < ROUNDS_MAX) {
+        ev_timer_set(&self->round, ROUND_S * self->rounds, 0.0);
+        ev_timer_start(self->loop, &self->round);
+    } else if ((moved || named || !self->whole) && ++self->tries < TRIES_MAX) {
+        look_again(self);
+    } else {
+        keep_all(self, why);
+    }
+}
+
+/* The named ones become those to ask for. */
+static int take_named(struct gw_assign *self)
+{
+    free(self->ids);
+    self->ids = NULL;
+    self->id_count = self->id_done = 0;
+    return gw_named_take(self->named, &self->ids, &self->id_count);
+}
+
+/* Read again what was named since; perhaps nothing was, then the head alone decides. */
+static void on_round(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct gw_assign *self = w->data;
+
+    (void)loop;
+    (void)revents;
+    if (take_named(self) == ERR_OK)
+        read_named(self);
+    else
+        broken(self, ERR_NOMEM);
+}
+
 /* The head behind the fields: decides. */
 static void on_tail(void *arg, int rc, const struct bus_value *reply)
 {
     struct gw_assign *self = arg;
     struct sch_assign_head tail;
+    enum gw_verdict verdict;
     char why[GW_DESIRED_WHY_MAX];
     bool moved;
 
@@ -230,12 +291,13 @@ static void on_tail(void *arg, int rc, const struct bus_value *reply)
     moved = !same_head(&self->head, &tail);
     self->head = tail;
     (void)snprintf(why, sizeof(why), "%s", self->why);
-    if (gw_desired_judge(self->desired, &tail, why) == GW_DESIRED_GOOD)
+    verdict = gw_desired_judge(self->desired, &tail, why);
+    if (verdict == GW_DESIRED_GOOD)
         take_over(self);
-    else if ((moved || !self->whole) && ++self->tries < TRIES_MAX)
-        look_again(self);
-    else
+    else if (verdict == GW_DESIRED_STALE)
         keep_all(self, why);
+    else
+        try_on(self, moved, why);
 }
 
 static void read_tail(struct gw_assign *self)
@@ -298,35 +360,51 @@ static void on_page(void *arg, int rc, const struct bus_value *reply)
         read_page(self, reply->items[0].text);
 }
 
+/* The next ids in the order they were asked for, and what they hold. */
+static int take_values(struct gw_assign *self, const struct bus_value *values)
+{
+    int rc = ERR_OK;
+
+    for (size_t i = 0; rc == ERR_OK && i < values->count; i++) {
+        const char *id = self->ids[self->id_done++];
+
+        if (values->items[i].type == BUS_NIL)
+            gw_desired_absent(self->desired, id);
+        else
+            rc = add(self, id, strlen(id), &values->items[i]);
+    }
+    return rc;
+}
+
 static void on_named(void *arg, int rc, const struct bus_value *reply)
 {
     struct gw_assign *self = arg;
 
-    if (rc == ERR_OK && (reply->type != BUS_ARRAY || reply->count != self->id_count))
+    if (self->desired == NULL)
+        return; /* a part before failed */
+    if (rc == ERR_OK && (reply->type != BUS_ARRAY || reply->count > self->id_count - self->id_done))
         rc = ERR_PROTO;
-    for (size_t i = 0; rc == ERR_OK && i < reply->count; i++) {
-        if (reply->items[i].type == BUS_NIL)
-            gw_desired_absent(self->desired, self->ids[i]);
-        else
-            rc = add(self, self->ids[i], strlen(self->ids[i]), &reply->items[i]);
-    }
+    if (rc == ERR_OK)
+        rc = take_values(self, reply);
     if (rc != ERR_OK)
         broken(self, rc);
-    else
-        read_tail(self);
 }
 
+/* All in one burst, so that hardly anything can come between it and the head. */
 static void read_named(struct gw_assign *self)
 {
-    struct bus_arg args[NAMED_MAX + 2] = {bus_text("HMGET"), bus_text(self->key)};
-    struct bus_query query = {
-        .args = args, .count = self->id_count + 2, .on_reply = on_named, .arg = self};
-    int rc;
+    struct bus_arg args[PAGE_FIELDS + 2] = {bus_text("HMGET"), bus_text(self->key)};
+    struct bus_query query = {.args = args, .on_reply = on_named, .arg = self};
+    int rc = ERR_OK;
 
-    for (size_t i = 0; i < self->id_count; i++)
-        args[i + 2] = bus_text(self->ids[i]);
-    rc = bus_link_send(self->cfg.link, &query);
-    if (rc != ERR_OK)
+    for (size_t at = 0; rc == ERR_OK && at < self->id_count;) {
+        for (query.count = 2; query.count < PAGE_FIELDS + 2 && at < self->id_count; at++)
+            args[query.count++] = bus_text(self->ids[at]);
+        rc = bus_link_send(self->cfg.link, &query);
+    }
+    if (rc == ERR_OK)
+        read_tail(self);
+    else
         broken(self, rc);
 }
 
@@ -336,6 +414,9 @@ static void read_fields(struct gw_assign *self)
     int rc = gw_desired_new(&self->desired, self->cfg.store, self->whole ? NULL : &self->sum);
 
     self->why[0] = '\0';
+    self->rounds = 0;
+    if (rc == ERR_OK && !self->whole)
+        rc = take_named(self);
     if (rc != ERR_OK)
         broken(self, rc);
     else if (self->whole)
@@ -344,11 +425,19 @@ static void read_fields(struct gw_assign *self)
         read_named(self);
 }
 
+static void read_all(struct gw_assign *self)
+{
+    self->whole = true;
+    read_fields(self);
+}
+
+/* The head in front of a check or a whole look. */
 static void on_head(void *arg, int rc, const struct bus_value *reply)
 {
     struct gw_assign *self = arg;
     char why[GW_DESIRED_WHY_MAX];
 
+    self->head_is_last = false;
     if (rc != ERR_OK) {
         broken(self, rc);
         return;
@@ -358,25 +447,55 @@ static void on_head(void *arg, int rc, const struct bus_value *reply)
         end_look(self); /* no agent ever spoke to us */
     else if (rc != ERR_OK || gw_desired_is_stale(self->cfg.store, &self->head, why))
         keep_all(self, why);
-    else if (!self->whole && self->has_last && same_head(&self->head, &self->last))
-        end_look(self); /* seen already */
+    else if (self->whole)
+        read_all(self);
     else
-        read_fields(self);
+        self->head_is_last =
+            self->has_last && self->sum.known && same_head(&self->head, &self->last);
+}
+
+/* Behind the head of a check. A server that does not tell is no reason to read it all. */
+static void on_length(void *arg, int rc, const struct bus_value *reply)
+{
+    struct gw_assign *self = arg;
+    bool told = rc == ERR_OK && reply->type == BUS_INTEGER;
+
+    if (rc != ERR_OK && rc != ERR_REFUSED)
+        broken(self, rc);
+    else if (told && reply->number != (int64_t)self->head.count)
+        read_all(self);
+    else if (self->head_is_last)
+        end_look(self);
+    else if (gw_desired_fits(self->cfg.store, &self->head, &self->cfg.ops, &self->sum))
+        end_good_look(self);
+    else
+        read_all(self);
+}
+
+/* Begins a check or a whole look. */
+static void ask_head(struct gw_assign *self)
+{
+    int rc = bus_link_text(self->cfg.link, on_head, self, "GET", self->head_key, NULL);
+
+    if (rc == ERR_OK && !self->whole)
+        rc = bus_link_text(self->cfg.link, on_length, self, "HLEN", self->key, NULL);
+    if (rc != ERR_OK)
+        broken(self, rc);
 }
 
 static void start_look(struct gw_assign *self)
 {
-    int rc;
-
     self->looking = true;
-    self->whole = self->want_all || !self->sum.known;
-    self->id_count = self->named_count;
-    memcpy(self->ids, self->named, sizeof(self->ids));
+    self->whole = self->want_all;
     self->want_all = false;
-    self->named_count = 0;
-    rc = bus_link_text(self->cfg.link, on_head, self, "GET", self->head_key, NULL);
-    if (rc != ERR_OK)
-        broken(self, rc);
+    if (!self->whole && gw_named_count(self->named) > 0 && self->sum.known) {
+        read_fields(self); /* a good one is as good as a check */
+        return;
+    }
+    self->want_check = self->want_check && self->whole;
+    if (self->whole)
+        gw_named_clear(self->named);
+    ask_head(self);
 }
 
 /* ---- wakes that were lost ---- */
@@ -429,7 +548,8 @@ int gw_assign_new(struct gw_assign **out, const struct gw_assign_config *cfg)
     ev_timer_init(&self->soon, on_soon, 0.0, 0.0);
     ev_timer_init(&self->every, on_every, 0.0, 0.0);
     ev_timer_init(&self->poll, on_poll, POLL_S, POLL_S);
-    self->soon.data = self->every.data = self->poll.data = self;
+    ev_timer_init(&self->round, on_round, 0.0, 0.0);
+    self->soon.data = self->every.data = self->poll.data = self->round.data = self;
     channels[0] = self->key;
     struct bus_subscriber_config sub = {
         .loop = cfg->loop,
@@ -440,8 +560,11 @@ int gw_assign_new(struct gw_assign **out, const struct gw_assign_config *cfg)
         .on_message = on_wake,
         .arg = self,
     };
-    rc = bus_subscriber_new(&self->subscriber, &sub);
+    rc = gw_named_new(&self->named);
+    if (rc == ERR_OK)
+        rc = bus_subscriber_new(&self->subscriber, &sub);
     if (rc != ERR_OK) {
+        gw_named_free(self->named);
         free(self);
         return rc;
     }
@@ -460,7 +583,10 @@ void gw_assign_free(struct gw_assign *self)
     ev_timer_stop(self->loop, &self->soon);
     ev_timer_stop(self->loop, &self->every);
     ev_timer_stop(self->loop, &self->poll);
+    ev_timer_stop(self->loop, &self->round);
     gw_desired_free(self->desired);
+    gw_named_free(self->named);
+    free(self->ids);
     free(self);
 }
 
@@ -468,5 +594,5 @@ void gw_assign_up(struct gw_assign *self)
 {
     self->tries = 0;
     ev_timer_stop(self->loop, &self->soon);
-    want_everything(self, 0.0);
+    want_check(self);
 }

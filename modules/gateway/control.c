@@ -104,7 +104,7 @@ static uint64_t fingerprint(const struct gw_entry *entry)
 {
     static const uint8_t key[16]; /* compares with itself only: no secret needed */
     struct {
-        uint64_t epoch, rev;
+        uint64_t epoch, rev, order;
         uint8_t hash[GW_HASH_LEN];
         uint16_t port;
         uint8_t gone, verified, late;
@@ -113,6 +113,7 @@ static uint64_t fingerprint(const struct gw_entry *entry)
     memset(&kept, 0, sizeof(kept));
     kept.epoch = entry->epoch;
     kept.rev = entry->rev;
+    kept.order = entry->order;
     memcpy(kept.hash, entry->hash, sizeof(kept.hash));
     kept.port = entry->port;
     kept.gone = entry->gone;

@@ -151,8 +151,24 @@ static int read_field(struct field **out, const char *id, size_t id_len, const c
     return ERR_OK;
 }
 
+/* Take out what this look knew of the field; returns whether it did. */
+static bool take_out(struct gw_desired *self, const void *id, size_t len)
+{
+    struct field *field = map_remove(self->fields, id, len);
+
+    if (field == NULL)
+        return false;
+    if (!field->absent) {
+        sch_digest_toggle(&self->digest, field->id, &field->entry);
+        self->count--;
+    }
+    field_free(field);
+    return true;
+}
+
 static int add_field(struct gw_desired *self, struct field *field)
 {
+    bool again = take_out(self, field->id, strlen(field->id));
     int rc = keep_spec(self, field);
 
     if (rc == ERR_OK)
@@ -161,7 +177,10 @@ static int add_field(struct gw_desired *self, struct field *field)
         field_free(field);
         return rc;
     }
-    take_out_old(self, field->id);
+    if (!again)
+        take_out_old(self, field->id);
+    if (field->absent)
+        return ERR_OK;
     sch_digest_toggle(&self->digest, field->id, &field->entry);
     self->count++;
     return ERR_OK;
@@ -173,8 +192,6 @@ int gw_desired_add(struct gw_desired *self, const char *id, size_t id_len, const
     struct field *field = NULL;
     int rc;
 
-    if (map_get(self->fields, id, id_len) != NULL)
-        return ERR_OK;
     if (map_count(self->fields) >= GW_DESIRED_MAX) {
         explain(why, "more than %d fields", GW_DESIRED_MAX);
         self->spoilt = true;
@@ -191,8 +208,12 @@ void gw_desired_absent(struct gw_desired *self, const char *id)
 {
     struct field *field;
 
-    if (map_get_text(self->fields, id) != NULL || strlen(id) >= GW_ID_MAX)
+    if (strlen(id) >= GW_ID_MAX)
         return;
+    if (!self->partial) {
+        (void)take_out(self, id, strlen(id)); /* not there is what is not added */
+        return;
+    }
     field = calloc(1, sizeof(*field));
     if (field == NULL) {
         self->spoilt = true;
@@ -200,12 +221,8 @@ void gw_desired_absent(struct gw_desired *self, const char *id)
     }
     (void)snprintf(field->id, sizeof(field->id), "%s", id);
     field->absent = true;
-    if (map_put_text(self->fields, field->id, field, NULL) != ERR_OK) {
-        field_free(field);
+    if (add_field(self, field) != ERR_OK)
         self->spoilt = true;
-        return;
-    }
-    take_out_old(self, id);
 }
 
 bool gw_desired_is_stale(const struct gw_store *store, const struct sch_assign_head *head,
@@ -241,6 +258,53 @@ enum gw_verdict gw_desired_judge(const struct gw_desired *self, const struct sch
         return GW_DESIRED_WRONG;
     }
     return GW_DESIRED_GOOD;
+}
+
+/* ---- nothing to take over ---- */
+
+static bool adds_up(const struct gw_store *store, const struct sch_assign_head *head,
+                    struct gw_desired_sum *sum)
+{
+    const struct gw_entry *entry;
+    char digest[SCH_HASH_HEX];
+    size_t at = 0;
+
+    *sum = (struct gw_desired_sum){0};
+    while ((entry = gw_store_next(store, &at)) != NULL) {
+        struct sch_assign as = mirror(entry);
+
+        if (entry->owner != GW_OWNER_AGENT)
+            continue;
+        sch_digest_toggle(&sum->digest, entry->id, &as);
+        sum->count++;
+    }
+    sch_digest_text(digest, &sum->digest);
+    sum->known = sum->count == head->count && strcmp(digest, head->digest) == 0;
+    return sum->known;
+}
+
+bool gw_desired_fits(struct gw_store *store, const struct sch_assign_head *head,
+                     const struct gw_desired_ops *ops, struct gw_desired_sum *sum)
+{
+    struct gw_desired_sum found;
+    struct gw_entry *entry;
+    size_t at = 0;
+
+    if (!adds_up(store, head, &found))
+        return false;
+    while ((entry = gw_store_next(store, &at)) != NULL) {
+        bool is_new = entry->epoch != head->epoch;
+
+        if (entry->owner != GW_OWNER_AGENT)
+            continue;
+        entry->seen = true;
+        entry->epoch = head->epoch;
+        if (is_new)
+            ops->on_change(ops->arg, entry, false);
+    }
+    gw_store_set_mark(store, (struct gw_mark){head->epoch, head->rev});
+    *sum = found;
+    return true;
 }
 
 /* ---- taking over ---- */

@@ -51,13 +51,14 @@ int gw_desired_new(struct gw_desired **out, struct gw_store *store,
 void gw_desired_free(struct gw_desired *self); /* NULL is fine */
 
 /*
- * A field and its value. A field that came before is left out, as HSCAN repeats some. Returns 0;
+ * A field and its value, in place of what came before for it: HSCAN repeats some, and some are read
+ * again because they changed meanwhile. Returns 0;
  * ERR_INVALID with WHY when it is no entry or its hash is wrong (the look is then WRONG); ERR_LIMIT
  * or ERR_NOMEM.
  */
 int gw_desired_add(struct gw_desired *self, const char *id, size_t id_len, const char *text,
                    size_t len, char why[GW_DESIRED_WHY_MAX]);
-/* In a partial look: there is no field ID. */
+/* There is no field ID, whatever came before. */
 void gw_desired_absent(struct gw_desired *self, const char *id);
 
 /* Compare what was added with HEAD; WHY says what is wrong unless GOOD. */
@@ -66,6 +67,12 @@ enum gw_verdict gw_desired_judge(const struct gw_desired *self, const struct sch
 /* Whether HEAD is older than what STORE took over; WHY says so. */
 bool gw_desired_is_stale(const struct gw_store *store, const struct sch_assign_head *head,
                          char why[GW_DESIRED_WHY_MAX]);
+/*
+ * Whether the agent's entries of STORE are, one by one, what HEAD says: then nothing has to be
+ * read. Takes over the epoch, sets the mark and *SUM, as gw_desired_apply would.
+ */
+bool gw_desired_fits(struct gw_store *store, const struct sch_assign_head *head,
+                     const struct gw_desired_ops *ops, struct gw_desired_sum *sum);
 /*
  * After GOOD: take over what is newer and set the store's mark. *SUM gets the new sum. Returns 0 or
  * ERR_NOMEM (some entries wait for the next look, the mark stays).

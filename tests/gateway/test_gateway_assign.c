@@ -181,6 +181,80 @@ START_TEST(test_assign_partial_look_that_does_not_add_up_reads_everything)
 }
 END_TEST
 
+START_TEST(test_assign_wake_may_name_many)
+{
+    char id[32], name[16], list[4096] = "";
+
+    have_one();
+    looks = 0;
+    for (int i = 0; i < 150; i++) {
+        (void)snprintf(name, sizeof(name), "m%d", i);
+        (void)snprintf(id, sizeof(id), "7-1-%s", name);
+        put(id, (uint64_t)i + 2, made_name(name, name));
+        (void)snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? "\n" : "", id);
+    }
+    put_head(1, 151);
+    (void)world_do(&w, "CONFIG", "RESETSTAT", NULL);
+    wake(list);
+    LOOP_UNTIL(w.loop, looks == 1);
+    ck_assert_uint_eq(changes, 151);
+    ck_assert_ptr_null(strstr(world_do(&w, "INFO", "commandstats", NULL), "cmdstat_hscan"));
+}
+END_TEST
+
+/* The store of a gateway that starts again: head and number are enough. */
+START_TEST(test_assign_reads_no_field_when_the_store_adds_up)
+{
+    have_one();
+    stop();
+    (void)world_do(&w, "CONFIG", "RESETSTAT", NULL);
+    looks = changes = 0;
+    put_head(2, 1); /* the agent was started again, too */
+    start(0);
+    LOOP_UNTIL(w.loop, looks >= 1);
+    loop_run_ms(w.loop, 50);
+    ck_assert_uint_eq(changes, 0);
+    ck_assert_uint_eq(resyncs, 0);
+    ck_assert_uint_eq(gw_store_mark(store).epoch, 2);
+    ck_assert_ptr_null(strstr(world_do(&w, "INFO", "commandstats", NULL), "cmdstat_hscan"));
+}
+END_TEST
+
+/* Without a wake: a field that is missing or too many is seen by its number. */
+START_TEST(test_assign_periodic_look_counts_the_fields)
+{
+    put("7-1-a", 1, made_name("a", "a"));
+    put_head(1, 1);
+    start(100);
+    LOOP_UNTIL(w.loop, looks >= 1);
+    (void)world_do(&w, "HDEL", HASH, "7-1-a", NULL);
+    LOOP_UNTIL(w.loop, resyncs > 0);
+    ck_assert_uint_eq(gw_store_count(store), 1);
+}
+END_TEST
+
+/* An agent at full speed: fields, head and wake never stand still, and nothing is called damaged.
+ */
+START_TEST(test_assign_keeps_up_with_a_head_that_never_rests)
+{
+    char id[32], name[16];
+
+    have_one();
+    for (int i = 0; i < 400; i++) {
+        (void)snprintf(name, sizeof(name), "r%d", i);
+        (void)snprintf(id, sizeof(id), "7-1-%s", name);
+        put(id, (uint64_t)i + 2, made_name(name, name));
+        put_head(1, (uint64_t)i + 2);
+        ev_run(w.loop, EVRUN_NOWAIT); /* between the head and its wake */
+        wake(id);
+        ev_run(w.loop, EVRUN_NOWAIT);
+    }
+    LOOP_UNTIL(w.loop, gw_store_count(store) == 401);
+    ck_assert_uint_eq(resyncs, 0);
+    ck_assert_uint_eq(gw_store_mark(store).rev, 401);
+}
+END_TEST
+
 START_TEST(test_assign_no_wake_is_needed)
 {
     put("7-1-a", 1, made_name("a", "a"));
@@ -385,6 +459,10 @@ int main(void)
     tcase_add_test(tc, test_assign_reads_everything_at_the_start);
     tcase_add_test(tc, test_assign_wake_by_id_reads_only_that);
     tcase_add_test(tc, test_assign_partial_look_that_does_not_add_up_reads_everything);
+    tcase_add_test(tc, test_assign_wake_may_name_many);
+    tcase_add_test(tc, test_assign_reads_no_field_when_the_store_adds_up);
+    tcase_add_test(tc, test_assign_periodic_look_counts_the_fields);
+    tcase_add_test(tc, test_assign_keeps_up_with_a_head_that_never_rests);
     tcase_add_test(tc, test_assign_no_wake_is_needed);
     tcase_add_test(tc, test_assign_lost_wake_costs_two_seconds);
     tcase_add_test(tc, test_assign_gone_is_forgotten_when_the_field_goes);
