@@ -73,7 +73,8 @@ static struct holder same_group(struct agent_core *core, const struct agent_clai
     return holder_of(
         core->db,
         agent_db_query(core->db,
-                       "SELECT twin, id, key FROM claims WHERE kind = ? AND grp = ?"
+                       "SELECT twin, id, key FROM claims INDEXED BY claims_group"
+                       " WHERE kind = ? AND grp = ?"
                        " AND twin <> ? AND (wild = 1 OR 1 = ?) AND (id <> '' OR until > ?)",
                        "ttiii", sch_claim_kind_text(claim->kind), claim->group, (int64_t)who->twin,
                        (int64_t)claim->wild, (int64_t)agent_core_now(core)));

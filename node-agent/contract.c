@@ -66,6 +66,8 @@ void agent_contract_end(struct agent_core *core, const struct agent_contract *se
                  "UPDATE contracts SET ended = ?, message = ?, updated = ?"
                  " WHERE twin = ? AND contract = ?",
                  "ttiii", ended, message, now, (int64_t)self->twin, (int64_t)self->contract);
+    agent_db_run(core->db, "UPDATE workloads SET present = 0 WHERE twin = ? AND contract = ?", "ii",
+                 (int64_t)self->twin, (int64_t)self->contract);
     agent_claim_release(core, self->twin, self->contract);
     if (strcmp(ended, AGENT_ENDED_CANCELLED) == 0)
         agent_db_run(core->db, "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)", "iii",

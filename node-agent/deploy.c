@@ -155,12 +155,11 @@ struct quota_use {
 
 static struct quota_use quota_used(struct context *ctx, enum sch_quota quota)
 {
-    struct sqlite3_stmt *query = agent_db_query(
-        ctx->core->db,
-        "SELECT w.type, w.contract = ?, count(*) FROM workloads AS w JOIN contracts AS c"
-        " ON c.twin = w.twin AND c.contract = w.contract"
-        " WHERE w.twin = ? AND w.present = 1 AND c.ended = '' GROUP BY 1, 2",
-        "ii", (int64_t)ctx->doc->contract_id, (int64_t)ctx->doc->twin_id);
+    struct sqlite3_stmt *query =
+        agent_db_query(ctx->core->db,
+                       "SELECT type, contract = ?, count(*) FROM workloads"
+                       " WHERE twin = ? AND present = 1 GROUP BY 1, 2",
+                       "ii", (int64_t)ctx->doc->contract_id, (int64_t)ctx->doc->twin_id);
     struct quota_use use = {0};
 
     while (agent_db_next(ctx->core->db, query)) {

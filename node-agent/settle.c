@@ -352,13 +352,26 @@ void agent_settle_time(struct agent_core *core)
         left--;
 }
 
-bool agent_settle_is_done(struct agent_core *core, uint32_t twin, uint64_t contract)
+/* All of a twin. */
+static bool is_twin_done(struct agent_core *core, uint32_t twin)
 {
     return agent_db_number(core->db, 0,
                            "SELECT EXISTS (SELECT 1 FROM assignments WHERE twin = ?1"
-                           " AND (?2 = 0 OR contract = ?2) AND (gone = 1 OR reported = 0))"
+                           " AND (gone = 1 OR reported = 0))"
                            " OR EXISTS (SELECT 1 FROM workloads WHERE twin = ?1"
-                           " AND (?2 = 0 OR contract = ?2) AND state = 'init'"
+                           " AND state = 'init' AND (error = '' OR module = ''))",
+                           "i", (int64_t)twin) == 0;
+}
+
+bool agent_settle_is_done(struct agent_core *core, uint32_t twin, uint64_t contract)
+{
+    if (contract == 0)
+        return is_twin_done(core, twin);
+    return agent_db_number(core->db, 0,
+                           "SELECT EXISTS (SELECT 1 FROM assignments WHERE twin = ?1"
+                           " AND contract = ?2 AND (gone = 1 OR reported = 0))"
+                           " OR EXISTS (SELECT 1 FROM workloads WHERE twin = ?1"
+                           " AND contract = ?2 AND state = 'init'"
                            " AND (error = '' OR module = ''))",
                            "ii", (int64_t)twin, (int64_t)contract) == 0;
 }

@@ -41,7 +41,7 @@ static const char *const migrations[] = {
     /* Zero-OS style: which contract a hash was accepted under */
     "CREATE TABLE zos_hashes (twin INTEGER, hash TEXT, contract INTEGER NOT NULL,"
     " PRIMARY KEY (twin, hash)) WITHOUT ROWID;"
-    /* present = 0: no longer in its contract */
+    /* present = 0: no longer in its contract, or that has ended */
     "CREATE TABLE workloads (id TEXT PRIMARY KEY, twin INTEGER NOT NULL,"
     " contract INTEGER NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,"
     " version INTEGER NOT NULL, present INTEGER NOT NULL, module TEXT NOT NULL,"
@@ -73,6 +73,14 @@ static const char *const migrations[] = {
     " PRIMARY KEY (id, instance)) WITHOUT ROWID;"
     /* what a module last said about itself */
     "CREATE TABLE modules (name TEXT PRIMARY KEY, info TEXT NOT NULL) WITHOUT ROWID;",
+    /* what is asked for at each change, or each second, must not cost what is configured */
+    "CREATE INDEX assignments_id ON assignments (id);"
+    "CREATE INDEX claims_id ON claims (id) WHERE id <> '';"
+    "CREATE INDEX twins_not_after ON twins (not_after)"
+    " WHERE admitted = 1 AND lapsed = 0 AND not_after > 0;"
+    "UPDATE workloads SET present = 0 WHERE EXISTS (SELECT 1 FROM contracts AS c"
+    " WHERE c.twin = workloads.twin AND c.contract = workloads.contract AND c.ended <> '');"
+    "CREATE INDEX workloads_quota ON workloads (twin, type, contract) WHERE present = 1;",
 };
 
 int agent_store_open(struct agent_db **out, const char *state_dir, char why[AGENT_DB_WHY_MAX])
