@@ -17,6 +17,7 @@ struct agent_effect {
     uint32_t twin;
     uint64_t contract;           /* 0 = the whole twin */
     char module[AGENT_NAME_MAX]; /* "" = it concerned no module */
+    unsigned count;              /* of what was let go (netwall.module.forget) */
 };
 
 /*

@@ -13,6 +13,7 @@
 #include "bus/link.h"
 #include "node-agent/config.h"
 #include "node-agent/mirror.h"
+#include "node-agent/orphan.h"
 #include "node-agent/store.h"
 #include "schemas/assignment.h"
 
@@ -266,6 +267,14 @@ void agent_plan_renew(struct agent_plan *self)
     agent_plan_sync(self, NULL);
 }
 
+/* Our store is from before EPOCH, or lost: what we say from now on comes behind it. */
+static void pass(struct agent_plan *self, uint64_t epoch)
+{
+    agent_orphan_note_loss(self->cfg.db, self->cfg.epoch, epoch);
+    self->cfg.epoch = epoch + 1;
+    agent_store_set_counter(self->cfg.db, "epoch", self->cfg.epoch);
+}
+
 void agent_plan_resync(struct agent_plan *self, const char *module, struct agent_plan_mark mark)
 {
     uint64_t rev = agent_store_counter(self->cfg.db, "rev");
@@ -277,8 +286,8 @@ void agent_plan_resync(struct agent_plan *self, const char *module, struct agent
     }
     LOG_WARN("module knows later assignments than ours; going on behind them",
              KV_S("module", module), KV_N("epoch", mark.epoch), KV_N("rev", mark.rev));
-    self->cfg.epoch = mark.epoch;
-    agent_plan_renew(self);
+    pass(self, mark.epoch);
+    agent_plan_sync(self, NULL);
 }
 
 void agent_plan_compare(struct agent_plan *self)
@@ -295,10 +304,8 @@ static void on_head(void *arg, int rc, const struct bus_value *reply)
 
     if (rc == ERR_OK && reply->type == BUS_TEXT &&
         sch_assign_head_parse(&head, reply->text, reply->len, NULL) == ERR_OK &&
-        (head.epoch > self->cfg.epoch || (head.epoch == self->cfg.epoch && !self->written))) {
-        self->cfg.epoch = head.epoch + 1;
-        agent_store_set_counter(self->cfg.db, "epoch", self->cfg.epoch);
-    }
+        (head.epoch > self->cfg.epoch || (head.epoch == self->cfg.epoch && !self->written)))
+        pass(self, head.epoch);
     self->written = true;
     agent_plan_sync(self, NULL);
 }

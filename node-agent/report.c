@@ -14,6 +14,7 @@
 #include "bus/base/log.h"
 #include "bus/stream.h"
 #include "node-agent/modules.h"
+#include "node-agent/orphan.h"
 #include "node-agent/settle.h"
 #include "node-agent/store.h"
 #include "node-agent/usage.h"
@@ -112,13 +113,29 @@ static void take_result(struct agent_core *core, const char *module, const char 
     agent_workload_deinit(&w);
 }
 
+/* Nothing assigns it. What a module removed needs no more words. */
+static void take_unknown(struct agent_core *core, const char *module, const json_t *body)
+{
+    json_int_t epoch = json_integer_value(json_object_get(body, "epoch"));
+    const char *id = text_of(body, "id");
+
+    if (strcmp(text_of(body, "state"), sch_state_text(SCH_STATE_DELETED)) != 0)
+        agent_orphan_take(core, module, id, epoch > 0 ? (uint64_t)epoch : 0);
+    else
+        agent_db_run(core->db, "DELETE FROM orphans WHERE module = ? AND id = ?", "tt", module, id);
+}
+
 static void apply_state(struct agent_core *core, const char *module, const json_t *body)
 {
     const char *id = text_of(body, "id");
     struct assignment known = find_assignment(core->db, module, id);
     json_int_t rev = json_integer_value(json_object_get(body, "rev"));
 
-    if (!known.found || rev < 0 || (uint64_t)rev != known.rev)
+    if (!known.found) {
+        take_unknown(core, module, body);
+        return;
+    }
+    if (rev < 0 || (uint64_t)rev != known.rev)
         return;
     if (!known.gone)
         take_result(core, module, id, body);

@@ -50,8 +50,20 @@ static void assign(struct context *ctx, const struct agent_workload *w, const ch
                  "ttiiiitt", module, w->id, (int64_t)w->twin, (int64_t)w->contract,
                  (int64_t)entry.gone, (int64_t)entry.rev, entry.hash, text);
     free(text);
+    agent_db_run(db, "DELETE FROM orphans WHERE module = ? AND id = ?", "tt", module, w->id);
     sch_assign_deinit(&entry);
     touch_assigned(ctx->core, w->id);
+}
+
+void agent_settle_gone(struct agent_core *core, const char *module, const char *id)
+{
+    struct context ctx = {.core = core};
+    struct agent_workload w = {0};
+    const char *name;
+
+    (void)sch_workload_id_split(id, &w.twin, &w.contract, &name); /* of 0 if it is none of ours */
+    snprintf(w.id, sizeof(w.id), "%s", id);
+    assign(&ctx, &w, module, NULL);
 }
 
 /* The hash MODULE was told for the workload; "" = nothing, or to remove it. */

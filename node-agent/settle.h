@@ -17,6 +17,9 @@ void agent_settle_contract(struct agent_core *core, uint32_t twin, uint64_t cont
 void agent_settle_twin(struct agent_core *core, uint32_t twin);
 void agent_settle_unserved(struct agent_core *core);
 
+/* MODULE shall remove workload ID, whatever it is. */
+void agent_settle_gone(struct agent_core *core, const char *module, const char *id);
+
 /* Contracts past their expiration end, grants past their not_after pause their twin. */
 bool agent_settle_is_time(struct agent_core *core);
 void agent_settle_time(struct agent_core *core);

@@ -116,10 +116,11 @@ static json_int_t count_rows(const struct agent_state *self, const char *sql)
 static json_t *make_counts(const struct agent_state *self)
 {
     return json_pack(
-        "{s:I, s:I, s:I, s:I}", "contracts",
+        "{s:I, s:I, s:I, s:I, s:I}", "contracts",
         count_rows(self, "SELECT count(*) FROM contracts WHERE ended = ''"), "exposures",
         count_rows(self, "SELECT count(*) FROM workloads WHERE state <> 'deleted'"), "sessions",
-        (json_int_t)0, "twins", count_rows(self, "SELECT count(*) FROM twins WHERE admitted = 1"));
+        (json_int_t)0, "twins", count_rows(self, "SELECT count(*) FROM twins WHERE admitted = 1"),
+        "orphans", count_rows(self, "SELECT count(*) FROM orphans"));
 }
 
 static json_t *module_json(const struct agent_state *self, const struct agent_module_status *status)

@@ -81,6 +81,9 @@ static const char *const migrations[] = {
     "UPDATE workloads SET present = 0 WHERE EXISTS (SELECT 1 FROM contracts AS c"
     " WHERE c.twin = workloads.twin AND c.contract = workloads.contract AND c.ended <> '');"
     "CREATE INDEX workloads_quota ON workloads (twin, type, contract) WHERE present = 1;",
+    /* what modules serve and nobody assigned */
+    "CREATE TABLE orphans (module TEXT, id TEXT, since INTEGER NOT NULL,"
+    " PRIMARY KEY (module, id)) WITHOUT ROWID;",
 };
 
 int agent_store_open(struct agent_db **out, const char *state_dir, char why[AGENT_DB_WHY_MAX])

@@ -7,12 +7,14 @@
 
 #include "bus/base/err.h"
 #include "node-agent/contract.h"
+#include "node-agent/orphan.h"
 #include "node-agent/trust.h"
 #include "node-agent/twin.h"
 #include "node-agent/workload.h"
 #include "schemas/name.h"
 #include "schemas/reader.h"
 
+#define ORPHANS_MAX 5000        /* of one answer */
 #define ANSWER_BYTES_MAX 600000 /* of a list: the bus takes values up to 1 MB */
 
 /* --- changes --- */
@@ -60,6 +62,23 @@ static int change_restart(const struct agent_desk *desk, json_t *arguments,
         return sch_fail(report, SCH_UNKNOWN, "name", "there is no module %s", name);
     (void)snprintf(effect->module, sizeof(effect->module), "%s", name);
     return ERR_OK;
+}
+
+/* {"name","id"?}: let go what the module serves and nobody knows. */
+static int change_forget(const struct agent_desk *desk, json_t *arguments,
+                         struct agent_effect *effect, struct sch_report *report)
+{
+    struct sch_reader reader = sch_reader_open(arguments, report);
+    const char *name = sch_read_text(&reader, "name", true, AGENT_NAME_MAX - 1);
+    const char *id = sch_read_text(&reader, "id", false, SCH_ID_CAP - 1);
+    struct agent_module_status status;
+
+    *effect = (struct agent_effect){0};
+    if (sch_reader_close(&reader) != ERR_OK)
+        return ERR_INVALID;
+    if (!agent_supervise_find(desk->supervise, name, &status))
+        return sch_fail(report, SCH_UNKNOWN, "name", "there is no module %s", name);
+    return agent_orphan_forget(desk->core, name, id != NULL ? id : "", &effect->count, report);
 }
 
 /* --- answers --- */
@@ -115,6 +134,28 @@ static json_t *answer_twin(const struct agent_desk *desk, const json_t *argument
         (void)json_object_set_new(json, "state", json_string("kept"));
     }
     return json;
+}
+
+static json_t *answer_forget(const struct agent_desk *desk, const json_t *arguments,
+                             const struct agent_effect *effect, struct sch_report *report)
+{
+    (void)desk;
+    (void)arguments;
+    (void)report;
+    return json_pack("{s:I}", "forgotten", (json_int_t)effect->count);
+}
+
+/* {"name"?} */
+static json_t *answer_orphans(const struct agent_desk *desk, const json_t *arguments,
+                              const struct agent_effect *effect, struct sch_report *report)
+{
+    struct sch_reader reader = sch_reader_open(arguments, report);
+    const char *name = sch_read_text(&reader, "name", false, AGENT_NAME_MAX - 1);
+
+    (void)effect;
+    if (sch_reader_close(&reader) != ERR_OK)
+        return NULL;
+    return agent_orphan_list(desk->core->db, name != NULL ? name : "", ORPHANS_MAX);
 }
 
 static json_t *answer_ping(const struct agent_desk *desk, const json_t *arguments,
@@ -246,6 +287,8 @@ static const struct agent_verb verbs[] = {
     {"netwall.twin.list",       NULL,     NULL,           answer_twins,      always},
     {"netwall.module.list",     NULL,     NULL,           answer_modules,    always},
     {"netwall.module.restart",  NULL,     change_restart, answer_restart,    always},
+    {"netwall.module.orphans",  NULL,     NULL,           answer_orphans,    always},
+    {"netwall.module.forget",   NULL,     change_forget,  answer_forget,     always},
     {"netwall.node.info",       NULL,     NULL,           answer_node,       NULL},
 };
 /* clang-format on */

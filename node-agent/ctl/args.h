@@ -14,7 +14,7 @@
 
 #define CTL_OPTIONS_MAX 12
 #define CTL_VALUES_MAX 64 /* of one repeated option */
-#define CTL_OPERANDS_MAX 2
+#define CTL_OPERANDS_MAX 3
 
 struct ctl_args;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node, modules, module restart and twins. */
+/* node, modules, module restart|orphans|forget and twins. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,23 +125,67 @@ static void show_restarting(const json_t *data)
         printf("restarting\n");
 }
 
+static void show_orphans(const json_t *data)
+{
+    static const char *const titles[] = {"WORKLOAD", "MODULE", "SINCE", NULL};
+    struct ctl_table *table = ctl_table_new(titles);
+
+    for (size_t i = 0; i < json_array_size(data); i++) {
+        const json_t *orphan = json_array_get(data, i);
+
+        ctl_table_add(table, ctl_text(orphan, "id"));
+        ctl_table_add(table, ctl_text(orphan, "module"));
+        ctl_table_time(table, ctl_int(orphan, "since"));
+    }
+    ctl_table_end(table, "it serves nothing that the node does not know");
+}
+
+static void show_forgotten(const json_t *data)
+{
+    printf("%lld told to go\n", (long long)ctl_int(data, "forgotten"));
+}
+
+static const struct verb {
+    const char *name;
+    const char *command;
+    unsigned wait_s;
+    void (*show)(const json_t *data);
+    bool takes_id;
+} verbs[] = {
+    {"restart", "netwall.module.restart", RESTART_WAIT_S, show_restarting, false},
+    {"orphans", "netwall.module.orphans", CTL_WAIT_S, show_orphans, false},
+    {"forget", "netwall.module.forget", CTL_WAIT_S, show_forgotten, true},
+};
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    }
+    return NULL;
+}
+
 static enum ctl_exit run_module(struct ctl *ctl, const struct ctl_args *args)
 {
-    struct ctl_request request = {
-        .command = "netwall.module.restart", .operator_list = true, .wait_s = RESTART_WAIT_S};
+    const struct verb *verb = find_verb(args->operands[0]);
+    const char *id = args->operand_count > 2 ? args->operands[2] : NULL;
+    struct ctl_request request = {.operator_list = true};
     char *arguments;
     json_t *json;
     enum ctl_exit code;
 
-    if (strcmp(args->operands[0], "restart") != 0)
-        return ctl_usage(args->command, "a module can be restarted, not \"%s\"", args->operands[0]);
-    json = json_pack("{s:s}", "name", args->operands[1]);
+    if (verb == NULL || (id != NULL && !verb->takes_id))
+        return ctl_usage(args->command, "say restart NAME, orphans NAME or forget NAME [ID]");
+    request.command = verb->command;
+    request.wait_s = verb->wait_s;
+    json = json_pack("{s:s, s:s*}", "name", args->operands[1], "id", id);
     arguments = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     if (arguments == NULL)
         return ctl_usage(args->command, "the name is not UTF-8");
     request.arguments = arguments;
-    code = ctl_each(ctl, ctl_ask_visit, &request, show_restarting);
+    code = ctl_each(ctl, ctl_ask_visit, &request, verb->show);
     free(arguments);
     return code;
 }
@@ -180,7 +225,9 @@ const struct ctl_command ctl_node_commands[] = {
     {"node", "", 0, 0, "Show the node: its domain, tunnel endpoint and public key.", NULL,
      run_node},
     {"modules", "", 0, 0, "List the node's modules.", NULL, run_modules},
-    {"module", "restart NAME", 2, 2, "Restart a module.", NULL, run_module},
+    {"module", "restart|orphans|forget NAME [ID]", 2, 3,
+     "Restart a module; list what it serves and the node does not know; let that go.", NULL,
+     run_module},
     {"twins", "", 0, 0, "List the twins that were admitted.", NULL, run_twins},
     {0},
 };

@@ -243,6 +243,7 @@ START_TEST(test_module_that_is_ahead_moves_our_epoch_behind_it)
     agent_plan_resync(plan, "gateway", (struct agent_plan_mark){9, 0});
     (void)until(1, 10);
     ck_assert_uint_eq(agent_store_counter(f.core.db, "epoch"), 10);
+    ck_assert_uint_eq(agent_store_counter(f.core.db, "lost_to"), 9); /* see orphan.h */
     agent_plan_resync(plan, "gateway", (struct agent_plan_mark){UINT64_MAX, 0});
     ck_assert_uint_eq(agent_store_counter(f.core.db, "epoch"), 10);
 }

@@ -37,6 +37,8 @@ static const char *const names[] = {
     "netwall.twin.list",
     "netwall.module.list",
     "netwall.module.restart",
+    "netwall.module.orphans",
+    "netwall.module.forget",
     "netwall.node.info",
 };
 
