@@ -3,7 +3,8 @@
  * LD_PRELOAD: a disk that remembers only what was synced. fsync and fdatasync of a file below
  * $NW_DISK_ROOT copy its content to $NW_PLATTER/data/<inode>; of a folder, the names in it to
  * $NW_PLATTER/names/<inode of the folder>. power_cut.py makes from that what a power cut would
- * leave, strictly as POSIX says: a name without its folder's fsync is gone.
+ * leave, strictly as POSIX says: a name without its folder's fsync is gone. The disk is slow, so
+ * that whoever does not wait for it is caught.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -15,6 +16,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define SLOW_US 20000
 
 typedef int sync_fn(int fd);
 
@@ -93,6 +96,7 @@ static int sync_to_platter(int fd, const char *name)
         *(void **)&real = dlsym(RTLD_NEXT, name);
         return real(fd);
     }
+    (void)usleep(SLOW_US);
     if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
         kept = keep_names(path, (unsigned long)st.st_ino);
     else if (strstr(path, " (deleted)") == NULL)
