@@ -19,8 +19,8 @@ fill() { # fill FOLDER: not a byte is left
     dd if=/dev/zero of="$1/filler" bs=1 oflag=append conv=notrunc status=none 2>/dev/null || true
 }
 
-offer() { # offer ID: contract n<ID>, not waiting for the module; prints the code of the refusal, or "taken"
-    contract "$1" 0 full "$(name_workload "n$1" http://127.0.0.2:9)" >"$TMP/signed-$1.json"
+offer() { # offer ID [MEMBERS]: contract n<ID>, not waiting for the module; prints the code of the refusal, or "taken"
+    contract "$1" 0 full "$(name_workload "n$1" http://127.0.0.2:9 "${2:-}")" >"$TMP/signed-$1.json"
     nw full --json deploy --wait 0 "$TMP/signed-$1.json" >"$TMP/answer-$1.json" 2>/dev/null || true
     json 'd.get("code", "taken")' <"$TMP/answer-$1.json"
 }
@@ -69,7 +69,9 @@ wait_for 10 is_state ok 2
 
 say "the gateway's disk is full"
 fill "$TMP/full/state/gateway"
-eq "$(offer 4)" taken
+# more than the rest of the file's last block takes
+eq "$(offer 4 "$("$PYTHON" -c 'import json
+print(json.dumps({"allow": ["127.0.0.0/8"] + ["2001:db8:1234:5678:9abc:def0:%x:0/112" % (0x1000 + i) for i in range(63)]})[1:-1])')")" taken
 wait_for 10 refuses_with 502 full n4.full.localhost # in service: behind it nobody listens
 is_state init 4 || fail "it is reported before it is durable: $(state 4)"
 rm "$TMP/full/state/gateway/filler"

@@ -205,9 +205,15 @@ class Node:
         return {key: (e["rev"], e["hash"]) for key, e in entries.items() if e["op"] == "set"}
 
     def applied(self):
+        """What the gateway's file says: entries, then changes; a last line without its end was never finished."""
         with open(os.path.join(self.folder, "state", "gateway", "exposures.state")) as file:
-            lines = [json.loads(line.split(" ", 1)[1]) for line in file]
-        return {e["id"]: (e["rev"], e["hash"]) for e in lines[1:] if not e["gone"]}
+            lines = [json.loads(line.split(" ", 1)[1]) for line in file if line.endswith("\n")]
+        found = {}
+        for e in lines[1:]:
+            if "id" in e:
+                found[e["id"]] = e
+            found.pop(e.get("removed"), None)
+        return {key: (e["rev"], e["hash"]) for key, e in found.items() if not e["gone"]}
 
     def check_state(self):
         until("%s: everything asked for is served" % self.name, self.serves_all)
