@@ -74,16 +74,16 @@ static const char *const migrations[] = {
     /* what a module last said about itself */
     "CREATE TABLE modules (name TEXT PRIMARY KEY, info TEXT NOT NULL) WITHOUT ROWID;",
     /* what is asked for at each change, or each second, must not cost what is configured */
-    "CREATE INDEX assignments_id ON assignments (id);"
-    "CREATE INDEX claims_id ON claims (id) WHERE id <> '';"
-    "CREATE INDEX twins_not_after ON twins (not_after)"
-    " WHERE admitted = 1 AND lapsed = 0 AND not_after > 0;"
-    "UPDATE workloads SET present = 0 WHERE EXISTS (SELECT 1 FROM contracts AS c"
-    " WHERE c.twin = workloads.twin AND c.contract = workloads.contract AND c.ended <> '');"
-    "CREATE INDEX workloads_quota ON workloads (twin, type, contract) WHERE present = 1;",
+    ("CREATE INDEX assignments_id ON assignments (id);"
+     "CREATE INDEX claims_id ON claims (id) WHERE id <> '';"
+     "CREATE INDEX twins_not_after ON twins (not_after)"
+     " WHERE admitted = 1 AND lapsed = 0 AND not_after > 0;"
+     "UPDATE workloads SET present = 0 WHERE EXISTS (SELECT 1 FROM contracts AS c"
+     " WHERE c.twin = workloads.twin AND c.contract = workloads.contract AND c.ended <> '');"
+     "CREATE INDEX workloads_quota ON workloads (twin, type, contract) WHERE present = 1;"),
     /* what modules serve and nobody assigned */
-    "CREATE TABLE orphans (module TEXT, id TEXT, since INTEGER NOT NULL,"
-    " PRIMARY KEY (module, id)) WITHOUT ROWID;",
+    ("CREATE TABLE orphans (module TEXT, id TEXT, since INTEGER NOT NULL,"
+     " PRIMARY KEY (module, id)) WITHOUT ROWID;"),
 };
 
 int agent_store_open(struct agent_db **out, const char *state_dir, char why[AGENT_DB_WHY_MAX])
