@@ -18,10 +18,7 @@
 #define TUNNEL "tunnel:"
 #define PART_MAX 256 /* longest host or port looked at, with its NUL */
 
-static int fail(char why[GW_ZOS_WHY_MAX], const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static int fail(char why[GW_ZOS_WHY_MAX], const char *fmt, ...)
+int gw_zos_fail(char why[GW_ZOS_WHY_MAX], const char *fmt, ...)
 {
     va_list ap;
 
@@ -67,10 +64,10 @@ static int read_port(uint16_t *out, const char *text, char why[GW_ZOS_WHY_MAX])
     unsigned long long port = 0;
 
     if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text) || strlen(text) > 18)
-        return fail(why, "invalid port in backend: %.64s", text);
+        return gw_zos_fail(why, "invalid port in backend: %.64s", text);
     port = strtoull(text, NULL, 10);
     if (port > UINT16_MAX)
-        return fail(why, "port '%s' must be <= 65535", text);
+        return gw_zos_fail(why, "port '%s' must be <= 65535", text);
     *out = (uint16_t)port;
     return ERR_OK;
 }
@@ -115,11 +112,12 @@ static int read_ip_port(char out[GW_ZOS_BACKEND_MAX], const char *text, char why
 
     if (wrong != NULL)
         return text[0] == '\0'
-                   ? fail(why, "failed to parse backend  with error: %s", wrong)
-                   : fail(why, "failed to parse backend %.100s with error: address %.100s: %s",
-                          text, text, wrong);
+                   ? gw_zos_fail(why, "failed to parse backend  with error: %s", wrong)
+                   : gw_zos_fail(why,
+                                 "failed to parse backend %.100s with error: address %.100s: %s",
+                                 text, text, wrong);
     if (addr_from_ip(&a, host, 0) != ERR_OK)
-        return fail(why, "invalid ip");
+        return gw_zos_fail(why, "invalid ip");
     if (read_port(&number, port, why) != ERR_OK)
         return ERR_INVALID;
     return print(out, "", host, number);
@@ -189,18 +187,20 @@ static int read_url(char out[GW_ZOS_BACKEND_MAX], const char *text, char why[GW_
     struct addr a;
 
     if (wrong != NULL)
-        return fail(why, "failed to parse backend with error: parse \"%.200s\": %s", text, wrong);
+        return gw_zos_fail(why, "failed to parse backend with error: parse \"%.200s\": %s", text,
+                           wrong);
     if (scheme_len(text) != 4 || strncasecmp(text, "http", 4) != 0)
-        return fail(why, "scheme expected to be http");
+        return gw_zos_fail(why, "scheme expected to be http");
     if (strncmp(text + 5, "//", 2) == 0)
         cut(authority, text + 7, strcspn(text + 7, "/?#"));
     if (!split_authority(host, port, authority))
-        return fail(why,
-                    "failed to parse backend with error: parse \"%.150s\": invalid port \"%.80s\" "
-                    "after host",
-                    text, port);
+        return gw_zos_fail(
+            why,
+            "failed to parse backend with error: parse \"%.150s\": invalid port \"%.80s\" "
+            "after host",
+            text, port);
     if (addr_from_ip(&a, host, 0) != ERR_OK || is_loopback(&a))
-        return fail(why, "invalid ip address in backend: %.200s", host);
+        return gw_zos_fail(why, "invalid ip address in backend: %.200s", host);
     if (strlen(port) > 1 && read_port(&number, port + 1, why) != ERR_OK)
         return ERR_INVALID;
     return print(out, "http://", host, number);
@@ -213,7 +213,7 @@ int gw_zos_backend_read(char out[GW_ZOS_BACKEND_MAX], const char *text, bool pas
 
     if (strncmp(text, TUNNEL, strlen(TUNNEL)) == 0) {
         if (strlen(text) >= GW_ZOS_BACKEND_MAX)
-            return fail(why, "failed to parse backend: it is too long");
+            return gw_zos_fail(why, "failed to parse backend: it is too long");
         memcpy(out, text, strlen(text) + 1);
         return ERR_OK;
     }
@@ -221,5 +221,5 @@ int gw_zos_backend_read(char out[GW_ZOS_BACKEND_MAX], const char *text, bool pas
         return read_url(out, text, why);
     if (read_ip_port(out, text, inner) == ERR_OK)
         return ERR_OK;
-    return fail(why, "failed to parse backend %.100s with error: %.380s", text, inner);
+    return gw_zos_fail(why, "failed to parse backend %.100s with error: %.380s", text, inner);
 }

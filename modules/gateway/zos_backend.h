@@ -19,5 +19,8 @@
  */
 int gw_zos_backend_read(char out[GW_ZOS_BACKEND_MAX], const char *text, bool passthrough,
                         char why[GW_ZOS_WHY_MAX]);
+/* Writes WHY, cut when it is too long. Returns ERR_INVALID. */
+int gw_zos_fail(char why[GW_ZOS_WHY_MAX], const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

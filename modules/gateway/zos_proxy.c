@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,19 +30,6 @@ static const struct kind kinds[] = {
     [GW_ZOS_NAME] = {SCH_TYPE_NAME_PROXY, "Name", "name"},
     [GW_ZOS_FQDN] = {SCH_TYPE_FQDN_PROXY, "FQDN", "fqdn"},
 };
-
-static int fail(char why[GW_ZOS_WHY_MAX], const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static int fail(char why[GW_ZOS_WHY_MAX], const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    (void)vsnprintf(why, GW_ZOS_WHY_MAX, fmt, ap);
-    va_end(ap);
-    return ERR_INVALID;
-}
 
 /* ---- ids ---- */
 
@@ -80,9 +66,9 @@ int gw_zos_id_check(enum gw_zos_kind kind, const char *id, char why[GW_ZOS_WHY_M
     if (wrong == NULL && rest[0] == '\0')
         wrong = "unexpected EOF";
     if (kind == GW_ZOS_NAME && wrong != NULL)
-        return fail(why, "invalid workload id: %s", wrong);
+        return gw_zos_fail(why, "invalid workload id: %s", wrong);
     if (id[0] == '\0' || strspn(id, LETTERS DIGITS "._-") != strlen(id))
-        return fail(why, "invalid workload id: unsupported character in workload name");
+        return gw_zos_fail(why, "invalid workload id: unsupported character in workload name");
     return ERR_OK;
 }
 
@@ -134,9 +120,9 @@ static int read_name(json_t *data, enum gw_zos_kind kind, const struct bus_node 
     if (rc == ERR_PROTO)
         return rc;
     if (kind == GW_ZOS_NAME && (rc != ERR_OK || !is_name(text)))
-        return fail(why, "name %.300s is invalid", text);
+        return gw_zos_fail(why, "name %.300s is invalid", text);
     if (kind == GW_ZOS_FQDN && (rc != ERR_OK || !is_fqdn(text)))
-        return fail(why, "fqdn %.300s is invalid", text);
+        return gw_zos_fail(why, "fqdn %.300s is invalid", text);
     return json_object_set_new(data, kinds[kind].json_name, json_string(text)) == 0 ? ERR_OK
                                                                                     : ERR_NOMEM;
 }
@@ -150,9 +136,9 @@ static int read_backend(json_t *list, const struct bus_node *node, bool passthro
     if (rc == ERR_PROTO)
         return rc;
     if (rc != ERR_OK)
-        return fail(why, "failed to validate backend: it is too long or no text");
+        return gw_zos_fail(why, "failed to validate backend: it is too long or no text");
     if (gw_zos_backend_read(out, text, passthrough, inner) != ERR_OK)
-        return fail(why, "failed to validate backend '%.100s': %.380s", text, inner);
+        return gw_zos_fail(why, "failed to validate backend '%.100s': %.380s", text, inner);
     return json_array_append_new(list, json_string(out)) == 0 ? ERR_OK : ERR_NOMEM;
 }
 
@@ -165,7 +151,7 @@ static int read_backends(json_t *data, const struct bus_node *node, bool passthr
     if (!bus_node_is_nil(node) && !bus_node_is_array(node))
         return ERR_PROTO;
     if (bus_node_count(node) == 0)
-        return fail(why, "backends list can not be empty");
+        return gw_zos_fail(why, "backends list can not be empty");
     for (size_t i = 0; i < bus_node_count(node) && i < BACKENDS_MAX && rc == ERR_OK; i++)
         rc = read_backend(list, bus_node_at(node, i), passthrough, why);
     return rc;
@@ -178,8 +164,8 @@ static int read_network(const struct bus_node *node, char why[GW_ZOS_WHY_MAX])
 
     if (rc == ERR_PROTO || (rc == ERR_OK && text[0] == '\0'))
         return rc;
-    return fail(why, "failed to get user network: "
-                     "private networks are not supported on this node");
+    return gw_zos_fail(why, "failed to get user network: "
+                            "private networks are not supported on this node");
 }
 
 static int read_data(json_t *data, enum gw_zos_kind kind, const struct bus_node *node,
@@ -214,7 +200,7 @@ int gw_zos_proxy_read(char **spec, enum gw_zos_kind kind, const struct bus_node 
     if (rc == ERR_OK) {
         *spec = sch_canonical(json, NULL);
         if (*spec == NULL)
-            rc = fail(why, "%s", "not valid text");
+            rc = gw_zos_fail(why, "%s", "not valid text");
     }
     json_decref(json);
     json_decref(data);
