@@ -32,6 +32,7 @@ struct bus_command {
     bool is_again;
     bool is_answered; /* ours, until the answer arrived */
     bool is_there;    /* it was found in the list of taken ones */
+    bool is_over;     /* its answer arrived; kept while a list on its way to us may still name it */
     bus_id_known_fn *on_known;
     void *arg;
     size_t len;
@@ -173,6 +174,19 @@ static bool is_known(struct source *source, const struct bus_value *item)
     return false;
 }
 
+static void free_over(struct source *source)
+{
+    struct bus_command *command = LIST_FIRST(&source->intake->commands);
+
+    while (command != NULL) {
+        struct bus_command *next = LIST_NEXT(command, entry);
+
+        if (command->source == source && command->is_over)
+            command_free(command);
+        command = next;
+    }
+}
+
 /* What is taken and not answered: of an earlier life, or moved when the link was lost. */
 static void on_left(void *arg, const struct bus_value *items)
 {
@@ -186,6 +200,7 @@ static void on_left(void *arg, const struct bus_value *items)
             !hand_over(source, &items->items[i], true))
             return;
     }
+    free_over(source);
 }
 
 static void on_pop_idle(void *arg)
@@ -353,12 +368,15 @@ void bus_command_drop(struct bus_command *self)
     command_free(self);
 }
 
-static void on_over(void *arg)
+static void on_over(void *arg, bool arrived)
 {
     struct bus_command *self = arg;
     struct bus_intake *intake = self->intake;
 
-    command_free(self);
+    if (arrived && bus_pop_is_restoring(self->source->pop))
+        self->is_over = true; /* the list was perhaps read before: on_left frees it */
+    else
+        command_free(self);
     pump(intake); /* its bytes are free */
 }
 

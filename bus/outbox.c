@@ -35,7 +35,7 @@ struct letter {
     const char *taken; /* NULL = a plain push; borrowed, as is item */
     const void *item;
     size_t item_len;
-    void (*on_over)(void *arg);
+    void (*on_over)(void *arg, bool arrived);
     void *arg;
     size_t len;
     char value[];
@@ -68,15 +68,15 @@ static void unlink_letter(struct letter *letter)
 }
 
 /* It arrived, or nobody waits for it any more. */
-static void discard(struct letter *letter)
+static void discard(struct letter *letter, bool arrived)
 {
-    void (*on_over)(void *arg) = letter->on_over;
+    void (*on_over)(void *arg, bool arrived) = letter->on_over;
     void *arg = letter->arg;
 
     unlink_letter(letter);
     free(letter);
     if (on_over != NULL)
-        on_over(arg);
+        on_over(arg, arrived);
 }
 
 static void retry_later(struct bus_outbox *self)
@@ -109,7 +109,7 @@ static void on_pushed(void *arg, int rc, const struct bus_value *reply)
     }
     if (rc == ERR_REFUSED)
         LOG_WARN("answer refused by the bus", KV_S("key", letter->key), KV_S("err", reply->text));
-    discard(letter);
+    discard(letter, true);
 }
 
 static int expire(struct bus_outbox *self, const char *key)
@@ -159,7 +159,7 @@ static void on_exec(void *arg, int rc, const struct bus_value *reply)
     letter->sent = true; /* flush leaves it alone */
     if (self->held_up)
         flush(self);
-    discard(letter);
+    discard(letter, true);
 }
 
 static int remove_from(struct letter *letter, const char *key, const void *data, size_t len)
@@ -223,7 +223,7 @@ static void flush(struct bus_outbox *self)
         struct letter *next = TAILQ_NEXT(letter, entry);
 
         if (!letter->sent && now - letter->given_ms > BUS_RESULT_TTL_S * 1000u)
-            discard(letter);
+            discard(letter, false);
         else if (!letter->sent)
             send_letter(letter);
         letter = next;

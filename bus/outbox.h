@@ -34,8 +34,8 @@ struct bus_letter {
                           are borrowed until on_over */
     const void *item;
     size_t item_len;
-    /* With TAKEN: it arrived, or was given up. Not when the outbox is freed, never inside. */
-    void (*on_over)(void *arg);
+    /* With TAKEN: it ARRIVED, or was given up. Not when the outbox is freed, never inside. */
+    void (*on_over)(void *arg, bool arrived);
     void *arg;
 };
 /* Returns 0, ERR_LIMIT or ERR_NOMEM. */

@@ -156,7 +156,7 @@ static void on_restored(void *arg, int rc, const struct bus_value *reply)
         return; /* a lost link restores again in on_up */
     self->restoring = false;
     pump(self);
-    if (reply->type == BUS_ARRAY && reply->count > 0 && !self->draining)
+    if (reply->type == BUS_ARRAY && !self->draining)
         self->cfg.on_left(self->cfg.arg, reply);
     else
         check_idle(self);
@@ -280,6 +280,11 @@ void bus_pop_drain(struct bus_pop *self, struct bus_link *helper)
     self->helper = helper;
     ev_timer_stop(self->cfg.loop, &self->retry);
     ev_timer_start(self->cfg.loop, &self->unblock);
+}
+
+bool bus_pop_is_restoring(const struct bus_pop *self)
+{
+    return self->restoring;
 }
 
 bool bus_pop_is_idle(const struct bus_pop *self)

@@ -28,8 +28,8 @@ struct bus_pop_config {
      * to the end of this list in the same step; it stays there until the owner removes it. Copied.
      */
     const char *taken;
-    /* With TAKEN, after each (re)connect: a list of what is in it, oldest first. May free the
-     * object. */
+    /* With TAKEN, after each (re)connect: a list of what is in it, oldest first, may be empty. May
+     * free the object. */
     void (*on_left)(void *arg, const struct bus_value *items);
     /* One item; both borrowed. The next comes only after bus_pop_want. May free the object. */
     void (*on_item)(void *arg, const char *key, const struct bus_value *item);
@@ -49,6 +49,8 @@ void bus_pop_want(struct bus_pop *self);
  * where it was in its list.
  */
 void bus_pop_drain(struct bus_pop *self, struct bus_link *helper);
+/* With TAKEN: its content is being asked for, or could not be read yet; on_left tells it. */
+bool bus_pop_is_restoring(const struct bus_pop *self);
 /* Nothing is in flight, or the link is down. */
 bool bus_pop_is_idle(const struct bus_pop *self);
 

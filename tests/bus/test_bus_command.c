@@ -2,11 +2,13 @@
 /* Commands over lists: the intake against redis-server. */
 #include "bus/command.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
+#include "bus/sync.h"
 #include "tests/bus/world.h"
 #include "tests/support/suite.h"
 
@@ -307,6 +309,61 @@ START_TEST(test_command_under_way_is_not_given_twice)
 }
 END_TEST
 
+/* Clients whose last command was COMMAND; the newest of them is *ID. Our loop stands still. */
+static int count_clients(struct bus_sync *side, const char *command, char id[24])
+{
+    const struct bus_value *list = NULL;
+    long newest = 0;
+    int count = 0;
+
+    ck_assert_int_eq(bus_sync_text(side, &list, "CLIENT", "LIST", NULL), ERR_OK);
+    for (const char *line = list->text; line != NULL && *line != '\0';) {
+        const char *end = strchr(line, '\n'), *at = strstr(line, command);
+
+        if (at != NULL && (end == NULL || at < end)) {
+            count++;
+            if (atol(line + strlen("id=")) > newest)
+                newest = atol(line + strlen("id="));
+        }
+        line = end != NULL ? end + 1 : NULL;
+    }
+    snprintf(id, 24, "%ld", newest);
+    return count;
+}
+
+/* The list of taken ones was read just before an answer removed its command from it. */
+START_TEST(test_command_answered_while_the_list_is_on_its_way_is_not_given_again)
+{
+    const struct bus_value *reply = NULL;
+    struct bus_sync *side = NULL;
+    char why[BUS_WHY_MAX], id[24];
+
+    open_intake("", 0);
+    ck_assert_int_eq(bus_sync_open(&side, &w.url, 0, why), ERR_OK);
+    world_do(&w, "RPUSH", "core:default", "x", NULL);
+    LOOP_UNTIL(w.loop, taken == 1);
+    LOOP_POLL(w.loop, count_clients(side, "cmd=blmove", id) == 2);
+    ck_assert_int_eq(bus_sync_text(side, NULL, "CLIENT", "PAUSE", "9000", "WRITE", NULL), ERR_OK);
+    ck_assert_int_eq(bus_command_answer(held[0], "e", "{}", 2), ERR_OK);
+    loop_run_ms(w.loop, 20); /* its EXEC waits in the server */
+    ck_assert_int_eq(bus_sync_text(side, NULL, "CLIENT", "KILL", "ID", id, NULL), ERR_OK);
+    while (count_clients(side, "cmd=lrange", id) == 0)
+        ev_run(w.loop, EVRUN_ONCE);
+    ck_assert_int_eq(bus_sync_text(side, NULL, "CLIENT", "UNPAUSE", NULL), ERR_OK);
+    do
+        ck_assert_int_eq(bus_sync_text(side, &reply, "LLEN", "result:e", NULL), ERR_OK);
+    while (reply->number == 0);
+    bus_sync_close(side);
+    LOOP_POLL(w.loop, strcmp(kept(), "") == 0);
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_eq(taken, 1);
+    world_do(&w, "RPUSH", "core:default", "x", NULL); /* the same text may come later */
+    LOOP_UNTIL(w.loop, taken == 2);
+    ck_assert_int_eq(bus_command_answer(held[1], "e", "{}", 2), ERR_OK);
+    LOOP_POLL(w.loop, strcmp(kept(), "") == 0);
+}
+END_TEST
+
 START_TEST(test_command_dropped_does_not_come_again)
 {
     open_intake("", 0);
@@ -363,6 +420,7 @@ int main(void)
     tcase_add_test(tc, test_command_drain_of_an_idle_intake_is_quick);
     tcase_add_test(tc, test_command_that_was_not_answered_comes_again);
     tcase_add_test(tc, test_command_under_way_is_not_given_twice);
+    tcase_add_test(tc, test_command_answered_while_the_list_is_on_its_way_is_not_given_again);
     tcase_add_test(tc, test_command_dropped_does_not_come_again);
     tcase_add_loop_test(tc, test_command_survives_the_intake, 0, 2);
     tcase_add_test(tc, test_command_wrong_type_of_list_is_survived);

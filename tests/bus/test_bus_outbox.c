@@ -134,8 +134,9 @@ END_TEST
 
 static int overs;
 
-static void on_over(void *arg)
+static void on_over(void *arg, bool arrived)
 {
+    ck_assert(arrived);
     (void)arg;
     overs++;
 }
