@@ -119,6 +119,7 @@ static int watch(struct gw_spawn **out, const struct gw_spawn_config *cfg, pid_t
     *self =
         (struct gw_spawn){.loop = cfg->loop, .pid = pid, .on_exit = cfg->on_exit, .arg = cfg->arg};
     ev_io_init(&self->io, on_readable, fd, EV_READ);
+    ev_set_priority(&self->io, EV_MINPRI); /* its last words are heard first */
     self->io.data = self;
     ev_io_start(cfg->loop, &self->io);
     *out = self;

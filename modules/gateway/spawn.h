@@ -20,7 +20,8 @@ struct gw_spawn_config {
     char *const *argv; /* ends with NULL; borrowed for the call */
     int fd;            /* one descriptor it inherits under its number; stays ours too */
     const char *env;   /* the environment variable that tells it the number */
-    /* It ended; WHY in words. The handle is gone already. Never runs inside the functions below. */
+    /* It ended; WHY in words. The handle is gone already. Never runs inside the functions below,
+     * and in its turn of the loop after what it wrote before. */
     void (*on_exit)(void *arg, const char *why);
     void *arg;
 };
