@@ -17,7 +17,7 @@
 
 #define HUB_SPARE_MAX 16            /* idle output buffers that are kept */
 #define LINK_READ_BYTES (64u << 10) /* at most, per read */
-#define LINK_OUT_BYTES (64u << 10)  /* sealed and not yet taken by the kernel, per link */
+#define LINK_OUT_BYTES (256u << 10) /* sealed and not yet taken by the kernel, per link */
 
 struct link_session;
 struct link_farewell;

@@ -13,7 +13,7 @@
 #include "bus/base/addr.h"
 
 /* Unsent bytes that the kernel holds for a tunnel connection before it stops asking for more. */
-#define NET_SOCK_NOTSENT_LOWAT (64 * 1024)
+#define NET_SOCK_NOTSENT_LOWAT (128 * 1024)
 #define NET_SOCK_CARRY_LOWAT (256 * 1024)
 
 /* How the path of a TCP connection does, as the kernel sees it. */
