@@ -26,6 +26,7 @@ enum item_state {
     ITEM_SENT,  /* XACK, or EXEC, is in flight */
     ITEM_DOUBT, /* the link was lost under its EXEC: did it run? */
     ITEM_ASKED, /* XPENDING is in flight, which tells */
+    ITEM_OVER,  /* confirmed; known until bus_acks_hold lets it go */
 };
 
 struct item {
@@ -46,6 +47,7 @@ struct bus_acks {
     size_t flight; /* bytes of answers in ITEM_SENT */
     bool held_up;  /* an answer waits for room in flight */
     bool told;     /* that the bus takes no answers now */
+    bool holding;  /* what is confirmed stays known */
     ev_timer retry;
 };
 
@@ -57,14 +59,25 @@ static void item_free(struct item *item)
     free(item);
 }
 
-/* Confirmed: nobody needs to know it any more. */
-static void finish(struct item *item)
+static void let_go(struct item *item)
 {
     struct bus_acks *self = item->acks;
 
     map_remove_text(self->items, item->id);
     TAILQ_REMOVE(&self->order, item, entry);
     item_free(item);
+}
+
+/* Confirmed: nobody needs to know it any more, unless a read is on its way that may bring it. */
+static void finish(struct item *item)
+{
+    struct bus_acks *self = item->acks;
+
+    if (self->holding) {
+        item->state = ITEM_OVER;
+        return;
+    }
+    let_go(item);
     self->cfg.on_room(self->cfg.arg);
 }
 
@@ -341,6 +354,20 @@ void bus_acks_forget(struct bus_acks *self, const char *id)
     TAILQ_REMOVE(&self->order, item, entry);
     self->open--;
     item_free(item);
+}
+
+void bus_acks_hold(struct bus_acks *self, bool hold)
+{
+    struct item *item = self->holding ? TAILQ_FIRST(&self->order) : NULL;
+
+    while (item != NULL) {
+        struct item *next = TAILQ_NEXT(item, entry);
+
+        if (item->state == ITEM_OVER)
+            let_go(item);
+        item = next;
+    }
+    self->holding = hold;
 }
 
 size_t bus_acks_known(const struct bus_acks *self)

@@ -43,6 +43,11 @@ int bus_acks_answer(struct bus_acks *self, const char *id, const char *text, siz
 /* ID was not handed over after all: it stays pending at the server. Only for ids that are not done.
  */
 void bus_acks_forget(struct bus_acks *self, const char *id);
+/*
+ * Forget what is confirmed; with HOLD, what is confirmed from now on stays known until the next
+ * call: a read of pending entries on another connection may have seen it before. No on_room for it.
+ */
+void bus_acks_hold(struct bus_acks *self, bool hold);
 /* Entries known, and those of them that are not done. */
 size_t bus_acks_known(const struct bus_acks *self);
 size_t bus_acks_open(const struct bus_acks *self);

@@ -237,9 +237,12 @@ static int send_xpending(struct bus_reader *self)
 /* Send the read that the state asks for, unless one is in flight or the window is full. */
 static void next(struct bus_reader *self)
 {
-    if (self->in_flight || self->state < READER_PENDING ||
-        bus_acks_known(self->acks) >= self->cfg.window)
+    if (self->in_flight || self->state < READER_PENDING)
         return;
+    bus_acks_hold(self->acks, false);
+    if (bus_acks_known(self->acks) >= self->cfg.window)
+        return;
+    bus_acks_hold(self->acks, self->state != READER_NEW);
     self->in_flight = (self->poison ? send_xpending(self) : send_read(self)) == ERR_OK;
     if (!self->in_flight && bus_link_is_up(self->link))
         restart_later(self); /* no memory */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "bus/sync.h"
 #include "tests/bus/world.h"
 #include "tests/support/suite.h"
 
@@ -317,6 +318,46 @@ START_TEST(test_reader_does_not_repeat_what_is_still_open)
 END_TEST
 
 /* Later, when a blocked read is in flight: what that brings must not be lost either. */
+/* Whether some client's last command was COMMAND. Our loop stands still. */
+static bool side_has(struct bus_sync *side, const char *command)
+{
+    const struct bus_value *list = NULL;
+
+    ck_assert_int_eq(bus_sync_text(side, &list, "CLIENT", "LIST", NULL), ERR_OK);
+    return list->text != NULL && strstr(list->text, command) != NULL;
+}
+
+/* The pending entries were read just before the acknowledgement. */
+START_TEST(test_reader_does_not_repeat_what_is_acknowledged_while_it_is_read_again)
+{
+    struct bus_sync *side = NULL;
+    char why[BUS_WHY_MAX];
+
+    ack_at_once = false;
+    open_reader(0, true);
+    add_bodies(2);
+    LOOP_UNTIL(w.loop, seen == 2);
+    ck_assert_int_eq(bus_sync_open(&side, &w.url, 0, why), ERR_OK);
+    bus_reader_put_off(reader, ids[1], 20);
+    while (!side_has(side, "cmd=xgroup"))
+        ev_run(w.loop, EVRUN_ONCE);
+    redis_server_pause(w.redis);
+    loop_run_ms(w.loop, 20); /* the read leaves */
+    bus_reader_ack(reader, ids[0]);
+    loop_run_ms(w.loop, 20);
+    redis_server_resume(w.redis);
+    while (!side_has(side, "cmd=xdel"))
+        ;
+    bus_sync_close(side);
+    LOOP_UNTIL(w.loop, seen >= 3);
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_eq(seen, 3);
+    ck_assert_str_eq(ids[2], ids[1]);
+    bus_reader_ack(reader, ids[1]);
+    LOOP_POLL(w.loop, nothing_pending());
+}
+END_TEST
+
 START_TEST(test_reader_puts_off_from_outside)
 {
     ack_at_once = false;
@@ -413,6 +454,7 @@ int main(void)
     tcase_add_test(tc, test_reader_waits_for_a_key_of_the_right_type);
     tcase_add_test(tc, test_reader_brings_what_was_put_off_again_in_order);
     tcase_add_test(tc, test_reader_does_not_repeat_what_is_still_open);
+    tcase_add_test(tc, test_reader_does_not_repeat_what_is_acknowledged_while_it_is_read_again);
     tcase_add_test(tc, test_reader_puts_off_from_outside);
     tcase_add_test(tc, test_reader_keeps_what_was_put_off_over_an_outage);
     tcase_add_test(tc, test_reader_does_not_hang_on_a_late_put_off);
