@@ -21,8 +21,7 @@
 
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 30000
-#define GATHER_S 0.005     /* changes of one burst share a write */
-#define LOG_MIN (1u << 20) /* bytes appended before it is worth to write the file anew */
+#define GATHER_S 0.005 /* changes of one burst share a write */
 
 /* One write. */
 struct job {
@@ -75,8 +74,9 @@ static void *run_job(void *arg)
 /* What changed, as text; the store's touches are ours from here on. */
 static int make_job(struct gw_saver *self, struct job *out)
 {
-    bool whole = self->anew || gw_store_touched_count(self->store) == SIZE_MAX ||
-                 (self->appended_len > LOG_MIN && self->appended_len > self->whole_len);
+    bool whole =
+        self->anew || gw_store_touched_count(self->store) == SIZE_MAX ||
+        (self->appended_len > GW_SNAPSHOT_TAIL_MIN && self->appended_len > self->whole_len);
     int rc;
 
     *out = (struct job){.whole = whole, .up_to = self->asked};

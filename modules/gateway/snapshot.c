@@ -325,7 +325,8 @@ struct reading {
     struct gw_store *store;
     struct head head;
     struct lines lines;
-    size_t count; /* of lines behind the head */
+    size_t count;     /* of lines behind the head */
+    const char *tail; /* behind the part that was written whole */
     struct gw_snapshot_found *found;
     char *why; /* GW_SNAPSHOT_WHY_MAX bytes */
 };
@@ -355,6 +356,24 @@ static enum line read_line(struct reading *r)
     return LINE_OK;
 }
 
+static void read_lines(struct reading *r)
+{
+    enum line line;
+
+    do {
+        if (r->count <= r->head.count)
+            r->tail = r->lines.p;
+        line = read_line(r);
+    } while (line != LINE_NONE);
+}
+
+static bool has_long_tail(const struct reading *r)
+{
+    size_t len = (size_t)(r->lines.end - r->tail);
+
+    return len > GW_SNAPSHOT_TAIL_MIN && len > r->found->len - len;
+}
+
 int gw_snapshot_decode(struct gw_store *store, const char *boot, const struct gw_snapshot_text *in,
                        struct gw_snapshot_found *found, char why[GW_SNAPSHOT_WHY_MAX])
 {
@@ -366,18 +385,17 @@ int gw_snapshot_decode(struct gw_store *store, const char *boot, const struct gw
     };
     int rc = read_head(&r.head, &r.lines, boot, why);
 
-    *found = (struct gw_snapshot_found){.len = in->len};
+    *found = (struct gw_snapshot_found){.len = in->len, .bad = rc == ERR_INVALID};
     if (rc != ERR_OK)
         return rc;
-    while (read_line(&r) != LINE_NONE)
-        continue;
+    read_lines(&r);
     gw_store_forget_touched(store);
     if (r.count < r.head.count) {
         if (found->bad == 0)
             explain(why, "the file is cut after line %zu", r.lines.number);
         found->bad += r.head.count - r.count;
     }
-    found->appendable = found->bad == 0 && !found->torn && r.head.same_boot &&
+    found->appendable = found->bad == 0 && !found->torn && r.head.same_boot && !has_long_tail(&r) &&
                         r.head.version == GW_SNAPSHOT_VERSION;
     gw_store_set_mark(store, r.head.mark);
     return ERR_OK;

@@ -18,7 +18,9 @@
 #define GW_SNAPSHOT_FILE "exposures.state" /* in the state folder */
 #define GW_SNAPSHOT_MAX ((size_t)1 << 30)  /* bytes read back */
 #define GW_SNAPSHOT_WHY_MAX 512
-#define GW_BOOT_MAX 64 /* text of a boot id with its NUL */
+#define GW_SNAPSHOT_TAIL_MIN ((size_t)1 << 20) /* appended bytes that are worth a new whole file   \
+                                                */
+#define GW_BOOT_MAX 64                         /* text of a boot id with its NUL */
 
 /* The id of this boot of the node; "" when the kernel does not tell. What zbus callers set holds
  * for one boot, as in Zero-OS. */
@@ -41,9 +43,10 @@ struct gw_snapshot_text {
 struct gw_snapshot_found {
     size_t bad; /* damaged or missing lines */
     bool torn;  /* the last line was never finished */
-    /* Lines may be appended: of our version and boot, and nothing wrong with it. */
+    /* Lines may be appended: of our version and boot, nothing wrong with it, and the changes in it
+     * are not yet longer than what they change. */
     bool appendable;
-    size_t len; /* bytes of the file */
+    size_t len; /* bytes of the file; 0 = there is none */
 };
 
 /*

@@ -325,6 +325,23 @@ START_TEST(test_snapshot_damage_among_changes_is_noticed)
 }
 END_TEST
 
+/* Or it would grow with each process that ends before it writes the file anew. */
+START_TEST(test_snapshot_of_long_changes_is_not_appended_to)
+{
+    size_t added;
+
+    append_changes();
+    added = text_len - whole_len;
+    for (size_t len = text_len; text_len < GW_SNAPSHOT_TAIL_MIN + len; text_len += added) {
+        text = realloc(text, text_len + added + 1);
+        ck_assert_ptr_nonnull(text);
+        memcpy(text + text_len, text + whole_len, added);
+    }
+    gw_store_free(decoded(text, text_len, "boot-1", ERR_OK, NULL));
+    ck_assert(!found.appendable && found.bad == 0 && !found.torn);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway/snapshot");
@@ -343,6 +360,7 @@ int main(void)
     tcase_add_test(tc, test_snapshot_of_another_boot_is_not_appended_to);
     tcase_add_test(tc, test_snapshot_unfinished_change_is_no_damage);
     tcase_add_test(tc, test_snapshot_damage_among_changes_is_noticed);
+    tcase_add_test(tc, test_snapshot_of_long_changes_is_not_appended_to);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
