@@ -214,11 +214,15 @@ static int start_store(struct gw_control *self, char why[GW_CONTROL_WHY_MAX])
     note_saved(self);
     saver.appendable = found.appendable ? found.len : 0;
     rc = gw_saver_new(&self->saver, self->loop, &saver);
-    if (rc != ERR_OK)
+    if (rc != ERR_OK) {
         explain(why, "saver", rc);
-    else if (self->cfg.held)
+        return rc;
+    }
+    if (self->cfg.held)
         gw_saver_hold(self->saver, true);
-    return rc;
+    if (found.bad > 0)
+        (void)gw_saver_ask(self->saver); /* the damaged file was set aside: there is none now */
+    return ERR_OK;
 }
 
 static int start_voice(struct gw_control *self)

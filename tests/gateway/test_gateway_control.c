@@ -157,6 +157,31 @@ START_TEST(test_control_tcp_port_is_bound_and_survives_a_cold_start)
 }
 END_TEST
 
+/* What was whole in a damaged file is on the disk again, though nothing changed since. */
+START_TEST(test_control_damaged_state_file_serves_more_than_one_start)
+{
+    char *path = temp_dir_path(dir, GW_SNAPSHOT_FILE);
+    FILE *f;
+
+    put("7-1-t", 1, made_spec("t", SCH_TYPE_TCP_PROXY, made_data("\"port\":0")));
+    put_head(1, 1);
+    ck_assert_int_eq(start(true), ERR_OK);
+    LOOP_POLL(w.loop, said("\"state\":\"ok\""));
+    stop();
+    f = fopen(path, "a");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_ge(fputs("damaged\ndamaged\n", f), 0);
+    ck_assert_int_eq(fclose(f), 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(start(false), ERR_OK); /* no bus at all */
+        ck_assert(listens(tcp_port));
+        stop();
+        ck_assert_int_eq(access(path, F_OK), 0);
+    }
+    free(path);
+}
+END_TEST
+
 START_TEST(test_control_gone_is_reported_and_forgotten)
 {
     put("7-1-t", 1, made_spec("t", SCH_TYPE_TCP_PROXY, made_data("\"port\":0")));
@@ -260,6 +285,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_control_assignment_becomes_a_report);
     tcase_add_test(tc, test_control_tcp_port_is_bound_and_survives_a_cold_start);
+    tcase_add_test(tc, test_control_damaged_state_file_serves_more_than_one_start);
     tcase_add_test(tc, test_control_gone_is_reported_and_forgotten);
     tcase_add_test(tc, test_control_redis_outage_ends_nothing);
     tcase_add_test(tc, test_control_newer_state_file_refuses_to_start);
