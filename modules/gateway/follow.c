@@ -79,17 +79,22 @@ static int take_all(struct gw_store *store, const struct gw_store *theirs,
 int gw_follow(struct gw_store *store, struct gw_provisioner *provisioner, const char *dir)
 {
     char boot[GW_BOOT_MAX], why[GW_SNAPSHOT_WHY_MAX];
+    struct gw_snapshot_found found;
     struct gw_store *theirs;
     int rc = gw_store_new(&theirs);
+    bool whole;
 
     if (rc != ERR_OK)
         return rc;
     gw_snapshot_boot(boot);
-    rc = gw_snapshot_load(theirs, dir, boot, NULL, why);
+    rc = gw_snapshot_load(theirs, dir, boot, &found, why);
+    whole = found.len > 0 && found.bad == 0; /* else what is missing in it may be there */
     if (rc == ERR_OK) {
-        drop_missing(store, theirs, provisioner);
+        if (whole)
+            drop_missing(store, theirs, provisioner);
         rc = take_all(store, theirs, provisioner);
-        gw_store_set_mark(store, gw_store_mark(theirs));
+        if (whole)
+            gw_store_set_mark(store, gw_store_mark(theirs));
     } else {
         LOG_ERROR("cannot follow the state file", KV_S("dir", dir), KV_S("why", why));
     }

@@ -10,8 +10,9 @@
 #include "modules/gateway/provision.h"
 #include "modules/gateway/store.h"
 
-/* Only what differs is touched; what the file does not have leaves service. Returns 0, or the error
- * of gw_snapshot_load (logged), and nothing changed. */
+/* Only what differs is touched; what a whole file does not have leaves service, while one that is
+ * damaged or not there ends nothing. Returns 0, or the error of gw_snapshot_load (logged), and
+ * nothing changed. */
 int gw_follow(struct gw_store *store, struct gw_provisioner *provisioner, const char *dir);
 
 #endif

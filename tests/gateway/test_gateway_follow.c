@@ -137,6 +137,24 @@ START_TEST(test_follow_an_entry_that_is_gone_leaves_service)
 }
 END_TEST
 
+/* A file that is not there, or not whole, says nothing about what is missing in it. */
+START_TEST(test_follow_a_damaged_or_missing_file_ends_nothing)
+{
+    char *path = temp_dir_path(dir, GW_SNAPSHOT_FILE);
+
+    made_entry(theirs, "a", made_name("a", "blog"));
+    gw_store_set_mark(theirs, (struct gw_mark){3, 9});
+    follow();
+    ck_assert_int_eq(file_write(path, "damaged\n", 8), ERR_OK);
+    ck_assert_int_eq(gw_follow(ours, provisioner, dir), ERR_OK); /* sets it aside */
+    ck_assert_uint_eq(plane_count(&plane), 1);
+    ck_assert_int_eq(gw_follow(ours, provisioner, dir), ERR_OK);
+    ck_assert_uint_eq(plane_count(&plane), 1);
+    ck_assert_uint_eq(gw_store_mark(ours).rev, 9);
+    free(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway/follow");
@@ -146,6 +164,7 @@ int main(void)
     tcase_add_test(tc, test_follow_takes_changes_leaves_the_same_and_drops_the_rest);
     tcase_add_test(tc, test_follow_ports_are_those_of_the_file);
     tcase_add_test(tc, test_follow_an_entry_that_is_gone_leaves_service);
+    tcase_add_test(tc, test_follow_a_damaged_or_missing_file_ends_nothing);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
