@@ -153,15 +153,14 @@ static int collect(struct gw_saver *self)
     return self->rc;
 }
 
+/* Not writing: gw_saver_flush was faster, and told nobody. */
 static void on_finished(struct ev_loop *loop, ev_async *w, int revents)
 {
     struct gw_saver *self = w->data;
 
     (void)loop;
     (void)revents;
-    if (!self->writing)
-        return; /* gw_saver_flush was faster */
-    if (collect(self) != ERR_OK) {
+    if (self->writing && collect(self) != ERR_OK) {
         write_failed(self, self->rc, self->saved_errno);
         return;
     }

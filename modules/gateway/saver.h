@@ -41,7 +41,7 @@ uint64_t gw_saver_done(const struct gw_saver *self);
  * written anew. */
 void gw_saver_hold(struct gw_saver *self, bool hold);
 /* Write now, on the caller's thread, when something was asked for: for the end of the program.
- * Returns 0 or an error (logged). on_saved does not run. */
+ * Returns 0 or an error (logged). on_saved does not run inside. */
 int gw_saver_flush(struct gw_saver *self);
 
 #endif
