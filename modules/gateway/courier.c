@@ -247,6 +247,21 @@ static void on_usage_report(void *arg, char *body)
     put_single(self, self->reports, body); /* pieces cover different ids */
 }
 
+/* Pieces of what stays the same: one that still waits is not said twice. */
+struct pieces {
+    struct gw_courier *courier;
+    unsigned count;
+};
+
+static void on_past_usage(void *arg, char *body)
+{
+    struct pieces *pieces = arg;
+    char number[16];
+
+    (void)snprintf(number, sizeof(number), "%u", pieces->count++);
+    put_report(pieces->courier, "past", number, body);
+}
+
 /* ---- news ---- */
 
 /* The agent knows its own workloads only. */
@@ -315,11 +330,12 @@ size_t gw_courier_waiting(const struct gw_courier *self)
 
 void gw_courier_up(struct gw_courier *self)
 {
+    struct pieces past = {.courier = self};
     struct gw_entry *entry;
     size_t at = 0;
 
     report_info(self);
-    gw_journal_each_past(self->cfg.journal, on_usage_report, self);
+    gw_journal_each_past(self->cfg.journal, on_past_usage, &past);
     gw_meter_reset(self->meter);
     while ((entry = gw_store_next(self->cfg.store, &at)) != NULL) {
         if (entry->owner == GW_OWNER_AGENT)

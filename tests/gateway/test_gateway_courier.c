@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "bus/base/file.h"
 #include "modules/gateway/journal.h"
 #include "tests/bus/world.h"
 #include "tests/gateway/made.h"
@@ -213,6 +214,27 @@ START_TEST(test_courier_reconnect_says_everything_again)
 }
 END_TEST
 
+/* A bus that comes and goes must not let earlier processes' numbers pile up. */
+START_TEST(test_courier_past_usage_waits_once)
+{
+    char *path = temp_dir_path(dir, GW_JOURNAL_FILE);
+    static const char line[] = "{\"kind\":\"usage\",\"instance\":\"00ff\",\"totals\":{\"7-1-p\":"
+                               "{\"rx_bytes\":1,\"tx_bytes\":2,\"connections\":1}}}\n";
+    size_t waiting;
+
+    gw_journal_close(journal);
+    ck_assert_int_eq(file_write(path, line, strlen(line)), ERR_OK);
+    gw_journal_open(journal);
+    gw_courier_up(courier);
+    waiting = gw_courier_waiting(courier);
+    for (int i = 0; i < 5; i++)
+        gw_courier_up(courier);
+    ck_assert_uint_eq(gw_courier_waiting(courier), waiting);
+    LOOP_POLL(w.loop, strstr(world_do(&w, "XRANGE", REPORTS, "-", "+", NULL), "00ff") != NULL);
+    free(path);
+}
+END_TEST
+
 START_TEST(test_courier_usage_when_it_changed)
 {
     made_entry(store, "a", made_name("a", "blog"));
@@ -266,6 +288,7 @@ int main(void)
     tcase_add_test(tc, test_courier_reports_a_state_after_it_is_durable);
     tcase_add_test(tc, test_courier_state_and_online);
     tcase_add_test(tc, test_courier_reconnect_says_everything_again);
+    tcase_add_test(tc, test_courier_past_usage_waits_once);
     tcase_add_test(tc, test_courier_usage_when_it_changed);
     tcase_add_test(tc, test_courier_tunnel_events_and_resync);
     tcase_add_test(tc, test_courier_link_events_are_few);
