@@ -18,8 +18,7 @@
 #define GW_SNAPSHOT_FILE "exposures.state" /* in the state folder */
 #define GW_SNAPSHOT_MAX ((size_t)1 << 30)  /* bytes read back */
 #define GW_SNAPSHOT_WHY_MAX 512
-#define GW_SNAPSHOT_TAIL_MIN ((size_t)1 << 20) /* appended bytes that are worth a new whole file   \
-                                                */
+#define GW_SNAPSHOT_TAIL_MIN ((size_t)1 << 20) /* longer changes may be written anew */
 #define GW_BOOT_MAX 64                         /* text of a boot id with its NUL */
 
 /* The id of this boot of the node; "" when the kernel does not tell. What zbus callers set holds
