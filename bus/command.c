@@ -21,6 +21,7 @@ struct source {
     char taken[BUS_KEY_CAP]; /* what was taken and not answered */
 };
 
+#define ANSWERED_TIMES 4 /* as many answers as this times what is under way may be on their way */
 #define UNDER_WAY_BYTES                                                                            \
     (64u << 20) /* of payloads; with it a list of taken ones can be read whole */
 
@@ -48,8 +49,9 @@ struct bus_intake {
     struct bus_outbox *outbox;
     LIST_HEAD(, bus_command) commands; /* under way, and answered ones */
     unsigned under_way;
-    size_t bytes;  /* of all in the list */
-    unsigned busy; /* on_command is on the stack: _free only marks */
+    unsigned answered; /* their answers wait in the outbox */
+    size_t bytes;      /* of all in the list */
+    unsigned busy;     /* on_command is on the stack: _free only marks */
     bool freed;
     bool draining;
     void (*on_idle)(void *arg);
@@ -108,7 +110,8 @@ static void command_free(struct bus_command *command)
 /* One more of each list when there is room for it. */
 static void pump(struct bus_intake *self)
 {
-    if (self->under_way >= self->cfg.under_way || self->bytes > UNDER_WAY_BYTES)
+    if (self->under_way >= self->cfg.under_way || self->bytes > UNDER_WAY_BYTES ||
+        self->answered >= ANSWERED_TIMES * self->cfg.under_way)
         return;
     for (size_t i = 0; i < SOURCES; i++)
         bus_pop_want(self->sources[i].pop);
@@ -373,6 +376,7 @@ static void on_over(void *arg, bool arrived)
     struct bus_command *self = arg;
     struct bus_intake *intake = self->intake;
 
+    intake->answered--;
     if (arrived && bus_pop_is_restoring(self->source->pop))
         self->is_over = true; /* the list was perhaps read before: on_left frees it */
     else
@@ -413,6 +417,7 @@ int bus_command_answer(struct bus_command *self, const char *id, const char *res
     }
     rc = send_answer(self, id, result, len);
     self->is_answered = rc == ERR_OK;
+    intake->answered += self->is_answered;
     end(intake, self);
     if (rc != ERR_OK)
         command_free(self); /* it comes again with the next connection */

@@ -28,7 +28,8 @@ struct bus_intake_config {
     struct ev_loop *loop;
     const struct bus_url *url; /* copied */
     const char *prefix;        /* copied */
-    unsigned under_way;        /* 0 = BUS_COMMANDS_UNDER_WAY; taking pauses at it */
+    unsigned under_way; /* 0 = BUS_COMMANDS_UNDER_WAY; taking pauses at it, and while four times as
+                         * many answers cannot leave */
     /*
      * One command; the handle is the owner's until bus_command_answer or bus_command_drop, exactly
      * one of which it calls, now or later.

@@ -332,6 +332,43 @@ static int count_clients(struct bus_sync *side, const char *command, char id[24]
 }
 
 /* The list of taken ones was read just before an answer removed its command from it. */
+/* Answers everything that is taken; returns whether that are N. */
+static bool all_answered(int n)
+{
+    static int answered;
+    char id[16];
+
+    if (answered > taken)
+        answered = 0;
+    for (; answered < taken; answered++) {
+        snprintf(id, sizeof(id), "e%d", answered);
+        ck_assert_int_eq(bus_command_answer(held[answered], id, "{}", 2), ERR_OK);
+    }
+    return answered == n;
+}
+
+/* Or answers would be thrown away once the outbox is full. */
+START_TEST(test_command_is_not_taken_while_answers_cannot_leave)
+{
+    char id[24];
+
+    open_intake("", 2);
+    world_do(&w, "ACL", "SETUSER", "default", "-lrem", NULL);
+    for (int i = 0; i < 60; i++)
+        world_do(&w, "RPUSH", "core:default", "x", NULL);
+    LOOP_UNTIL(w.loop, all_answered(8)); /* four times what may be under way */
+    loop_run_ms(w.loop, 50);
+    ck_assert_int_le(taken, 10); /* two pops had begun */
+    world_do(&w, "ACL", "SETUSER", "default", "+lrem", NULL);
+    LOOP_UNTIL(w.loop, all_answered(60));
+    LOOP_POLL(w.loop, strcmp(kept(), "") == 0);
+    for (int i = 0; i < 60; i++) {
+        snprintf(id, sizeof(id), "result:e%d", i);
+        ck_assert_str_eq(world_do(&w, "LRANGE", id, "0", "-1", NULL), "{}");
+    }
+}
+END_TEST
+
 START_TEST(test_command_answered_while_the_list_is_on_its_way_is_not_given_again)
 {
     const struct bus_value *reply = NULL;
@@ -420,6 +457,7 @@ int main(void)
     tcase_add_test(tc, test_command_drain_of_an_idle_intake_is_quick);
     tcase_add_test(tc, test_command_that_was_not_answered_comes_again);
     tcase_add_test(tc, test_command_under_way_is_not_given_twice);
+    tcase_add_test(tc, test_command_is_not_taken_while_answers_cannot_leave);
     tcase_add_test(tc, test_command_answered_while_the_list_is_on_its_way_is_not_given_again);
     tcase_add_test(tc, test_command_dropped_does_not_come_again);
     tcase_add_loop_test(tc, test_command_survives_the_intake, 0, 2);
