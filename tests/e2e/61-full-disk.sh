@@ -78,7 +78,10 @@ rm "$TMP/full/state/gateway/filler"
 wait_for 20 is_state ok 4
 
 say "and all of it is there after a restart"
-kill -KILL "$(gateway_pid full)" "${AGENT[full]}"
+GATEWAY=$(gateway_pid full)
+kill -KILL "$GATEWAY" "${AGENT[full]}"
+wait_gone "$GATEWAY" 5
+wait_gone "${AGENT[full]}" 5 # its state folder is free
 background agent-full netwall-agent --config "$TMP/full/agent.conf"
 for i in 1 2 3 4; do
     wait_for 10 refuses_with 502 full "n$i.full.localhost"
