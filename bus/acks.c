@@ -92,26 +92,19 @@ static void again_later(struct item *item, enum item_state state)
     ev_timer_start(self->cfg.loop, &self->retry);
 }
 
-static bool is_passing(int rc, enum bus_error_class class)
-{
-    return rc != ERR_OK &&
-           (rc != ERR_REFUSED || class == BUS_ERROR_RETRY || class == BUS_ERROR_REDISCOVER);
-}
-
 /* --- acknowledged only --- */
 
 static void on_acked(void *arg, int rc, const struct bus_value *reply)
 {
     struct item *item = arg;
     struct bus_acks *self = item->acks;
-    enum bus_error_class class = bus_error_class(reply);
 
-    if (is_passing(rc, class)) {
+    if (bus_error_is_passing(rc, reply)) {
         again_later(item, ITEM_DONE);
         return;
     }
     /* NOGROUP: stream or group are gone, and so is what was to be acknowledged. */
-    if (rc == ERR_REFUSED && class != BUS_ERROR_RECREATE)
+    if (rc == ERR_REFUSED && bus_error_class(reply) != BUS_ERROR_RECREATE)
         LOG_WARN("acknowledgement refused", KV_S("stream", self->cfg.key), KV_S("id", item->id),
                  KV_S("err", reply->text));
     finish(item);
@@ -198,7 +191,7 @@ static void on_asked(void *arg, int rc, const struct bus_value *reply)
 {
     struct item *item = arg;
 
-    if (is_passing(rc, bus_error_class(reply))) {
+    if (bus_error_is_passing(rc, reply)) {
         again_later(item, ITEM_DOUBT);
     } else if (rc == ERR_OK && reply->type == BUS_ARRAY && reply->count == 0) {
         finish(item); /* it is not pending any more, so it was answered, too */

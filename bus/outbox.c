@@ -87,22 +87,12 @@ static void retry_later(struct bus_outbox *self)
     ev_timer_start(self->loop, &self->retry);
 }
 
-/* Lost on the way, or a server that can't now: the letter stays and leaves once more later. */
-static bool is_passing(int rc, const struct bus_value *reply)
-{
-    enum bus_error_class class = bus_error_class(reply);
-
-    if (rc != ERR_REFUSED)
-        return rc != ERR_OK;
-    return class == BUS_ERROR_RETRY || class == BUS_ERROR_REDISCOVER;
-}
-
 static void on_pushed(void *arg, int rc, const struct bus_value *reply)
 {
     struct letter *letter = arg;
     struct bus_outbox *self = letter->box;
 
-    if (is_passing(rc, reply)) {
+    if (bus_error_is_passing(rc, reply)) {
         letter->sent = false;
         retry_later(self);
         return;
@@ -239,7 +229,6 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)loop;
     (void)revents;
-    ev_timer_set(w, RETRY_S, 0.0); /* one that fired would fire again at once */
     flush(w->data);
 }
 

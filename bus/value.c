@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "bus/base/err.h"
+
 /* Error replies by their first word. What is not here is STOP. */
 static const struct {
     const char *word;
@@ -49,6 +51,15 @@ const char *bus_error_class_name(enum bus_error_class c)
     static const char *const names[] = {"none", "retry", "rediscover", "recreate", "stop"};
 
     return names[c];
+}
+
+bool bus_error_is_passing(int rc, const struct bus_value *reply)
+{
+    enum bus_error_class class = bus_error_class(reply);
+
+    if (rc != ERR_REFUSED)
+        return rc != ERR_OK;
+    return class == BUS_ERROR_RETRY || class == BUS_ERROR_REDISCOVER;
 }
 
 bool bus_value_is(const struct bus_value *value, const char *text)

@@ -30,6 +30,9 @@ enum bus_error_class {
 /* Class of a reply; NONE for one that is no error, and for NULL. */
 enum bus_error_class bus_error_class(const struct bus_value *reply);
 const char *bus_error_class_name(enum bus_error_class c);
+/* Of what a bus_reply_fn is given: it failed and may work later, as the link was lost or the server
+ * can't now; so what was sent is kept. */
+bool bus_error_is_passing(int rc, const struct bus_value *reply);
 
 /* TEXT or STATUS with exactly these bytes. */
 bool bus_value_is(const struct bus_value *value, const char *text);

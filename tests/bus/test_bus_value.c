@@ -60,11 +60,30 @@ START_TEST(test_value_copy_outlives_the_original)
 }
 END_TEST
 
+START_TEST(test_value_error_that_a_later_try_may_not_meet)
+{
+    struct bus_value error = {.type = BUS_ERROR};
+
+    ck_assert(!bus_error_is_passing(ERR_OK, NULL));
+    ck_assert(bus_error_is_passing(ERR_EOF, NULL));
+    ck_assert(bus_error_is_passing(ERR_TIMEOUT, NULL));
+    error.text = "LOADING Redis is loading the dataset in memory";
+    ck_assert(bus_error_is_passing(ERR_REFUSED, &error));
+    error.text = "READONLY You can't write against a read only replica.";
+    ck_assert(bus_error_is_passing(ERR_REFUSED, &error));
+    error.text = "NOGROUP No such consumer group";
+    ck_assert(!bus_error_is_passing(ERR_REFUSED, &error));
+    error.text = "NOPERM this user has no permissions";
+    ck_assert(!bus_error_is_passing(ERR_REFUSED, &error));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bus/value");
     TCase *tc = tcase_create("value");
 
+    tcase_add_test(tc, test_value_error_that_a_later_try_may_not_meet);
     tcase_add_test(tc, test_value_fields_of_pairs);
     tcase_add_test(tc, test_value_copy_outlives_the_original);
     suite_add_tcase(suite, tc);
