@@ -34,6 +34,9 @@ static const struct row rows[GW_REASONS] = {
                                    GW_ALERT_INTERNAL_ERROR, false},
     [GW_REASON_OPEN_TIMEOUT] = {"open_timeout", 504, "connection_timeout", GW_ALERT_INTERNAL_ERROR,
                                 false},
+    [GW_REASON_BAD_ANSWER] = {"bad_answer", 502, "http_protocol_error", 0, false},
+    [GW_REASON_ANSWER_TIMEOUT] = {"answer_timeout", 504, "http_response_timeout", 0, false},
+    [GW_REASON_ANSWER_CUT] = {"answer_cut", 502, "connection_terminated", 0, false},
     [GW_REASON_NOT_TLS] = {"not_tls", 0, NULL, 0, false},
     [GW_REASON_EARLY_EOF] = {"early_eof", 0, NULL, 0, false},
     [GW_REASON_MALFORMED] = {"malformed", 400, "http_request_error", GW_ALERT_DECODE_ERROR, false},
@@ -51,6 +54,12 @@ static const struct row rows[GW_REASONS] = {
     [GW_REASON_TUNNEL_UNKNOWN_KEY] = {"tunnel_unknown_key", 0, NULL, 0, false},
     [GW_REASON_TUNNEL_STALE] = {"tunnel_stale", 0, NULL, 0, false},
     [GW_REASON_TUNNEL_TOO_MANY] = {"tunnel_too_many", 0, NULL, 0, false},
+};
+
+/* For people, where the status alone would say something else than what happened. */
+static const char *const words[GW_REASONS] = {
+    [GW_REASON_BAD_ANSWER] = "The service behind this name gave an answer that makes no sense.",
+    [GW_REASON_ANSWER_CUT] = "The service behind this name hung up without an answer.",
 };
 
 const char *gw_reason_name(enum gw_reason reason)
@@ -73,6 +82,7 @@ size_t gw_refuse_page(char *out, size_t cap, const struct gw_refusal *refusal)
     const struct row *row = &rows[refusal->reason];
     struct http_page page = {
         .status = refusal->status != 0 ? refusal->status : row->status,
+        .words = words[refusal->reason],
         .proxy_error = row->proxy_error,
         .retry_after_s = row->retry_after ? RETRY_AFTER_S : 0,
         .head_only = refusal->head_only,

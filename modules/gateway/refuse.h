@@ -21,6 +21,9 @@ enum gw_reason {
     GW_REASON_NO_CONNECTOR,
     GW_REASON_BACKEND_REFUSED,
     GW_REASON_OPEN_TIMEOUT,
+    GW_REASON_BAD_ANSWER,     /* the service's answer is not HTTP as we understand it */
+    GW_REASON_ANSWER_TIMEOUT, /* the service took the request and kept silent */
+    GW_REASON_ANSWER_CUT,     /* the way to the service was cut before the answer began */
     GW_REASON_NOT_TLS,
     GW_REASON_EARLY_EOF,
     GW_REASON_MALFORMED,

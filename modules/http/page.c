@@ -94,7 +94,8 @@ size_t http_page_print(char *out, size_t cap, const struct http_page *page)
     out_fmt(&body,
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
             "<title>%d %s</title></head>\n<body><h1>%d %s</h1><p>%s</p></body></html>\n",
-            text->status, text->reason, text->status, text->reason, text->words);
+            text->status, text->reason, text->status, text->reason,
+            page->words != NULL ? page->words : text->words);
     out_fmt(&o, "HTTP/1.1 %d %s\r\n", text->status, text->reason);
     print_date(&o, page->now_unix_s);
     print_fields(&o, page, out_len(&body));
