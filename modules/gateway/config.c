@@ -15,6 +15,8 @@
 #define MIB (1024 * KIB)
 #define PATH_DEFAULT "/var/lib/netwall/gateway"
 #define DNS_PORT 53
+#define ACCESS_RATE 10000
+#define ACCESS_RATE_MAX 1000000
 
 enum unit { MS, BYTES, COUNT };
 
@@ -79,6 +81,7 @@ void gw_config_default(struct gw_config *out)
     out->tunnel_on_https = true;
     out->tcp_from = 20000;
     out->tcp_to = 20999;
+    out->edge.access_log_rate = ACCESS_RATE;
     (void)snprintf(out->key_path, sizeof(out->key_path), "gateway.key");
     (void)snprintf(out->state_dir, sizeof(out->state_dir), PATH_DEFAULT);
     for (size_t i = 0; i < LIMIT_KEYS; i++)
@@ -157,18 +160,24 @@ static void take_addrs(struct ini *ini, int section, const char *key, enum port_
     }
 }
 
-static void take_ranges(struct ini *ini, int section, const char *const *items, size_t count,
-                        struct gw_direct *out)
+/* WHAT else than a range may stand there, for the message; "" = nothing. */
+static void take_ranges(struct ini *ini, int section, const char *key, const char *what,
+                        struct gw_ranges *out)
 {
+    const char *const *items = NULL;
+    size_t count = 0;
+
+    if (!ini_get_list(ini, section, key, &items, &count))
+        return;
+    out->count = 0;
     if (count > GW_CIDR_MAX) {
-        ini_fail(ini, section, "direct-backends", "has more than %d ranges", GW_CIDR_MAX);
+        ini_fail(ini, section, key, "has more than %d ranges", GW_CIDR_MAX);
         return;
     }
-    out->mode = GW_DIRECT_RANGES;
     for (size_t i = 0; i < count; i++) {
-        if (cidr_parse(&out->ranges[i], items[i]) != ERR_OK) {
-            ini_fail(ini, section, "direct-backends",
-                     "\"%s\" is not none, public or an address range as 10.1.0.0/16", items[i]);
+        if (cidr_parse(&out->at[i], items[i]) != ERR_OK) {
+            ini_fail(ini, section, key, "\"%s\" is not %san address range as 10.1.0.0/16", items[i],
+                     what);
             return;
         }
         out->count = i + 1;
@@ -187,11 +196,13 @@ static void take_direct(struct ini *ini, int section, struct gw_direct *out)
         return;
     if (count == 1 && strcmp(items[0], "public") == 0)
         out->mode = GW_DIRECT_PUBLIC;
-    else
-        take_ranges(ini, section, items, count, out);
+    else {
+        out->mode = GW_DIRECT_RANGES;
+        take_ranges(ini, section, "direct-backends", "none, public or ", &out->ranges);
+    }
 }
 
-/* One of the COUNT words, by index. */
+/* One of the three words, by index. */
 static void take_word(struct ini *ini, int section, const char *key, const char *const words[3],
                       int *out)
 {
@@ -337,6 +348,24 @@ static void take_tunnel(struct ini *ini, struct gw_config *out)
     take_text(ini, section, "next-key", out->next_key_path, sizeof(out->next_key_path));
 }
 
+static void take_http(struct ini *ini, struct gw_http_config *out)
+{
+    int section = ini_find(ini, "http");
+    const char *format = NULL;
+
+    ini_known_section(ini, section);
+    take_ranges(ini, section, "trusted-proxies", "", &out->trusted_proxies);
+    take_text(ini, section, "access-log", out->access_log, sizeof(out->access_log));
+    ini_get_text(ini, section, "access-log-format", &format);
+    if (format != NULL) {
+        out->access_log_json = strcmp(format, "json") == 0;
+        if (!out->access_log_json && strcmp(format, "text") != 0)
+            ini_fail(ini, section, "access-log-format", "\"%s\" is neither text nor json", format);
+    }
+    ini_get_u64(ini, section, "access-log-rate", 0, ACCESS_RATE_MAX, &out->access_log_rate);
+    take_text(ini, section, "error-template", out->error_template, sizeof(out->error_template));
+}
+
 static void take_limit(struct ini *ini, int section, const struct limit_key *row,
                        struct gw_limits *out)
 {
@@ -392,6 +421,7 @@ static int take_all(struct ini *ini, struct gw_config *out, char why[INI_WHY_MAX
     take_gateway(ini, out);
     take_listen(ini, out);
     take_tunnel(ini, out);
+    take_http(ini, &out->edge);
     take_limits(ini, &out->limits);
     check_whole(ini, out);
     default_endpoint(out);
@@ -435,7 +465,9 @@ int gw_config_place(struct gw_config *self, const char *dir)
     if (dir != self->state_dir)
         memcpy(self->state_dir, dir, len + 1);
     if (place(self->key_path, self->state_dir) != ERR_OK ||
-        place(self->next_key_path, self->state_dir) != ERR_OK)
+        place(self->next_key_path, self->state_dir) != ERR_OK ||
+        place(self->edge.access_log, self->state_dir) != ERR_OK ||
+        place(self->edge.error_template, self->state_dir) != ERR_OK)
         return ERR_LIMIT;
     return ERR_OK;
 }
@@ -454,7 +486,7 @@ int gw_config_load(struct gw_config *out, const char *path, const char *state_di
         return rc;
     if (gw_config_place(out, state_dir != NULL ? state_dir : out->state_dir) == ERR_OK)
         return ERR_OK;
-    (void)snprintf(why, INI_WHY_MAX, "%s: the path of the state folder and a key is too long",
+    (void)snprintf(why, INI_WHY_MAX, "%s: the path of the state folder and a file is too long",
                    path);
     return ERR_INVALID;
 }
@@ -472,15 +504,20 @@ bool gw_config_is_public(const struct gw_config *self, const struct addr *a)
     return false;
 }
 
+bool gw_ranges_contain(const struct gw_ranges *ranges, const struct addr *a)
+{
+    for (size_t i = 0; i < ranges->count; i++) {
+        if (cidr_contains(&ranges->at[i], a))
+            return true;
+    }
+    return false;
+}
+
 bool gw_config_direct_ok(const struct gw_config *self, const struct addr *a)
 {
     if (!addr_is_ip(a) || gw_config_is_public(self, a))
         return false;
     if (self->direct.mode == GW_DIRECT_PUBLIC)
         return addr_is_public(a);
-    for (size_t i = 0; i < self->direct.count; i++) {
-        if (cidr_contains(&self->direct.ranges[i], a))
-            return true;
-    }
-    return false;
+    return gw_ranges_contain(&self->direct.ranges, a);
 }

@@ -15,7 +15,7 @@
 #include "bus/base/ini.h"
 
 #define GW_LISTEN_MAX 16               /* addresses of one list */
-#define GW_CIDR_MAX 64                 /* ranges of direct-backends */
+#define GW_CIDR_MAX 64                 /* address ranges of one list */
 #define GW_PATH_MAX 1024               /* a path with its NUL */
 #define GW_URL_MAX 512                 /* bus URL with its NUL */
 #define GW_PREFIX_MAX 64               /* bus prefix with its NUL */
@@ -24,6 +24,11 @@
 struct gw_addrs {
     struct addr at[GW_LISTEN_MAX];
     size_t count; /* 0 = off */
+};
+
+struct gw_ranges {
+    struct cidr at[GW_CIDR_MAX];
+    size_t count;
 };
 
 /* [gateway] verify-fqdn: how a tenant proves that a host name is its own. */
@@ -42,8 +47,7 @@ enum gw_direct_mode {
 
 struct gw_direct {
     enum gw_direct_mode mode;
-    struct cidr ranges[GW_CIDR_MAX];
-    size_t count;
+    struct gw_ranges ranges;
 };
 
 /* [zbus] serve: whether gateway.manager listens. */
@@ -51,6 +55,15 @@ enum gw_zbus_mode {
     GW_ZBUS_AUTO, /* only without an agent */
     GW_ZBUS_YES,
     GW_ZBUS_NO,
+};
+
+/* [http]; both paths absolute or relative to state-dir, which is put in front. */
+struct gw_http_config {
+    struct gw_ranges trusted_proxies; /* peers whose forwarded fields are believed */
+    char access_log[GW_PATH_MAX];     /* "" = none is written */
+    bool access_log_json;
+    uint64_t access_log_rate;         /* lines in a second at most; 0 = no cap */
+    char error_template[GW_PATH_MAX]; /* "" = the built-in page */
 };
 
 /* [limits]; all times in ms, all sizes in bytes. */
@@ -104,6 +117,7 @@ struct gw_config {
     /* [tunnel]; both absolute or relative to the working directory (state-dir is put in front) */
     char key_path[GW_PATH_MAX];
     char next_key_path[GW_PATH_MAX]; /* "" = no rotation */
+    struct gw_http_config edge;      /* [http] */
     struct gw_limits limits;
 };
 
@@ -122,13 +136,15 @@ int gw_config_load(struct gw_config *out, const char *path, const char *state_di
 int gw_config_parse(struct gw_config *out, const char *file, const char *text, size_t len,
                     char why[INI_WHY_MAX]);
 
-/* Put DIR in place of the state folder, and in front of relative key paths. Returns 0 or
- * ERR_LIMIT. */
+/* Put DIR in place of the state folder, and in front of relative paths. Returns 0 or ERR_LIMIT. */
 int gw_config_place(struct gw_config *self, const char *dir);
 
 /* Whether the gateway itself may dial A: the policy covers it and it is none of our own public
  * addresses (a loop). */
 bool gw_config_direct_ok(const struct gw_config *self, const struct addr *a);
+
+/* Whether any of RANGES covers A. */
+bool gw_ranges_contain(const struct gw_ranges *ranges, const struct addr *a);
 
 /* Whether IP (port ignored) is one of our public addresses. */
 bool gw_config_is_public(const struct gw_config *self, const struct addr *a);

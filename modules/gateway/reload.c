@@ -29,8 +29,10 @@ static bool addrs_differ(const struct gw_addrs *a, const struct gw_addrs *b)
 
 static bool direct_differs(const struct gw_direct *a, const struct gw_direct *b)
 {
-    return a->mode != b->mode || a->count != b->count ||
-           memcmp(a->ranges, b->ranges, a->count * sizeof(a->ranges[0])) != 0;
+    const struct gw_ranges *x = &a->ranges, *y = &b->ranges;
+
+    return a->mode != b->mode || x->count != y->count ||
+           memcmp(x->at, y->at, x->count * sizeof(x->at[0])) != 0;
 }
 
 static void refuse_fixed(const struct gw_config *running, const struct gw_config *next)
@@ -85,6 +87,7 @@ bool gw_reload_take(struct gw_config *running, const struct gw_config *next)
     memcpy(running->tunnel_endpoint, next->tunnel_endpoint, sizeof(running->tunnel_endpoint));
     memcpy(running->key_path, next->key_path, sizeof(running->key_path));
     memcpy(running->next_key_path, next->next_key_path, sizeof(running->next_key_path));
+    running->edge = next->edge;
     take_limits(&running->limits, &next->limits);
     return look;
 }

@@ -31,6 +31,11 @@ START_TEST(test_config_defaults_are_those_of_the_manual)
     ck_assert_uint_eq(cfg.limits.hello_max_bytes, 16384);
     ck_assert_uint_eq(cfg.limits.tcp_idle_timeout_ms, 86400000);
     ck_assert_uint_eq(cfg.limits.exposures, 100000);
+    ck_assert_uint_eq(cfg.edge.trusted_proxies.count, 0);
+    ck_assert_str_eq(cfg.edge.access_log, "");
+    ck_assert(!cfg.edge.access_log_json);
+    ck_assert_uint_eq(cfg.edge.access_log_rate, 10000);
+    ck_assert_str_eq(cfg.edge.error_template, "");
 }
 END_TEST
 
@@ -63,6 +68,30 @@ START_TEST(test_config_state_folder_of_the_command_line_wins)
     ck_assert_str_eq(cfg.key_path, "/k/g.key");
     ck_assert_str_eq(cfg.next_key_path, "/b/n.key");
     (void)remove(path);
+}
+END_TEST
+
+START_TEST(test_config_files_of_http_are_relative_to_the_state_folder)
+{
+    ck_assert_int_eq(parse("[gateway]\nstate-dir = /a\n[http]\naccess-log = access.log\n"
+                           "error-template = /etc/page.html\naccess-log-format = json\n"),
+                     ERR_OK);
+    ck_assert_int_eq(gw_config_place(&cfg, "/b"), ERR_OK);
+    ck_assert_str_eq(cfg.edge.access_log, "/b/access.log");
+    ck_assert_str_eq(cfg.edge.error_template, "/etc/page.html");
+    ck_assert(cfg.edge.access_log_json);
+}
+END_TEST
+
+START_TEST(test_config_trusted_proxies_are_ranges)
+{
+    struct addr inside, outside;
+
+    ck_assert_int_eq(parse("[http]\ntrusted-proxies = 10.1.0.0/16, 2001:db8::/32\n"), ERR_OK);
+    ck_assert_int_eq(addr_from_ip(&inside, "10.1.2.3", 80), ERR_OK);
+    ck_assert_int_eq(addr_from_ip(&outside, "10.2.0.1", 80), ERR_OK);
+    ck_assert(gw_ranges_contain(&cfg.edge.trusted_proxies, &inside));
+    ck_assert(!gw_ranges_contain(&cfg.edge.trusted_proxies, &outside));
 }
 END_TEST
 
@@ -112,6 +141,11 @@ static const struct {
     {"[listen]\ntunnel-on-https = maybe\n", "tunnel-on-https"},
     {"[tunnel]\nkey =\n", "key"},
     {"[zbus]\nserve = perhaps\n", "serve"},
+    {"[http]\ntrusted-proxies = any\n", "is not an address range"},
+    {"[http]\ntrusted-proxies = 10.0.0.1/8\n", "g.conf:2: trusted-proxies"},
+    {"[http]\naccess-log-format = xml\n", "neither text nor json"},
+    {"[http]\naccess-log-rate = -1\n", "access-log-rate"},
+    {"[http]\naccess-logs = x\n", "g.conf:2: "},
     {"[limits]\nhead-max = 10\n", "must be 1024 to 262144 bytes"},
     {"[limits]\nidle-timeout = 10\n", "idle-timeout"},
     {"[limits]\nexposures = 0\n", "exposures"},
@@ -168,6 +202,8 @@ int main(void)
     tcase_add_test(tc, test_config_defaults_are_those_of_the_manual);
     tcase_add_test(tc, test_config_sample_loads);
     tcase_add_test(tc, test_config_state_folder_of_the_command_line_wins);
+    tcase_add_test(tc, test_config_files_of_http_are_relative_to_the_state_folder);
+    tcase_add_test(tc, test_config_trusted_proxies_are_ranges);
     tcase_add_test(tc, test_config_empty_list_turns_a_listener_off);
     tcase_add_test(tc, test_config_endpoint_defaults_to_domain_then_public_address);
     tcase_add_loop_test(tc, test_config_error_names_line_and_key, 0, COUNT(bad));

@@ -171,12 +171,12 @@ START_TEST(test_provision_refresh_judges_by_the_new_config)
 
     ck_assert_int_eq(apply(a)->error, SCH_BAD_BACKEND);
     config.direct.mode = GW_DIRECT_RANGES;
-    config.direct.count = 1;
-    ck_assert_int_eq(cidr_parse(&config.direct.ranges[0], "10.0.0.0/8"), ERR_OK);
+    config.direct.ranges.count = 1;
+    ck_assert_int_eq(cidr_parse(&config.direct.ranges.at[0], "10.0.0.0/8"), ERR_OK);
     gw_provision_refresh(self, a);
     ck_assert_int_eq(gw_provision_result(a)->state, SCH_STATE_OK);
     config.direct.mode = GW_DIRECT_NONE;
-    config.direct.count = 0;
+    config.direct.ranges.count = 0;
     gw_provision_refresh(self, a);
     ck_assert_uint_eq(plane_count(&plane), 0);
 }

@@ -48,6 +48,21 @@ START_TEST(test_reload_takes_times_and_keeps_listeners_and_buffers)
 }
 END_TEST
 
+START_TEST(test_reload_takes_all_of_http)
+{
+    made_config(&running, "");
+    made_config(&next, "[http]\naccess-log = /x/log\naccess-log-format = json\n"
+                       "access-log-rate = 7\ntrusted-proxies = 10.0.0.0/8\n"
+                       "error-template = /x/page\n");
+    ck_assert(!gw_reload_take(&running, &next));
+    ck_assert_str_eq(running.edge.access_log, "/x/log");
+    ck_assert(running.edge.access_log_json);
+    ck_assert_uint_eq(running.edge.access_log_rate, 7);
+    ck_assert_uint_eq(running.edge.trusted_proxies.count, 1);
+    ck_assert_str_eq(running.edge.error_template, "/x/page");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway/reload");
@@ -55,6 +70,7 @@ int main(void)
 
     tcase_add_loop_test(tc, test_reload_says_whether_exposures_are_touched, 0, COUNT(changes));
     tcase_add_test(tc, test_reload_takes_times_and_keeps_listeners_and_buffers);
+    tcase_add_test(tc, test_reload_takes_all_of_http);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
