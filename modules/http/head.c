@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The request head, byte by byte: one small function per state, so that the work per byte is the
- * same however the bytes arrive. What the fields mean is in field.c.
+ * The request line by runs of bytes, one step per part, so that the work per byte is the same
+ * however the bytes arrive; then the fields, from section.c, and whether they agree.
  */
 #include "modules/http/head.h"
 
 #include <string.h>
 
 #include "bus/base/err.h"
-#include "modules/http/field.h"
+#include "modules/http/chars.h"
 
 #define METHOD_MAX 32 /* longer than any that is registered; 501 by RFC 9112 section 3 */
+#define VERSION_LEN 8
 
 enum state {
     ST_START,    /* before the request line */
@@ -19,11 +20,7 @@ enum state {
     ST_TARGET,
     ST_VERSION,
     ST_LINE_LF,
-    ST_FIELD, /* first byte of a field line */
-    ST_NAME,
-    ST_VALUE,
-    ST_VALUE_LF,
-    ST_END_LF,
+    ST_FIELDS,
 };
 
 static void refuse(struct http_head *self, int code, const char *why)
@@ -33,37 +30,15 @@ static void refuse(struct http_head *self, int code, const char *why)
     self->why = why;
 }
 
-/* RFC 9110 section 5.6.2 */
-static bool is_token(uint8_t c)
-{
-    if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
-        return true;
-    return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
-static void step_method(struct http_head *self, const char *data)
-{
-    uint8_t c = (uint8_t)data[self->at];
-
-    if (c == ' ') {
-        self->method.len = self->at - self->method.at;
-        self->target.at = self->at + 1;
-        self->state = ST_TARGET;
-    } else if (!is_token(c)) {
-        refuse(self, 400, "method is not a token");
-    } else if (self->at - self->method.at >= METHOD_MAX) {
-        refuse(self, 501, "method too long");
-    }
-}
-
 static void step_start(struct http_head *self, const char *data)
 {
     if (data[self->at] == '\r' && !self->skipped_empty_line) {
         self->skipped_empty_line = true;
+        self->at++;
         self->state = ST_START_LF;
         return;
     }
-    if (!is_token((uint8_t)data[self->at])) {
+    if (!http_char_is(data[self->at], HTTP_CHARS_TOKEN)) {
         refuse(self, 400, "no request line");
         return;
     }
@@ -73,197 +48,266 @@ static void step_start(struct http_head *self, const char *data)
 
 static void step_start_lf(struct http_head *self, const char *data)
 {
-    if (data[self->at] == '\n')
+    if (data[self->at] == '\n') {
+        self->at++;
         self->state = ST_START;
-    else
+    } else {
         refuse(self, 400, "bare CR");
-}
-
-static void step_target(struct http_head *self, const char *data)
-{
-    uint8_t c = (uint8_t)data[self->at];
-
-    if (c == ' ') {
-        self->target.len = self->at - self->target.at;
-        self->version.at = self->at + 1;
-        self->state = ST_VERSION;
-        if (self->target.len == 0)
-            refuse(self, 400, "no request target");
-    } else if (c == '\r' || c == '\n') {
-        refuse(self, 400, "no HTTP version");
-    } else if (c < 0x21 || c > 0x7e || c == '#') {
-        refuse(self, 400, "character not allowed in the request target");
-    } else if (self->at - self->target.at >= self->limits.target_max) {
-        refuse(self, 414, "request target too long");
     }
 }
 
-/* RFC 9112 section 2.3: exactly HTTP/d.d, upper case. */
-static void check_version(struct http_head *self, const char *data)
+/* The end of the first MAX bytes from START, or of all that are there. */
+static size_t bound(size_t start, size_t max, size_t end)
 {
-    const char *v = data + self->version.at;
+    return end - start < max ? end : start + max;
+}
 
-    if (self->version.len != 8 || memcmp(v, "HTTP/", 5) != 0 || v[5] < '0' || v[5] > '9' ||
-        v[6] != '.' || v[7] < '0' || v[7] > '9')
+static void step_method(struct http_head *self, const char *data, size_t end)
+{
+    size_t stop = bound(self->method.at, METHOD_MAX, end);
+
+    self->at = http_chars_run(data, self->at, stop, HTTP_CHARS_TOKEN);
+    if (self->at == end)
+        return;
+    if (data[self->at] == ' ') {
+        self->method.len = self->at - self->method.at;
+        self->at++;
+        self->target.at = self->at;
+        self->state = ST_TARGET;
+    } else if (!http_char_is(data[self->at], HTTP_CHARS_TOKEN)) {
+        refuse(self, 400, "method is not a token");
+    } else {
+        refuse(self, 501, "method too long");
+    }
+}
+
+static void end_target(struct http_head *self)
+{
+    self->target.len = self->at - self->target.at;
+    self->at++;
+    self->version.at = self->at;
+    self->state = ST_VERSION;
+    if (self->target.len == 0)
+        refuse(self, 400, "no request target");
+}
+
+static void step_target(struct http_head *self, const char *data, size_t end)
+{
+    size_t stop = bound(self->target.at, self->limits.target_max, end);
+    char c;
+
+    self->at = http_chars_run(data, self->at, stop, HTTP_CHARS_TARGET);
+    if (self->at == end)
+        return;
+    c = data[self->at];
+    if (c == ' ')
+        end_target(self);
+    else if (c == '\r' || c == '\n')
+        refuse(self, 400, "no HTTP version");
+    else if (!http_char_is(c, HTTP_CHARS_TARGET))
+        refuse(self, 400, "character not allowed in the request target");
+    else
+        refuse(self, 414, "request target too long");
+}
+
+/* RFC 9112 section 2.3: exactly HTTP/d.d, upper case. */
+static void check_version(struct http_head *self, const char *v)
+{
+    if (self->version.len != VERSION_LEN || memcmp(v, "HTTP/", 5) != 0 ||
+        !http_char_is(v[5], HTTP_CHARS_DIGIT) || v[6] != '.' ||
+        !http_char_is(v[7], HTTP_CHARS_DIGIT))
         refuse(self, 400, "malformed HTTP version");
     else if (v[5] != '1')
         refuse(self, 505, "not HTTP/1");
     else
-        self->minor = (unsigned)(v[7] - '0');
+        self->framing.minor = (unsigned)(v[7] - '0');
 }
 
-static void step_version(struct http_head *self, const char *data)
+static void step_version(struct http_head *self, const char *data, size_t end)
 {
-    uint8_t c = (uint8_t)data[self->at];
+    size_t stop = bound(self->version.at, VERSION_LEN, end);
 
-    if (c == '\r') {
-        self->version.len = self->at - self->version.at;
-        self->state = ST_LINE_LF;
-        check_version(self, data);
-    } else if (self->at - self->version.at >= 8 || c <= ' ') {
+    self->at = http_chars_run(data, self->at, stop, HTTP_CHARS_TARGET);
+    if (self->at == end)
+        return;
+    if (data[self->at] != '\r') {
         refuse(self, 400, "malformed HTTP version");
+        return;
     }
+    self->version.len = self->at - self->version.at;
+    self->at++;
+    self->state = ST_LINE_LF;
+    check_version(self, data + self->version.at);
+}
+
+/* What the method means; methods are case-sensitive. */
+static void take_method(struct http_head *self, const char *data)
+{
+    static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+
+    for (size_t i = 0; i < sizeof(idempotent) / sizeof(idempotent[0]); i++) {
+        if (http_span_is(self->method, data, idempotent[i])) {
+            self->is_idempotent = true;
+            self->is_head = i == 1;
+            return;
+        }
+    }
+    /* no tunnels for strangers, and no echo of what they send */
+    if (http_span_is(self->method, data, "CONNECT") || http_span_is(self->method, data, "TRACE"))
+        refuse(self, 405, "method not allowed");
+}
+
+static void take_target(struct http_head *self, const char *data)
+{
+    struct http_target target;
+    const char *why =
+        http_target_parse(&target, data, self->target, http_span_is(self->method, data, "OPTIONS"));
+
+    if (why != NULL) {
+        refuse(self, 400, why);
+        return;
+    }
+    self->path = target.path;
+    self->has_target_authority = target.has_authority;
+    if (target.has_authority)
+        self->target_authority = target.authority;
 }
 
 static void step_line_lf(struct http_head *self, const char *data)
 {
-    const char *why;
-    int code;
-
     if (data[self->at] != '\n') {
         refuse(self, 400, "bare CR");
         return;
     }
-    self->state = ST_FIELD;
-    code = http_field_target(self, data, &why);
-    if (code != 0)
-        refuse(self, code, why);
+    self->section.at = self->at + 1;
+    self->state = ST_FIELDS;
+    take_method(self, data);
+    if (self->status == HTTP_HEAD_MORE)
+        take_target(self, data);
 }
 
-static void step_field(struct http_head *self, const char *data)
+static void take_host(struct http_head *self, const char *data)
 {
-    uint8_t c = (uint8_t)data[self->at];
+    struct http_span value = self->section.value;
 
-    if (c == '\r') {
-        self->state = ST_END_LF;
-    } else if (c == ' ' || c == '\t') {
-        refuse(self, 400, "folded field line");
-    } else if (!is_token(c)) {
-        refuse(self, 400, "field name is not a token");
-    } else if (++self->fields > self->limits.headers_max) {
-        refuse(self, 431, "too many fields");
+    if (self->has_host)
+        refuse(self, 400, "more than one Host");
+    else if (http_authority_parse(&self->authority, data + value.at, value.len) != ERR_OK)
+        refuse(self, 400, "bad Host");
+    self->has_host = true;
+}
+
+/* One field line is complete. Other expectations than 100-continue are the service's. */
+static void take_field(struct http_head *self, const char *data)
+{
+    struct http_span name = self->section.name;
+    const char *why;
+    int code;
+
+    if (name.len == 4 && http_span_is_nocase(name, data, "host")) {
+        take_host(self, data);
+    } else if (name.len == 6 && http_span_is_nocase(name, data, "expect")) {
+        if (self->framing.minor > 0 &&
+            http_span_is_nocase(self->section.value, data, "100-continue"))
+            self->expect_continue = true;
     } else {
-        self->name.at = self->at;
-        self->state = ST_NAME;
+        code = http_framing_take(&self->framing, data, &self->section, &why);
+        if (code != 0)
+            refuse(self, code, why);
     }
 }
 
-static void step_name(struct http_head *self, const char *data)
+/* RFC 9112 section 3.2: one Host, and in absolute form the same; only HTTP/1.0 may leave it out. */
+static void agree(struct http_head *self)
 {
-    uint8_t c = (uint8_t)data[self->at];
-
-    if (c == ':') {
-        self->name.len = self->at - self->name.at;
-        self->value.at = self->at + 1;
-        self->state = ST_VALUE;
-    } else if (!is_token(c)) {
-        refuse(self, 400, "field name is not a token");
-    }
+    if (!self->has_host && self->framing.minor == 0 && self->has_target_authority)
+        self->authority = self->target_authority;
+    else if (!self->has_host)
+        refuse(self, 400, "no Host");
+    else if (self->has_target_authority &&
+             !http_authority_same(&self->target_authority, &self->authority))
+        refuse(self, 400, "Host and request target disagree");
 }
 
-static void step_value(struct http_head *self, const char *data)
-{
-    uint8_t c = (uint8_t)data[self->at];
-
-    if (c == '\r') {
-        self->value.len = self->at - self->value.at;
-        self->state = ST_VALUE_LF;
-    } else if ((c < 0x20 && c != '\t') || c == 0x7f) {
-        refuse(self, 400, "control character in a field value");
-    }
-}
-
-/* The span without blanks at its edges. */
-static struct http_span trim(struct http_span s, const char *data)
-{
-    while (s.len > 0 && (data[s.at] == ' ' || data[s.at] == '\t')) {
-        s.at++;
-        s.len--;
-    }
-    while (s.len > 0 && (data[s.at + s.len - 1] == ' ' || data[s.at + s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
-static void step_value_lf(struct http_head *self, const char *data)
+static void finish(struct http_head *self)
 {
     const char *why;
-    int code;
+    int code = http_framing_finish(&self->framing, &why);
 
-    if (data[self->at] != '\n') {
-        refuse(self, 400, "bare CR");
-        return;
-    }
-    self->value = trim(self->value, data);
-    self->state = ST_FIELD;
-    code = http_field_take(self, data, &why);
     if (code != 0)
         refuse(self, code, why);
-}
-
-static void step_end_lf(struct http_head *self, const char *data)
-{
-    const char *why;
-    int code;
-
-    if (data[self->at] != '\n') {
-        refuse(self, 400, "bare CR");
+    else if (self->framing.upgrades > 1)
+        refuse(self, 400, "more than one Upgrade");
+    else
+        agree(self);
+    if (self->status == HTTP_HEAD_BAD)
         return;
-    }
-    code = http_field_finish(self, data, &why);
-    if (code != 0) {
-        refuse(self, code, why);
-        return;
-    }
     self->status = HTTP_HEAD_OK;
-    self->len = self->at + 1;
+    self->len = self->section.at;
+    self->upgrade = self->framing.protocol;
 }
 
-static void (*const steps[])(struct http_head *, const char *) = {
-    [ST_START] = step_start,       [ST_START_LF] = step_start_lf, [ST_METHOD] = step_method,
-    [ST_TARGET] = step_target,     [ST_VERSION] = step_version,   [ST_LINE_LF] = step_line_lf,
-    [ST_FIELD] = step_field,       [ST_NAME] = step_name,         [ST_VALUE] = step_value,
-    [ST_VALUE_LF] = step_value_lf, [ST_END_LF] = step_end_lf,
-};
+static void step_fields(struct http_head *self, const char *data, size_t end)
+{
+    while (self->status == HTTP_HEAD_MORE) {
+        switch (http_section_next(&self->section, data, end, self->limits.headers_max)) {
+        case HTTP_SECTION_MORE:
+            return;
+        case HTTP_SECTION_FIELD:
+            take_field(self, data);
+            break;
+        case HTTP_SECTION_END:
+            finish(self);
+            break;
+        case HTTP_SECTION_BAD:
+            refuse(self, self->section.refusal, self->section.why);
+            break;
+        }
+    }
+}
+
+/* One step of the first line; there is a byte to look at. */
+static void step(struct http_head *self, const char *data, size_t end)
+{
+    switch ((enum state)self->state) {
+    case ST_START:
+        step_start(self, data);
+        break;
+    case ST_START_LF:
+        step_start_lf(self, data);
+        break;
+    case ST_METHOD:
+        step_method(self, data, end);
+        break;
+    case ST_TARGET:
+        step_target(self, data, end);
+        break;
+    case ST_VERSION:
+        step_version(self, data, end);
+        break;
+    case ST_LINE_LF:
+        step_line_lf(self, data);
+        break;
+    case ST_FIELDS:
+        break;
+    }
+}
 
 void http_head_init(struct http_head *self, const struct http_head_limits *limits)
 {
-    *self = (struct http_head){.limits = *limits, .state = ST_START};
+    memset(self, 0, sizeof(*self));
+    self->limits = *limits;
 }
 
 enum http_head_status http_head_feed(struct http_head *self, const char *data, size_t len)
 {
-    while (self->status == HTTP_HEAD_MORE && self->at < len) {
-        if (self->at >= self->limits.head_max) {
-            bool in_line = self->state <= ST_LINE_LF;
+    size_t end = len < self->limits.head_max ? len : self->limits.head_max;
 
-            refuse(self, in_line ? 414 : 431, "request head too long");
-            break;
-        }
-        steps[self->state](self, data);
-        self->at++;
-    }
+    while (self->status == HTTP_HEAD_MORE && self->state != ST_FIELDS && self->at < end)
+        step(self, data, end);
+    if (self->status == HTTP_HEAD_MORE && self->state == ST_FIELDS)
+        step_fields(self, data, end);
+    if (self->status == HTTP_HEAD_MORE && len > self->limits.head_max)
+        refuse(self, self->state == ST_FIELDS ? 431 : 414, "request head too long");
     return self->status;
-}
-
-bool http_span_is(struct http_span span, const char *data, const char *text)
-{
-    return span.len == strlen(text) && memcmp(data + span.at, text, span.len) == 0;
-}
-
-bool http_span_starts(struct http_span span, const char *data, const char *text)
-{
-    size_t n = strlen(text);
-
-    return span.len >= n && memcmp(data + span.at, text, n) == 0;
 }

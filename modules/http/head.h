@@ -9,9 +9,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#include "bus/base/host.h"
+#include "modules/http/framing.h"
+#include "modules/http/section.h"
+#include "modules/http/span.h"
+#include "modules/http/target.h"
 
 enum http_head_status {
     HTTP_HEAD_MORE, /* the head is not complete yet */
@@ -25,18 +27,6 @@ struct http_head_limits {
     unsigned headers_max; /* fields; 431 */
 };
 
-/* Bytes of the input, by offset; len 0 = none. */
-struct http_span {
-    size_t at;
-    size_t len;
-};
-
-/* Where the request goes. */
-struct http_authority {
-    char host[HOST_CAP]; /* canonical; "" when it is valid but no host name (an IP literal) */
-    uint16_t port;       /* 0 = none given */
-};
-
 struct http_head {
     enum http_head_status status;
     /* set when BAD */
@@ -46,21 +36,22 @@ struct http_head {
     size_t len; /* bytes of the head, with the empty line */
     struct http_span method;
     struct http_span target;
-    struct http_span path; /* the target without scheme and authority, with the query */
-    struct http_authority authority;
-    unsigned minor;          /* HTTP/1.minor */
-    bool chunked;            /* Transfer-Encoding: chunked */
-    bool has_content_length; /* never together with chunked */
-    uint64_t content_length;
+    struct http_span path; /* the target without scheme and authority, with the query; none for * */
+    struct http_authority authority; /* of Host; HTTP/1.0 may have it in the target alone */
+    struct http_framing framing;
+    struct http_span upgrade; /* value of the one Upgrade field; len 0 = none (two are refused) */
+    bool expect_continue;     /* Expect: 100-continue, and not HTTP/1.0 */
+    bool is_head;             /* method HEAD: the answer has no body */
+    bool is_idempotent;       /* GET HEAD OPTIONS PUT DELETE (RFC 9110 section 9.2.2) */
     /* the reader's own */
     struct http_head_limits limits;
-    size_t at; /* next byte to look at */
     unsigned state;
-    bool skipped_empty_line;
-    bool has_host, has_target_authority;
-    unsigned fields;
-    struct http_span version, name, value;
+    size_t at; /* next byte of the first line to look at */
+    bool skipped_empty_line, has_host;
+    struct http_span version;
     struct http_authority target_authority;
+    bool has_target_authority;
+    struct http_section section;
 };
 
 void http_head_init(struct http_head *self, const struct http_head_limits *limits);
@@ -71,14 +62,5 @@ void http_head_init(struct http_head *self, const struct http_head_limits *limit
  * is not MORE, it stays.
  */
 enum http_head_status http_head_feed(struct http_head *self, const char *data, size_t len);
-
-/* host [":" port] as in the Host field. Returns 0 or ERR_INVALID (userinfo, bad port, characters
- * that no authority holds, empty). */
-int http_authority_parse(struct http_authority *out, const char *text, size_t len);
-
-/* Whether the span of DATA is TEXT. */
-bool http_span_is(struct http_span span, const char *data, const char *text);
-/* Whether the span of DATA starts with TEXT. */
-bool http_span_starts(struct http_span span, const char *data, const char *text);
 
 #endif

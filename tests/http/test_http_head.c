@@ -195,6 +195,9 @@ static const struct {
      400},
     {"GET / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n", 400},
     {"GET / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n", 400},
+    /* the connection */
+    {"GET / HTTP/1.1\r\n" H "Connection: close;x\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\n" H "Upgrade: websocket\r\nUpgrade: websocket\r\n\r\n", 400},
 };
 
 START_TEST(test_unsound_heads_are_refused_with_their_status)
@@ -286,8 +289,8 @@ START_TEST(test_bytes_after_the_head_are_not_looked_at)
 
     ck_assert_int_eq(head.status, HTTP_HEAD_OK);
     ck_assert_uint_eq(head.len, strlen(text) - 3);
-    ck_assert(head.has_content_length);
-    ck_assert_uint_eq(head.content_length, 3);
+    ck_assert(head.framing.has_content_length);
+    ck_assert_uint_eq(head.framing.content_length, 3);
 }
 END_TEST
 
@@ -299,6 +302,54 @@ START_TEST(test_path_of_an_absolute_target_is_found)
     ck_assert(http_span_is(head.path, text, "/.well-known/x?q"));
     ck_assert(http_span_starts(head.path, text, "/.well-known/"));
     ck_assert(http_span_is(head.method, text, "GET"));
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    bool is_head, is_idempotent, expect_continue, persists;
+} meanings[] = {
+    {"GET / HTTP/1.1\r\n" H "\r\n", false, true, false, true},
+    {"HEAD / HTTP/1.1\r\n" H "\r\n", true, true, false, true},
+    {"OPTIONS * HTTP/1.1\r\n" H "\r\n", false, true, false, true},
+    {"PUT / HTTP/1.1\r\n" H "\r\n", false, true, false, true},
+    {"DELETE / HTTP/1.1\r\n" H "\r\n", false, true, false, true},
+    {"POST / HTTP/1.1\r\n" H "\r\n", false, false, false, true},
+    {"PATCH / HTTP/1.1\r\n" H "\r\n", false, false, false, true},
+    {"get / HTTP/1.1\r\n" H "\r\n", false, false, false, true},
+    {"Head / HTTP/1.1\r\n" H "\r\n", false, false, false, true},
+    {"GET / HTTP/1.0\r\n" H "\r\n", false, true, false, false},
+    {"GET / HTTP/1.0\r\n" H "Connection: keep-alive\r\n\r\n", false, true, false, true},
+    {"GET / HTTP/1.1\r\n" H "Connection: x\r\nConnection: Close\r\n\r\n", false, true, false,
+     false},
+    {"POST / HTTP/1.1\r\n" H "Expect: 100-Continue\r\n\r\n", false, false, true, true},
+    {"POST / HTTP/1.1\r\n" H "Expect: 100-continue, x\r\n\r\n", false, false, false, true},
+    {"POST / HTTP/1.1\r\n" H "Expect:\r\n\r\n", false, false, false, true},
+    {"POST / HTTP/1.0\r\n" H "Expect: 100-continue\r\n\r\n", false, false, false, false},
+};
+
+START_TEST(test_what_a_request_asks_for)
+{
+    struct http_head head = feed(meanings[_i].text);
+
+    ck_assert_msg(head.status == HTTP_HEAD_OK, "%s: %s", meanings[_i].text, head.why);
+    ck_assert(head.is_head == meanings[_i].is_head);
+    ck_assert(head.is_idempotent == meanings[_i].is_idempotent);
+    ck_assert(head.expect_continue == meanings[_i].expect_continue);
+    ck_assert(http_framing_persists(&head.framing) == meanings[_i].persists);
+    ck_assert(!head.framing.upgrade && head.upgrade.len == 0);
+}
+END_TEST
+
+START_TEST(test_an_upgrade_is_offered)
+{
+    const char *text =
+        "GET / HTTP/1.1\r\n" H "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n";
+    struct http_head head = feed(text);
+
+    ck_assert_int_eq(head.status, HTTP_HEAD_OK);
+    ck_assert(head.framing.upgrade);
+    ck_assert(http_span_is(head.upgrade, text, "websocket"));
 }
 END_TEST
 
@@ -317,6 +368,8 @@ int main(void)
     tcase_add_test(tc, test_head_max_counts_every_byte);
     tcase_add_test(tc, test_bytes_after_the_head_are_not_looked_at);
     tcase_add_test(tc, test_path_of_an_absolute_target_is_found);
+    tcase_add_loop_test(tc, test_what_a_request_asks_for, 0, (int)COUNT(meanings));
+    tcase_add_test(tc, test_an_upgrade_is_offered);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reader of field lines, by runs of bytes; see section.h. */
+#include "modules/http/section.h"
+
+#include "modules/http/chars.h"
+
+enum state {
+    ST_FIRST, /* first byte of a line */
+    ST_NAME,
+    ST_VALUE,
+    ST_VALUE_LF,
+    ST_END_LF,
+};
+
+static enum http_section_event bad(struct http_section *self, int refusal, const char *why)
+{
+    self->refusal = refusal;
+    self->why = why;
+    return HTTP_SECTION_BAD;
+}
+
+/* Returns MORE when the line goes on, as the other steps. */
+static enum http_section_event step_first(struct http_section *self, char c, unsigned fields_max)
+{
+    if (c == '\r') {
+        self->at++;
+        self->state = ST_END_LF;
+        return HTTP_SECTION_MORE;
+    }
+    if (c == ' ' || c == '\t')
+        return bad(self, 400, "folded field line");
+    if (!http_char_is(c, HTTP_CHARS_TOKEN))
+        return bad(self, 400, "field name is not a token");
+    if (++self->fields > fields_max)
+        return bad(self, 431, "too many fields");
+    self->name.at = self->at;
+    self->state = ST_NAME;
+    return HTTP_SECTION_MORE;
+}
+
+static enum http_section_event step_name(struct http_section *self, const char *data, size_t end)
+{
+    self->at = http_chars_run(data, self->at, end, HTTP_CHARS_TOKEN);
+    if (self->at == end)
+        return HTTP_SECTION_MORE;
+    if (data[self->at] != ':')
+        return bad(self, 400, "field name is not a token");
+    self->name.len = self->at - self->name.at;
+    self->at++;
+    self->value.at = self->at;
+    self->state = ST_VALUE;
+    return HTTP_SECTION_MORE;
+}
+
+static enum http_section_event step_value(struct http_section *self, const char *data, size_t end)
+{
+    self->at = http_chars_text_run(data, self->at, end);
+    if (self->at == end)
+        return HTTP_SECTION_MORE;
+    if (data[self->at] != '\r')
+        return bad(self, 400, "control character in a field value");
+    self->value.len = self->at - self->value.at;
+    self->at++;
+    self->state = ST_VALUE_LF;
+    return HTTP_SECTION_MORE;
+}
+
+static enum http_section_event step_lf(struct http_section *self, const char *data)
+{
+    bool is_end = self->state == ST_END_LF;
+
+    if (data[self->at] != '\n')
+        return bad(self, 400, "bare CR");
+    self->at++;
+    self->state = ST_FIRST;
+    if (is_end)
+        return HTTP_SECTION_END;
+    self->value = http_span_trim(self->value, data);
+    return HTTP_SECTION_FIELD;
+}
+
+enum http_section_event http_section_next(struct http_section *self, const char *data, size_t end,
+                                          unsigned fields_max)
+{
+    enum http_section_event event = HTTP_SECTION_MORE;
+
+    while (event == HTTP_SECTION_MORE && self->at < end) {
+        switch ((enum state)self->state) {
+        case ST_FIRST:
+            event = step_first(self, data[self->at], fields_max);
+            break;
+        case ST_NAME:
+            event = step_name(self, data, end);
+            break;
+        case ST_VALUE:
+            event = step_value(self, data, end);
+            break;
+        case ST_VALUE_LF:
+        case ST_END_LF:
+            event = step_lf(self, data);
+            break;
+        }
+    }
+    return event;
+}
