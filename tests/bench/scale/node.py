@@ -78,7 +78,7 @@ def wait_for(what, condition, limit_s=60, step_s=0.01):
 class Node:
     """One gateway node on an address of its own under 127/8."""
 
-    def __init__(self, binaries, folder, authority, tcp_ports):
+    def __init__(self, binaries, folder, authority, tcp_ports, tunnel_wait="1ms"):
         self.binaries, self.folder = binaries, folder
         self.name = "scale"
         self.address = f"127.{random.randrange(1, 250)}.{random.randrange(1, 250)}.1"
@@ -86,6 +86,7 @@ class Node:
         self.socket = f"{folder}/bus.sock"
         self.process = None
         self.started = 0.0
+        self._tunnel_wait = tunnel_wait
         self._write_config(authority, tcp_ports)
 
     def _write_config(self, authority, tcp_ports):
@@ -116,7 +117,7 @@ tunnel-endpoint = {self.address}:{self.tunnel}
 tcp-address = {self.address}
 tcp-ports = 20000-{20000 + tcp_ports - 1}
 [limits]
-tunnel-wait = 1ms
+tunnel-wait = {self._tunnel_wait}
 visitors-per-source = 1000000
 """)
 

@@ -1,0 +1,108 @@
+"""Takes the samples: every path of a column in turn, round after round, and leaves out what others disturbed."""
+import statistics
+
+from beside import machine
+
+ENOUGH = 3  # calm samples of a cell; with fewer, all count and the cell is marked
+
+
+class Sample:
+    """One path under one load for some seconds."""
+
+    def __init__(self, outcome, cpu, elsewhere):
+        self.rate = outcome.count / outcome.seconds
+        self.count, self.errors, self.more = outcome.count, outcome.errors, outcome.more
+        self.cpu, self.elsewhere = cpu, elsewhere
+
+    @property
+    def calm(self):
+        return self.elsewhere <= machine.CALM
+
+
+class Spread:
+    """Median, least and most of some values."""
+
+    def __init__(self, values):
+        self.median, self.least, self.most = statistics.median(values), min(values), max(values)
+
+    def as_dict(self):
+        return {"median": self.median, "min": self.least, "max": self.most}
+
+
+class Cell:
+    """All samples of one path and column."""
+
+    def __init__(self):
+        self.samples = []  # the last one of each round, calm or not
+
+    @property
+    def counted(self):
+        calm = [s for s in self.samples if s.calm]
+        return calm if len(calm) >= min(ENOUGH, len(self.samples)) else self.samples
+
+    @property
+    def disturbed(self):
+        return not all(s.calm for s in self.counted)
+
+    def rate(self):
+        return Spread([s.rate for s in self.counted])
+
+    def cpu(self, per):
+        """CPU seconds of each part for PER of what was counted."""
+        parts = self.counted[0].cpu
+        total = sum(s.count for s in self.counted)
+        return {part: sum(s.cpu[part] for s in self.counted) * per / total for part in parts} if total else {}
+
+    def errors(self):
+        return sum(s.errors for s in self.samples)
+
+
+def take(shop, path, column, seconds):
+    pids = {name: list(found) for name, found in path.pids().items()}
+    elsewhere = machine.Elsewhere()
+    before = {name: machine.cpu_s(found) for name, found in pids.items()}
+    outcome = column.load.run(shop, path, seconds)
+    cpu = {name: machine.cpu_s(found) - before[name] for name, found in pids.items()}
+    return Sample(outcome, cpu, elsewhere.part())
+
+
+class Table:
+    """The cells of one scenario, filled round by round."""
+
+    def __init__(self, scenario, columns, paths):
+        self.scenario, self.columns, self.paths = scenario, columns, paths
+        self.cells = {(c.name, p.name): Cell() for c in columns for p in paths}
+        self.again = 0
+
+    def cell(self, column, path):
+        return self.cells[column.name, path]
+
+    def fill(self, shop, options, progress):
+        left = options.retries * len(self.cells)
+        for number in range(options.rounds):
+            for column in self.columns:
+                for path in self.paths:
+                    progress(f"{self.scenario.name}: round {number + 1} of {options.rounds}: {column.name}: {path.name}")
+                    sample = take(shop, path, column, options.seconds)
+                    while not sample.calm and left > 0:
+                        left, self.again = left - 1, self.again + 1
+                        sample = take(shop, path, column, options.seconds)
+                    self.cell(column, path.name).samples.append(sample)
+
+    def ratio(self, column, path, other):
+        """PATH beside OTHER: their ratio in each round in which both count, as a Spread."""
+        mine, theirs = self.cell(column, path), self.cell(column, other)
+        pairs = [(a, b) for a, b in zip(mine.samples, theirs.samples) if a in mine.counted and b in theirs.counted and b.rate]
+        pairs = pairs or list(zip(mine.samples, theirs.samples))
+        return Spread([a.rate / b.rate for a, b in pairs])
+
+    def verdicts(self):
+        """(goal, column, ratio, met, disturbed) of every goal whose paths were measured."""
+        names = {p.name for p in self.paths}
+        for goal in self.scenario.goals:
+            for column in self.columns:
+                if not {goal.path, goal.other} <= names or (goal.columns and column.name not in goal.columns):
+                    continue
+                ratio = self.ratio(column, goal.path, goal.other)
+                disturbed = self.cell(column, goal.path).disturbed or self.cell(column, goal.other).disturbed
+                yield goal, column, ratio, goal.met(ratio.median), disturbed

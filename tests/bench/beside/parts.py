@@ -1,0 +1,175 @@
+"""The service behind everything, and netwall in front of it: agent, gateway and connector, each a process tree."""
+import json
+import os
+import socket
+import subprocess
+import sys
+
+from beside import machine
+from beside.process import listens, need, wait_for
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "scale"))
+from contracts import Signer, Twin  # noqa: E402
+from node import Node  # noqa: E402
+
+PAGES = {"1k": 1024, "100k": 100 * 1024}
+HOSTS = {"web": "web.scale.test", "tls": "secure.scale.test"}
+
+
+class Origin:
+    """One nginx worker with two files, and an iperf3 server: what every path leads to."""
+
+    def __init__(self, shop):
+        need("nginx", "iperf3", "openssl")
+        self.web, self.tls, self.bulk = shop.ports(3)
+        for name, size in PAGES.items():
+            shop.write(name, "x" * size)
+        certificate(shop)
+        config = shop.write("origin.conf", f"""daemon off; worker_processes 1; pid origin.pid; error_log origin-error.log;
+events {{ worker_connections 30000; }}
+http {{
+    access_log off; sendfile on; tcp_nopush on; tcp_nodelay on;
+    keepalive_requests 1000000000; keepalive_timeout 1h;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    ssl_certificate bench.crt; ssl_certificate_key bench.key; ssl_session_cache shared:s:10m;
+    server {{
+        listen 127.0.0.1:{self.web} backlog=4096; listen 127.0.0.1:{self.tls} ssl backlog=4096;
+        root {shop.folder}; default_type text/plain;
+    }}
+}}
+""")
+        shop.start("origin", ["nginx", "-p", shop.folder, "-e", "origin-error.log", "-c", config], measured=False)
+        shop.start("iperf3", ["iperf3", "-s", "-B", "127.0.0.1", "-p", str(self.bulk)], measured=False)
+        os.chmod(shop.folder, 0o755)  # the worker of a root's nginx is nobody
+        for port in (self.web, self.tls, self.bulk):
+            wait_for("the origin listens", lambda p=port: listens(p))
+
+
+def certificate(shop):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=secure.scale.test", "-keyout", shop.path("bench.key"), "-out", shop.path("bench.crt")],
+                   check=True, capture_output=True)
+
+
+class Path:
+    """One way from a visitor to the origin: where each service is reached, and what works on the way."""
+
+    def __init__(self, name, web=None, bulk=None, tls=None):
+        self.name = name
+        self.web, self.bulk, self.tls = web, bulk, tls  # (address, port), or None where it cannot
+        self.host = None  # for the Host field and SNI, where that finds the way
+
+    def pids(self):
+        """Name of what works on the way -> its processes."""
+        return {}
+
+
+class Direct(Path):
+    def __init__(self, origin):
+        super().__init__("direct", *(("127.0.0.1", p) for p in (origin.web, origin.bulk, origin.tls)))
+
+
+class Netwall:
+    """A node whose twin exposes the origin by TCP port, by Host and by SNI, through one connector."""
+
+    def __init__(self, shop, binaries, origin):
+        self._shop, self._binaries = shop, binaries
+        authority = Signer("authority")
+        self._twin = Twin(1, 100, 10)
+        self.node = Node(binaries, shop.folder, authority.public, 10, tunnel_wait="3s")
+        self.node.process = shop.start("agent", [f"{binaries}/netwall-agent", "--config", f"{shop.folder}/agent.conf"])
+        wait_for("the bus listens", lambda: os.path.exists(self.node.socket))
+        self._netwall("--json", "node", until='"public_key"')
+        self._make_key()
+        shop.write("grant.json", json.dumps(self._twin.grant(authority)))
+        self._netwall("admit", shop.path("grant.json"))
+        self._deploy()
+        self._connect(origin)
+
+    def _netwall(self, *words, until=None):
+        command = [f"{self._binaries}/netwall", "--bus", f"unix://{self.node.socket}", *words]
+
+        def ask():
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            if until is None and done.returncode != 0:
+                raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}")
+            return done.stdout if until is None or until in done.stdout else None
+
+        return wait_for(" ".join(words), ask)
+
+    def _make_key(self):
+        key = self._shop.path("connector.key")
+        subprocess.run([f"{self._binaries}/netwall", "keygen", "--type", "x25519", "--out", key], check=True, capture_output=True)
+        public = subprocess.run([f"{self._binaries}/netwall", "pubkey", key], check=True, capture_output=True, text=True)
+        self.key = self._twin.connector = public.stdout.strip()
+
+    def _connect(self, origin):
+        gateway = self._gateway_key()
+        self.connector = self._shop.start("connector", [
+            f"{self._binaries}/netwall-connector", "--key", self._shop.path("connector.key"), "--twin", "1",
+            "--gateway", f"{self.node.address}:{self.node.tunnel}#{gateway}",
+            "--service", f"web=127.0.0.1:{origin.web},tls=127.0.0.1:{origin.tls}",
+            "--service", f"bulk=127.0.0.1:{origin.bulk}"])
+        wait_for("the origin is served", self._serves)
+
+    def _gateway_key(self):
+        return json.loads(self._netwall("--json", "node"))["tunnel"].get("public_key")
+
+    def _deploy(self):
+        web, bulk = f"tunnel:{self.key}/web", f"tunnel:{self.key}/bulk"
+        workloads = [
+            {"name": "web", "type": "gateway-name-proxy", "data": {"name": "web", "backends": [web]}},
+            {"name": "tls", "type": "gateway-name-proxy",
+             "data": {"name": "secure", "backends": [web], "tls_passthrough": True}},
+            {"name": "port", "type": "gateway-tcp-proxy", "data": {"port": 20000, "backends": [web]}},
+            {"name": "bulk", "type": "gateway-tcp-proxy", "data": {"port": 20001, "backends": [bulk]}},
+        ]
+        self._shop.write("contract.json", json.dumps(self._twin.contract(1, 0, workloads, self.node.name)))
+        self._netwall("deploy", self._shop.path("contract.json"))
+
+    def _serves(self):
+        try:
+            with socket.create_connection((self.node.address, self.node.http), 5) as s:
+                s.sendall(f"GET /1k HTTP/1.1\r\nHost: {HOSTS['web']}\r\nConnection: close\r\n\r\n".encode())
+                return b" 200 " in s.recv(64)
+        except OSError:
+            return False
+
+    def pids(self):
+        return {"gateway": [self.node.pids()["gateway"]], "connector": machine.tree(self.connector.pid)}
+
+    def paths(self):
+        return [NetwallPort(self), NetwallHost(self)]
+
+
+class NetwallPort(Path):
+    """By TCP port: bytes that nobody looks at. By SNI for TLS."""
+
+    def __init__(self, netwall):
+        address = netwall.node.address
+        super().__init__("netwall", (address, 20000), (address, 20001), (address, netwall.node.https))
+        self.pids = netwall.pids
+
+
+class NetwallHost(Path):
+    """By the Host field of each request."""
+
+    def __init__(self, netwall):
+        super().__init__("netwall-http", (netwall.node.address, netwall.node.http))
+        self.host = HOSTS["web"]
+        self.pids = netwall.pids
+
+
+class Paths:
+    """The paths by name; each is started when it is first asked for."""
+
+    def __init__(self, shop, binaries):
+        self._shop, self._binaries = shop, binaries
+        self._origin = Origin(shop)
+        self._made = {"direct": Direct(self._origin)}
+
+    def get(self, name):
+        if name.startswith("netwall") and "netwall" not in self._made:
+            netwall = Netwall(self._shop, self._binaries, self._origin)
+            self._made |= {path.name: path for path in netwall.paths()}
+        return self._made[name]
