@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the PROXY protocol header (HAProxy's proxy-protocol.txt, versions 1 and 2) that tells a
- * service who the visitor is. Only the header for TCP; it reads none.
+ * service who the visitor is. Only the header for TCP; the reader is proxy_read.h.
  */
 #ifndef MODULES_NET_PROXY_H
 #define MODULES_NET_PROXY_H
