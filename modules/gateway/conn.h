@@ -18,6 +18,7 @@
 #include "modules/gateway/source.h"
 
 struct ev_loop;
+struct gw_access;
 struct net_hangup;
 struct gw_conn; /* opaque: conn.c */
 
@@ -40,6 +41,7 @@ struct gw_front {
     struct gw_sources *sources;
     struct net_hangup *hangup;
     struct gw_refused *refused;
+    struct gw_access *access; /* the access log; NULL = none. A reload may change it at any time */
     struct gw_conn_list conns;
     size_t count;
     size_t uncounted; /* of these, over their source's limit and only being told so */

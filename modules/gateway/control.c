@@ -413,6 +413,7 @@ void gw_control_reload(struct gw_control *self, const struct gw_config *next)
 
     bool look = gw_reload_take(&self->config, next);
 
+    gw_worker_reload(self->worker);
     if (gw_rekey(self->worker, &self->keys, &self->config)) {
         look = true; /* results tell the keys */
         gw_voice_info(self->voice);

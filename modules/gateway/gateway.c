@@ -16,6 +16,7 @@
 #include "bus/base/err.h"
 #include "bus/base/hex.h"
 #include "bus/base/log.h"
+#include "modules/gateway/access.h"
 #include "modules/gateway/admission.h"
 #include "modules/gateway/conn.h"
 #include "modules/gateway/doors.h"
@@ -196,6 +197,7 @@ static void fill_front(struct gw_worker *self)
         .arg = self,
     };
     LIST_INIT(&self->front.conns);
+    gw_worker_reload(self);
 }
 
 static int make_registry(struct gw_worker *self)
@@ -311,6 +313,7 @@ void gw_worker_free(struct gw_worker *self)
     gw_doors_free(self->doors);
     self->front.on_left = NULL;
     gw_conn_free_all(&self->front);
+    gw_access_free(self->front.access);
     gw_retire_free(self->retire);
     gw_admission_free(self->admission);
     gw_registry_free(self->registry);
@@ -335,6 +338,17 @@ int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *k
     gw_admission_set_keys(self->admission, fresh);
     gw_registry_set_keys(self->registry, fresh);
     return ERR_OK;
+}
+
+void gw_worker_reload(struct gw_worker *self)
+{
+    if (gw_access_apply(&self->front.access, self->loop, &self->config->edge) != ERR_OK)
+        LOG_WARN("no memory for the access log: requests are not logged");
+}
+
+void gw_worker_reopen_log(struct gw_worker *self)
+{
+    gw_access_reopen(self->front.access);
 }
 
 void gw_worker_drain(struct gw_worker *self, void (*on_done)(void *arg), void *arg)

@@ -122,6 +122,11 @@ void gw_worker_free(struct gw_worker *self);
  */
 int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *keys);
 
+/* The section [http] of the config, which the worker borrows, may have changed. */
+void gw_worker_reload(struct gw_worker *self);
+/* The file of the access log was renamed: go on in a new one. */
+void gw_worker_reopen_log(struct gw_worker *self);
+
 /*
  * Serve EXPOSURE (a reference is taken): new, or in place of the one with the same id. Visitors who
  * are connected stay, unless the new one is paused, on another port, or lacks the backend they use

@@ -18,6 +18,7 @@
 #include "bus/serve.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/control.h"
+#include "modules/gateway/gateway.h"
 #include "modules/gateway/identity.h"
 #include "modules/gateway/succession.h"
 
@@ -40,6 +41,7 @@ static const char usage[] =
     "\n"
     "Under netwall-agent the bus comes in NETWALL_BUS, NETWALL_BUS_PREFIX, NETWALL_MODULE and\n"
     "NETWALL_ZBUS. SIGTERM: drain and end, twice: at once. SIGHUP: read the config again.\n"
+    "SIGUSR1: open the access log again, after a rename.\n"
     "SIGUSR2: start the program at our path anew and hand everything over to it, without losing\n"
     "a visitor; if that fails, this process serves on.\n";
 
@@ -260,10 +262,12 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int revents)
 
 static void on_usr1(struct ev_loop *loop, ev_signal *w, int revents)
 {
+    struct gateway *self = w->data;
+
     (void)loop;
-    (void)w;
     (void)revents;
-    LOG_INFO("the log goes to stderr: there is no file to open again");
+    gw_worker_reopen_log(gw_control_worker(self->control));
+    LOG_INFO("access log opened again"); /* our own log goes to stderr */
 }
 
 static void on_usr2(struct ev_loop *loop, ev_signal *w, int revents)
