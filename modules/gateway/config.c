@@ -335,6 +335,9 @@ static void take_listen(struct ini *ini, struct gw_config *out)
     ini_get_bool(ini, section, "tunnel-on-https", &out->tunnel_on_https);
     take_addrs(ini, section, "tcp-address", PORT_NONE, &out->tcp_addresses);
     take_port_range(ini, section, out);
+    take_ranges(ini, section, "http-proxy-from", "", &out->http_proxy_from);
+    take_ranges(ini, section, "https-proxy-from", "", &out->https_proxy_from);
+    take_ranges(ini, section, "tcp-proxy-from", "", &out->tcp_proxy_from);
 }
 
 static void take_tunnel(struct ini *ini, struct gw_config *out)

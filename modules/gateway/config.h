@@ -114,6 +114,11 @@ struct gw_config {
     struct gw_addrs tcp_addresses; /* where TCP exposures listen; port 0 */
     uint16_t tcp_from;             /* first port of the range; 0 = no TCP exposures */
     uint16_t tcp_to;               /* last port of the range */
+    /* Sources whose connections to that kind of listener begin with a PROXY header; none: nobody's
+     * header is believed. */
+    struct gw_ranges http_proxy_from;
+    struct gw_ranges https_proxy_from;
+    struct gw_ranges tcp_proxy_from;
     /* [tunnel]; both absolute or relative to the working directory (state-dir is put in front) */
     char key_path[GW_PATH_MAX];
     char next_key_path[GW_PATH_MAX]; /* "" = no rotation */

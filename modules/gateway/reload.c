@@ -87,6 +87,9 @@ bool gw_reload_take(struct gw_config *running, const struct gw_config *next)
     memcpy(running->tunnel_endpoint, next->tunnel_endpoint, sizeof(running->tunnel_endpoint));
     memcpy(running->key_path, next->key_path, sizeof(running->key_path));
     memcpy(running->next_key_path, next->next_key_path, sizeof(running->next_key_path));
+    running->http_proxy_from = next->http_proxy_from;
+    running->https_proxy_from = next->https_proxy_from;
+    running->tcp_proxy_from = next->tcp_proxy_from;
     running->edge = next->edge;
     take_limits(&running->limits, &next->limits);
     return look;

@@ -95,6 +95,22 @@ START_TEST(test_config_trusted_proxies_are_ranges)
 }
 END_TEST
 
+START_TEST(test_config_proxy_headers_are_believed_by_kind_of_listener)
+{
+    struct addr balancer;
+
+    ck_assert_int_eq(addr_from_ip(&balancer, "10.1.2.3", 80), ERR_OK);
+    ck_assert_int_eq(parse(""), ERR_OK);
+    ck_assert(!gw_ranges_contain(&cfg.http_proxy_from, &balancer));
+    ck_assert_int_eq(parse("[listen]\nhttp-proxy-from = 10.1.0.0/16\nhttps-proxy-from =\n"
+                           "tcp-proxy-from = 10.1.2.3, 192.0.2.0/24\n"),
+                     ERR_OK);
+    ck_assert(gw_ranges_contain(&cfg.http_proxy_from, &balancer));
+    ck_assert(!gw_ranges_contain(&cfg.https_proxy_from, &balancer));
+    ck_assert(gw_ranges_contain(&cfg.tcp_proxy_from, &balancer));
+}
+END_TEST
+
 START_TEST(test_config_empty_list_turns_a_listener_off)
 {
     ck_assert_int_eq(parse("[listen]\nhttp =\ntunnel = 127.0.0.1:7000\ntcp-ports =\n"), ERR_OK);
@@ -141,6 +157,7 @@ static const struct {
     {"[listen]\ntunnel-on-https = maybe\n", "tunnel-on-https"},
     {"[tunnel]\nkey =\n", "key"},
     {"[zbus]\nserve = perhaps\n", "serve"},
+    {"[listen]\nhttps-proxy-from = yes\n", "g.conf:2: https-proxy-from"},
     {"[http]\ntrusted-proxies = any\n", "is not an address range"},
     {"[http]\ntrusted-proxies = 10.0.0.1/8\n", "g.conf:2: trusted-proxies"},
     {"[http]\naccess-log-format = xml\n", "neither text nor json"},
@@ -204,6 +221,7 @@ int main(void)
     tcase_add_test(tc, test_config_state_folder_of_the_command_line_wins);
     tcase_add_test(tc, test_config_files_of_http_are_relative_to_the_state_folder);
     tcase_add_test(tc, test_config_trusted_proxies_are_ranges);
+    tcase_add_test(tc, test_config_proxy_headers_are_believed_by_kind_of_listener);
     tcase_add_test(tc, test_config_empty_list_turns_a_listener_off);
     tcase_add_test(tc, test_config_endpoint_defaults_to_domain_then_public_address);
     tcase_add_loop_test(tc, test_config_error_names_line_and_key, 0, COUNT(bad));

@@ -63,6 +63,17 @@ START_TEST(test_reload_takes_all_of_http)
 }
 END_TEST
 
+START_TEST(test_reload_takes_the_balancers_in_front)
+{
+    made_config(&running, "[listen]\nhttps-proxy-from = 10.0.0.0/8\n");
+    made_config(&next, "[listen]\nhttp-proxy-from = 10.0.0.1\ntcp-proxy-from = ::1, 127.0.0.1\n");
+    ck_assert(!gw_reload_take(&running, &next));
+    ck_assert_uint_eq(running.http_proxy_from.count, 1);
+    ck_assert_uint_eq(running.https_proxy_from.count, 0);
+    ck_assert_uint_eq(running.tcp_proxy_from.count, 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway/reload");
@@ -71,6 +82,7 @@ int main(void)
     tcase_add_loop_test(tc, test_reload_says_whether_exposures_are_touched, 0, COUNT(changes));
     tcase_add_test(tc, test_reload_takes_times_and_keeps_listeners_and_buffers);
     tcase_add_test(tc, test_reload_takes_all_of_http);
+    tcase_add_test(tc, test_reload_takes_the_balancers_in_front);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
