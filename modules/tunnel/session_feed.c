@@ -206,7 +206,7 @@ static int deliver(struct tun_stream *stream, const uint8_t *data, size_t len)
 
     if (direct) {
         taken = self->ops->on_data(stream->user, stream, data, len);
-        if (stream->gone || stream->is_cut) /* all that came counts as consumed */
+        if (stream->gone || stream->released) /* all that came counts as consumed */
             return ERR_OK;
         assert(taken <= len);
         tun_stream_consumed(stream, taken);
@@ -248,6 +248,10 @@ static int on_data(struct tun_link *link, const struct tun_frame *frame, struct 
     }
     if (stream->is_cut) { /* nobody takes it */
         tun_stream_consumed(stream, frame->len);
+        return ERR_OK;
+    }
+    if (stream->is_left) {
+        tun_stream_abort(stream, TUN_CODE_CANCELLED);
         return ERR_OK;
     }
     return frame->len == 0 ? ERR_OK : deliver(stream, payload.p, frame->len);

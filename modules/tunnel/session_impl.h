@@ -111,6 +111,7 @@ struct tun_stream {
     bool end_told; /* and the other side was told so */
     bool is_cut;   /* released with reset_late: the rest ends with RST and `cut_code` */
     enum tun_code cut_code;
+    bool is_left;  /* released with leave: nobody takes what still comes */
     bool released; /* the user closed it in order; the rest is sent, then it goes */
     bool gone;     /* out of the table; freed at the end of the turn */
     /* RESUME. */

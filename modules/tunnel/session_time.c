@@ -71,10 +71,10 @@ static void relieve(struct tun_session *self)
     }
 }
 
-/* The rest of a connection that was reset holds what others could use: not for long. */
+/* The rest of a connection that nobody wants any more holds what others could use: not for long. */
 static uint64_t linger_ms(const struct tun_stream *stream)
 {
-    return stream->is_cut ? TUN_STALL_MS : TUN_LINGER_MS;
+    return stream->is_cut || stream->is_left ? TUN_STALL_MS : TUN_LINGER_MS;
 }
 
 /* Closed by the user, something left to send, and the other side takes none of it. */

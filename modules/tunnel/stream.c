@@ -294,6 +294,22 @@ void tun_stream_reset_late(struct tun_stream *self, enum tun_code code)
     tun_stream_consumed(self, tun_recv_window_waiting(&self->rx));
 }
 
+void tun_stream_leave(struct tun_stream *self)
+{
+    struct tun_session *session = self->session;
+
+    if (session->state != TUN_SESSION_OPEN || self->pending) {
+        tun_stream_abort(self, TUN_CODE_CANCELLED);
+        return;
+    }
+    self->fin_wanted = true;
+    release(self);
+    self->is_left = true;
+    tun_queue_clear(&self->in, &session->in_pool);
+    tun_stream_consumed(self, tun_recv_window_waiting(&self->rx));
+    tun_stream_settle(self);
+}
+
 uint64_t tun_stream_sent_bytes(const struct tun_stream *self)
 {
     return self->tx.sent;

@@ -2,7 +2,7 @@
 /*
  * One visitor's bytes through a session, both ways, with credit. A stream belongs to its session;
  * the user holds the handle from tun_stream_open (gateway) or ops->on_open (connector) until
- * exactly one of these: the user calls tun_stream_close or tun_stream_reset, or the session calls
+ * exactly one of these: the user calls tun_stream_close, _leave or _reset, or the session calls
  * on_reset or on_open_err. Nothing here sends: the session seals what waits in tun_session_pull.
  */
 #ifndef MODULES_TUNNEL_STREAM_H
@@ -75,6 +75,14 @@ void tun_stream_close(struct tun_stream *self);
 void tun_stream_reset(struct tun_stream *self, enum tun_code code);
 /* The same, but what is queued goes out before the RST; what still arrives is thrown away. */
 void tun_stream_reset_late(struct tun_stream *self, enum tun_code code);
+
+/*
+ * As close() of an idle socket: FIN goes out behind what is queued, the handle is gone. Nobody
+ * takes what still comes: bytes that wait are dropped, more of them are answered with a reset
+ * (CANCELLED), and so is a service that keeps its side open for long. A stream that was not
+ * answered yet is reset at once.
+ */
+void tun_stream_leave(struct tun_stream *self);
 
 /* Visitor payload of this stream so far: sealed, and received. */
 uint64_t tun_stream_sent_bytes(const struct tun_stream *self);

@@ -71,18 +71,21 @@ static void gone(struct visit *visit, const char *how)
     visit->side->storm->moved++;
 }
 
-/* A user loses patience, in one of three ways. */
+/* A user loses patience, in one of four ways. */
 static void leave(struct visit *visit)
 {
     struct tun_stream *stream = visit->stream;
 
     gone(visit, "leaves");
-    switch (storm_below(visit->side->storm, 3)) {
+    switch (storm_below(visit->side->storm, 4)) {
     case 0:
         tun_stream_reset(stream, TUN_CODE_CANCELLED);
         break;
     case 1:
         tun_stream_reset_late(stream, TUN_CODE_CANCELLED);
+        break;
+    case 2:
+        tun_stream_leave(stream);
         break;
     default:
         tun_stream_close(stream);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "modules/tunnel/session_impl.h"
 #include "tests/support/suite.h"
 #include "tests/tunnel/raw_peer.h"
 
@@ -239,6 +240,62 @@ START_TEST(test_stream_late_reset_of_an_empty_queue_is_a_reset)
 }
 END_TEST
 
+/* _i: 0 = the other side ends too, 1 = it goes on talking, 2 = it says nothing for long */
+START_TEST(test_stream_that_is_left_ends_in_order_or_is_reset)
+{
+    struct tun_stream *stream;
+    struct tun_rst rst;
+    uint64_t offset;
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    stream = raw_peer_open(&p);
+    raw_peer_put_data(&p, 1, 100); /* nobody reads it */
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_uint_eq(tun_stream_write(stream, "rest", 4), 4);
+    tun_stream_leave(stream);
+    ck_assert_uint_eq(streams(), 1);
+    (void)raw_peer_expect(&p, TUN_FRAME_DATA);
+    ck_assert_int_eq(tun_frame_get_fin(raw_peer_expect(&p, TUN_FRAME_FIN), &offset), ERR_OK);
+    ck_assert_uint_eq(offset, 4);
+    put_end(1, 4);
+    if (_i == 0)
+        tun_frame_put_fin(&p.o, 1, 100);
+    else if (_i == 1)
+        raw_peer_put_data(&p, 1, 100);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    for (uint64_t ms = 0; _i == 2 && ms < TUN_STALL_MS + TUN_CHECK_MS; ms += 1000) {
+        ck_assert(streams() == 1 || ms >= TUN_STALL_MS);
+        ck_assert_int_eq(raw_peer_pass(&p, 1000), ERR_OK);
+        tun_frame_put_ping(&p.o, TUN_FRAME_PING, 1);
+        ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    }
+    if (_i > 0) {
+        ck_assert_int_eq(tun_frame_get_rst(raw_peer_expect(&p, TUN_FRAME_RST), &rst), ERR_OK);
+        ck_assert_int_eq(rst.code, _i == 1 ? TUN_CODE_CANCELLED : TUN_CODE_TIMEOUT);
+    } else {
+        ck_assert_uint_eq(raw_peer_count(&p, TUN_FRAME_RST), 0);
+    }
+    ck_assert_uint_eq(streams(), 0);
+    ck_assert_uint_eq(p.heard.resets + p.heard.readables, 0);
+    end_peer();
+}
+END_TEST
+
+START_TEST(test_stream_that_is_left_before_the_answer_is_reset)
+{
+    static const struct tun_open open = {
+        .workload = "7-1-a", .service = "web", .kind = TUN_KIND_TCP};
+    struct tun_stream *stream;
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    ck_assert_int_eq(tun_stream_open(&stream, p.session, &open, &p), ERR_OK);
+    tun_stream_leave(stream);
+    ck_assert_uint_eq(streams(), 0);
+    (void)raw_peer_expect(&p, TUN_FRAME_RST);
+    end_peer();
+}
+END_TEST
+
 START_TEST(test_stream_close_before_the_end_is_reset)
 {
     struct tun_rst rst;
@@ -304,6 +361,8 @@ int main(void)
     tcase_add_test(tc, test_stream_closed_stream_sends_its_rest);
     tcase_add_test(tc, test_stream_late_reset_comes_after_the_rest);
     tcase_add_test(tc, test_stream_late_reset_of_an_empty_queue_is_a_reset);
+    tcase_add_loop_test(tc, test_stream_that_is_left_ends_in_order_or_is_reset, 0, 3);
+    tcase_add_test(tc, test_stream_that_is_left_before_the_answer_is_reset);
     tcase_add_test(tc, test_stream_close_before_the_end_is_reset);
     tcase_add_test(tc, test_stream_peers_reset_reaches_the_user_once);
     tcase_add_test(tc, test_stream_data_after_fin_resets_only_that_stream);
