@@ -22,6 +22,7 @@ struct gw_registry {
     struct ev_loop *loop;
     struct gw_registry_config cfg;
     struct tun_session_ops ops;
+    void (*on_goaway)(void *arg, const struct tun_notice *notice); /* the streams'; may be NULL */
     struct map *keys;
     struct gw_session_list sessions;
     size_t count;
@@ -180,13 +181,20 @@ static void on_resumed(void *arg, uint32_t moved)
         session->registry->cfg.on_link(session->registry->cfg.arg, session, &news);
 }
 
+/* No new visitors for SESSION; streams that wait for nothing end. */
+static void begin_draining(struct gw_session *session, const struct tun_notice *notice)
+{
+    struct gw_registry *self = session->registry;
+
+    session->draining = true;
+    refresh_sites(self, session->key);
+    if (self->on_goaway != NULL)
+        self->on_goaway(session, notice);
+}
+
 static void on_goaway(void *arg, const struct tun_notice *notice)
 {
-    struct gw_session *session = arg;
-
-    (void)notice;
-    session->draining = true;
-    refresh_sites(session->registry, session->key);
+    begin_draining(arg, notice);
 }
 
 /* In order; the connector closed it before the socket did. */
@@ -334,14 +342,15 @@ static void enlist(struct gw_registry *self, struct gw_session *session, struct 
  */
 static void replace(struct gw_session *old)
 {
+    static const struct tun_notice newer = {.code = TUN_CODE_REPLACED,
+                                            .why = "a newer one is here"};
+
     if (!old->leaving && !old->draining) {
         end_session(old, TUN_CODE_REPLACED, "replaced by a newer session");
         return;
     }
-    old->draining = true;
-    gw_session_goaway(
-        old, &(struct tun_notice){.code = TUN_CODE_REPLACED, .why = "a newer one is here"});
-    refresh_sites(old->registry, old->key);
+    gw_session_goaway(old, &newer);
+    begin_draining(old, &newer);
 }
 
 /* A connector leaves one session at a time; one that hoards them loses the oldest. */
@@ -525,6 +534,7 @@ int gw_registry_new(struct gw_registry **out, struct ev_loop *loop,
     if (self->cfg.keys != NULL)
         gw_keyring_ref(self->cfg.keys);
     self->ops = *cfg->stream_ops;
+    self->on_goaway = self->ops.on_goaway;
     self->ops.on_goaway = on_goaway;
     self->ops.on_close = on_close;
     self->ops.on_resumed = on_resumed;

@@ -26,8 +26,10 @@ struct gw_registry_config {
     struct link_hub *hub;           /* borrowed */
     const struct gw_limits *limits; /* borrowed */
     struct gw_keyring *keys; /* ours, for what ACCEPT announces; a reference is taken; or NULL */
-    const struct tun_session_ops *stream_ops; /* the ops of streams; copied */
-    struct gw_refused *refused;               /* counters; borrowed */
+    /* The ops of streams; copied. On_goaway gets the session (struct gw_session): it takes no new
+     * streams, those that wait for nothing shall end. */
+    const struct tun_session_ops *stream_ops;
+    struct gw_refused *refused; /* counters; borrowed */
     /* A session came (UP) or ended. */
     void (*on_session)(void *arg, const struct gw_session *session, bool up);
     /* A link of a session that goes on came or was lost, or streams resumed. */

@@ -20,8 +20,9 @@
 
 struct gw_registry; /* opaque: registry.c */
 struct gw_key;      /* key.h */
+struct gw_way;      /* way.h */
 
-/* One connector session. Read-only outside registry.c but for `active`. */
+/* One connector session. Read-only outside registry.c but for `active` and `ways`. */
 struct gw_session {
     uint64_t serial; /* unique in this process, rising: a later session is newer; never 0 */
     struct link_session *links; /* valid until the registry is told of its end */
@@ -44,6 +45,7 @@ struct gw_session {
     bool failed;            /* it ended and nobody had asked for it */
     char *name;             /* owned; from outside */
     char *software;         /* owned; from outside */
+    LIST_HEAD(, gw_way) ways; /* lent ones, which hear of GOAWAY; theirs */
     TAILQ_ENTRY(gw_session) of_key;
     TAILQ_ENTRY(gw_session) of_all;
 };

@@ -1,38 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stream or direct dial, then pipe or relay; see way.h. */
+/* Stream or direct dial, then pipe or relay, unless it is lent (way_lent.c); see way.h. */
 #include "modules/gateway/way.h"
 
-#include <errno.h>
-#include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
+#include "modules/gateway/way_impl.h"
 #include "modules/link/pipe.h"
 #include "modules/net/dial.h"
 #include "modules/net/proxy.h"
 #include "modules/net/relay.h"
 #include "modules/net/sock.h"
-
-struct gw_way {
-    struct gw_way_config cfg;
-    struct gw_backend backend;  /* copy: the exposure may be replaced */
-    struct gw_session *session; /* NULL for a direct one, and once the session ended */
-    struct tun_stream *stream;  /* ours until the pipe has it */
-    struct net_dial *dial;
-    int service_fd;    /* direct: connected, until the relay has it; else -1 */
-    size_t first_sent; /* of cfg.first, already in the stream */
-    size_t extra;      /* bytes to the service that are not the visitor's (PROXY header) */
-    struct link_pipe *pipe;
-    struct net_relay *relay;
-    ev_timer limit;    /* of opening; looks at the links meanwhile */
-    uint64_t limit_ms; /* when opening takes too long; monotonic */
-    bool linkless;     /* the session had no link at the last look */
-    bool counted;      /* in site->active */
-    bool left;         /* its backend was taken out of the exposure: direct_active lacks it */
-};
 
 static void count_in(struct gw_way *self)
 {
@@ -42,10 +23,18 @@ static void count_in(struct gw_way *self)
         self->cfg.site->direct_active[self->cfg.pick.target.backend]++;
 }
 
+void gw_way_unlist(struct gw_way *self)
+{
+    if (self->listed)
+        LIST_REMOVE(self, of_session);
+    self->listed = false;
+}
+
 static void count_out(struct gw_way *self)
 {
     unsigned *direct = &self->cfg.site->direct_active[self->cfg.pick.target.backend];
 
+    gw_way_unlist(self);
     if (self->session != NULL)
         self->session->active--;
     else if (self->cfg.pick.session == NULL && !self->left && *direct > 0)
@@ -90,11 +79,14 @@ void gw_way_free(struct gw_way *self)
     if (self == NULL)
         return;
     gw_way_bytes(self, &rx_bytes, &tx_bytes);
+    if (self->gone != NULL)
+        *self->gone = true;
     ev_timer_stop(self->cfg.loop, &self->limit);
     if (self->stream != NULL) {
-        tun_stream_reset(self->stream, TUN_CODE_CANCELLED);
+        tun_stream_close(self->stream);
         link_session_touch(self->session->links);
     }
+    gw_way_lent_deinit(self);
     net_dial_cancel(self->dial);
     if (self->service_fd >= 0)
         net_sock_reset(self->service_fd);
@@ -233,6 +225,8 @@ static size_t on_data(void *user, struct tun_stream *stream, const uint8_t *data
     struct gw_way *self = user;
 
     (void)stream;
+    if (self->ops != NULL)
+        return self->ops->on_data(self->ops_arg, data, len);
     return self->pipe != NULL ? link_pipe_on_data(self->pipe, data, len) : 0;
 }
 
@@ -241,7 +235,9 @@ static void on_readable(void *user, struct tun_stream *stream)
     struct gw_way *self = user;
 
     (void)stream;
-    if (self->pipe != NULL)
+    if (self->ops != NULL)
+        gw_way_lent_readable(self);
+    else if (self->pipe != NULL)
         link_pipe_on_readable(self->pipe);
 }
 
@@ -250,21 +246,43 @@ static void on_writable(void *user, struct tun_stream *stream)
     struct gw_way *self = user;
 
     (void)stream;
-    if (self->pipe != NULL)
+    if (self->ops != NULL)
+        self->ops->on_writable(self->ops_arg);
+    else if (self->pipe != NULL)
         link_pipe_on_writable(self->pipe);
 }
 
 static void on_reset(void *user, enum tun_code code)
 {
     struct gw_way *self = user;
+    enum gw_reason reason =
+        code == TUN_CODE_LOST ? GW_REASON_NO_CONNECTOR : GW_REASON_BACKEND_REFUSED;
 
     if (self->pipe != NULL) {
         link_pipe_on_reset(self->pipe, code);
         return;
     }
     self->stream = NULL;
-    fail(self, code == TUN_CODE_LOST ? GW_REASON_NO_CONNECTOR : GW_REASON_BACKEND_REFUSED,
-         code == TUN_CODE_LOST ? "the connector's session ended" : tun_code_name(code));
+    if (self->ops != NULL)
+        gw_way_lent_cut(self, reason);
+    else
+        fail(self, reason,
+             code == TUN_CODE_LOST ? "the connector's session ended" : tun_code_name(code));
+}
+
+/* Of the session, from the registry: ways that serve may go on, those that wait for nothing shall
+ * end. One at a time: each may free any other. */
+static void on_goaway(void *arg, const struct tun_notice *notice)
+{
+    struct gw_session *session = arg;
+    struct gw_way *self;
+
+    (void)notice;
+    while ((self = LIST_FIRST(&session->ways)) != NULL) {
+        gw_way_unlist(self);
+        if (self->ops->on_goaway != NULL)
+            self->ops->on_goaway(self->ops_arg);
+    }
 }
 
 const struct tun_session_ops gw_way_stream_ops = {
@@ -274,6 +292,7 @@ const struct tun_session_ops gw_way_stream_ops = {
     .on_readable = on_readable,
     .on_writable = on_writable,
     .on_reset = on_reset,
+    .on_goaway = on_goaway,
 };
 
 static void on_dialled(void *arg, int rc, int fd, const struct addr *addr)
@@ -358,15 +377,15 @@ static void on_relay_done(void *arg, int reason, const struct net_relay_bytes *b
     finish(self, rx > self->extra ? rx - self->extra : 0, bytes->moved[1]);
 }
 
-static int carry_stream(struct gw_way *self, int fd, uint64_t idle_ms)
+int gw_way_carry_stream(struct gw_way *self, const struct gw_way_load *load)
 {
     struct link_pipe_config pipe = {
         .session = self->session->links,
         .stream = self->stream,
-        .fd = fd,
-        .to_stream = self->cfg.first_len > 0 ? self->cfg.first + self->first_sent : NULL,
-        .to_stream_len = self->cfg.first_len - self->first_sent,
-        .idle_ms = idle_ms,
+        .fd = load->fd,
+        .to_stream = load->first,
+        .to_stream_len = load->first_len,
+        .idle_ms = load->idle_ms,
         .pace = &self->cfg.site->pace,
         .on_done = on_pipe_done,
         .arg = self,
@@ -378,56 +397,82 @@ static int carry_stream(struct gw_way *self, int fd, uint64_t idle_ms)
     return rc;
 }
 
-static enum net_proxy direct_proxy(enum gw_proxy_protocol proxy)
+int gw_way_carry_direct(struct gw_way *self, const struct gw_way_load *load)
 {
-    return proxy == GW_PROXY_V1   ? NET_PROXY_V1
-           : proxy == GW_PROXY_V2 ? NET_PROXY_V2
-                                  : NET_PROXY_NONE;
-}
-
-/* The PROXY header and the first bytes, in one piece. */
-static int carry_direct(struct gw_way *self, int fd, uint64_t idle_ms)
-{
-    const struct gw_way_config *cfg = &self->cfg;
-    enum net_proxy proxy = direct_proxy(cfg->site->exposure->proxy_protocol);
     struct net_relay_config relay = {
-        .fds = {fd, self->service_fd},
-        .idle_ms = idle_ms,
-        .pace = &cfg->site->pace,
-        .hangup = cfg->hangup,
+        .fds = {load->fd, self->service_fd},
+        .first = {load->first, load->back},
+        .first_len = {load->first_len, load->back_len},
+        .idle_ms = load->idle_ms,
+        .pace = &self->cfg.site->pace,
+        .hangup = self->cfg.hangup,
         .on_done = on_relay_done,
         .arg = self,
     };
-    uint8_t *first = malloc(NET_PROXY_MAX + cfg->first_len);
-    int rc;
+    int rc = net_relay_new(&self->relay, self->cfg.loop, &relay);
 
-    if (first == NULL)
-        return ERR_NOMEM;
-    self->extra = net_proxy_write(first, proxy, cfg->peer, cfg->local);
-    if (cfg->first_len > 0)
-        memcpy(first + self->extra, cfg->first, cfg->first_len);
-    relay.first[0] = first;
-    relay.first_len[0] = self->extra + cfg->first_len;
-    rc = net_relay_new(&self->relay, cfg->loop, &relay);
-    free(first);
     if (rc == ERR_OK)
         self->service_fd = -1;
     return rc;
 }
 
-int gw_way_carry(struct gw_way *self, int fd, uint64_t idle_ms)
+size_t gw_way_proxy(const struct gw_way *self, uint8_t out[NET_PROXY_MAX])
 {
-    int rc =
-        self->stream != NULL ? carry_stream(self, fd, idle_ms) : carry_direct(self, fd, idle_ms);
+    enum gw_proxy_protocol proxy = self->cfg.site->exposure->proxy_protocol;
+    enum net_proxy version = proxy == GW_PROXY_V1   ? NET_PROXY_V1
+                             : proxy == GW_PROXY_V2 ? NET_PROXY_V2
+                                                    : NET_PROXY_NONE;
 
-    if (rc != ERR_OK)
-        return rc;
+    return net_proxy_write(out, version, self->cfg.peer, self->cfg.local);
+}
+
+/* The PROXY header and the first bytes, in one piece. */
+static int carry_anew(struct gw_way *self, int fd, uint64_t idle_ms)
+{
+    const struct gw_way_config *cfg = &self->cfg;
+    uint8_t *first = malloc(NET_PROXY_MAX + cfg->first_len);
+    struct gw_way_load load = {.fd = fd, .idle_ms = idle_ms, .first = first};
+    int rc;
+
+    if (first == NULL)
+        return ERR_NOMEM;
+    self->extra = gw_way_proxy(self, first);
+    if (cfg->first_len > 0)
+        memcpy(first + self->extra, cfg->first, cfg->first_len);
+    load.first_len = self->extra + cfg->first_len;
+    rc = gw_way_carry_direct(self, &load);
+    free(first);
+    return rc;
+}
+
+static int carry_on(struct gw_way *self, int fd, uint64_t idle_ms)
+{
+    const struct gw_way_config *cfg = &self->cfg;
+    struct gw_way_load load = {.fd = fd, .idle_ms = idle_ms};
+
+    if (cfg->first_len > 0) {
+        load.first = cfg->first + self->first_sent;
+        load.first_len = cfg->first_len - self->first_sent;
+    }
+    return gw_way_carry_stream(self, &load);
+}
+
+void gw_way_begin(struct gw_way *self)
+{
     self->counted = true;
     self->cfg.site->active++;
     self->cfg.site->connections++;
     self->cfg.first = NULL; /* only borrowed until now */
     self->cfg.peer = self->cfg.local = NULL;
-    return ERR_OK;
+}
+
+int gw_way_carry(struct gw_way *self, int fd, uint64_t idle_ms)
+{
+    int rc = self->stream != NULL ? carry_on(self, fd, idle_ms) : carry_anew(self, fd, idle_ms);
+
+    if (rc == ERR_OK)
+        gw_way_begin(self);
+    return rc;
 }
 
 bool gw_way_readmit(struct gw_way *self)
