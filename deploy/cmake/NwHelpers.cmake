@@ -19,6 +19,13 @@ if(NW_SANITIZE)
   set(NW_TEST_TIMEOUT 240)
   target_link_options(nw_options INTERFACE -fsanitize=${NW_SANITIZE})
 endif()
+# The code of the tests themselves: half the time to compile; what they test is optimised as above.
+add_library(nw_test_options INTERFACE)
+if(NW_SANITIZE)
+  target_compile_options(nw_test_options INTERFACE -O0)
+else()
+  target_compile_options(nw_test_options INTERFACE -O1)
+endif()
 if(NW_FUZZ) # instrument the libraries too, or the fuzzer sees no coverage
   target_compile_options(nw_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
@@ -41,13 +48,20 @@ function(nw_program name)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
-# nw_test(<name> DEPS lib ...)   builds <name>.c with check and registers it in ctest
+# nw_test(<name> [COST n] [HEAVY] DEPS lib ...)   builds <name>.c with check and registers it in ctest. COST: it takes about n
+# seconds, so ctest starts it before the others; HEAVY: its own code takes them, and is optimised as the product is
 function(nw_test name)
-  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(A "HEAVY" "COST" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${name}.c ${A_SOURCES})
   target_link_libraries(${name} PRIVATE nw_test_support ${A_DEPS} PkgConfig::CHECK nw_options)
+  if(NOT A_HEAVY)
+    target_link_libraries(${name} PRIVATE nw_test_options)
+  endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
+  if(A_COST)
+    set_tests_properties(${name} PROPERTIES COST ${A_COST})
+  endif()
   # check forks each test, which hides leaks from LeakSanitizer: sanitized builds do not fork.
   set(fork yes)
   if(NW_SANITIZE)
