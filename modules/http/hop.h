@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fields of a sound head that do not end at this hop (RFC 9110 section 7.6.1): without the
+ * hop-by-hop fields, without those that Connection names, and without those that are written anew
+ * from what the reader understood. Whoever adds fields of his own adds them after this walk.
+ */
+#ifndef MODULES_HTTP_HOP_H
+#define MODULES_HTTP_HOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "modules/http/field.h"
+#include "modules/http/framing.h"
+#include "modules/http/span.h"
+
+/* What a field is to a proxy, by its name in any case; '_' counts as '-', as it does for services
+ * that read fields from their environment. */
+enum http_role {
+    HTTP_ROLE_PLAIN,  /* goes on */
+    HTTP_ROLE_HOP,    /* ends here, or is written anew: Connection, Host, Content-Length ... */
+    HTTP_ROLE_EXPECT, /* of 100-continue only what the reader understood goes on */
+    /* what proxies say about the visitor */
+    HTTP_ROLE_FORWARDED,
+    HTTP_ROLE_FOR, /* X-Forwarded-For */
+    HTTP_ROLE_PROTO,
+    HTTP_ROLE_HOST,
+    HTTP_ROLE_PORT,
+    HTTP_ROLE_REAL_IP,
+    HTTP_ROLE_REQUEST_ID,
+    HTTP_ROLE_X_FORWARDED, /* another one of that beginning */
+};
+
+enum http_role http_role_of(const char *name, size_t len);
+
+/* An iterator. */
+struct http_hop {
+    struct http_fields start, fields;
+    unsigned named; /* how many names Connection has */
+    struct http_span names[HTTP_CONNECTION_OPTIONS_MAX];
+};
+
+/* The head in the first HEAD_LEN bytes of DATA, which was read as OK with FRAMING. */
+void http_hop_start(struct http_hop *self, const struct http_framing *framing, const char *data,
+                    size_t head_len);
+/* Start again with the first field. */
+void http_hop_restart(struct http_hop *self);
+/* The next field that does not end here, with its role, never HTTP_ROLE_HOP; or false: no more. */
+bool http_hop_next(struct http_hop *self, const char *data, struct http_field *out,
+                   enum http_role *role);
+
+#endif

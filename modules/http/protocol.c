@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The elements of Upgrade; see protocol.h. */
+#include "modules/http/protocol.h"
+
+#include <string.h>
+
+#include "modules/http/chars.h"
+
+#define PROTOCOLS_MAX 8 /* that are written; bounds what their commas add */
+
+/* The next element of LIST, which is cut off; its len is 0 when it is empty. */
+static struct http_span next_item(struct http_span *list, const char *data)
+{
+    const char *start = data + list->at;
+    const char *comma = memchr(start, ',', list->len);
+    struct http_span item = {list->at, comma != NULL ? (size_t)(comma - start) : list->len};
+    size_t used = comma != NULL ? item.len + 1 : item.len;
+
+    list->at += used;
+    list->len -= used;
+    return http_span_trim(item, data);
+}
+
+/* token ["/" token], and not HTTP */
+static bool passes(struct http_span item, const char *data)
+{
+    size_t end = item.at + item.len;
+    size_t stop = http_chars_run(data, item.at, end, HTTP_CHARS_TOKEN);
+    struct http_span name = {item.at, stop - item.at};
+
+    if (name.len == 0 || http_span_is_nocase(name, data, "http") ||
+        http_span_is_nocase(name, data, "h2c") || http_span_is_nocase(name, data, "h2"))
+        return false;
+    if (stop == end)
+        return true;
+    return data[stop] == '/' && stop + 1 < end &&
+           http_chars_run(data, stop + 1, end, HTTP_CHARS_TOKEN) == end;
+}
+
+bool http_protocols_print(struct out *o, struct http_span list, const char *data)
+{
+    unsigned n = 0;
+
+    while (list.len > 0 && n < PROTOCOLS_MAX) {
+        struct http_span item = next_item(&list, data);
+
+        if (!passes(item, data))
+            continue;
+        if (n++ > 0)
+            out_text(o, ", ");
+        out_bytes(o, data + item.at, item.len);
+    }
+    return n > 0;
+}
+
+bool http_protocols_pass(struct http_span list, const char *data)
+{
+    while (list.len > 0) {
+        if (passes(next_item(&list, data), data))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Protocols in an Upgrade field (RFC 9110 section 7.8), and which of them go through: all that are
+ * named in sound form but HTTP itself (h2c, HTTP/2.0), whose requests would then pass unread.
+ */
+#ifndef MODULES_HTTP_PROTOCOL_H
+#define MODULES_HTTP_PROTOCOL_H
+
+#include <stdbool.h>
+
+#include "bus/base/out.h"
+#include "modules/http/span.h"
+
+/* Write the first few protocols of LIST that go through, with commas between them. Returns whether
+ * there were any. */
+bool http_protocols_print(struct out *o, struct http_span list, const char *data);
+/* Whether any protocol of LIST goes through. */
+bool http_protocols_pass(struct http_span list, const char *data);
+
+#endif

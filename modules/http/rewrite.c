@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Heads as they go on; see rewrite.h. No printf: this runs for every request. */
+#include "modules/http/rewrite.h"
+
+#include <string.h>
+
+#include "bus/base/out.h"
+#include "modules/http/chars.h"
+#include "modules/http/hop.h"
+#include "modules/http/protocol.h"
+
+#define VIA_NAME " netwall\r\n"
+/* A literal without the search for its end. */
+#define PUT(o, literal) out_bytes(o, literal, sizeof(literal) - 1)
+
+/* One request on its way. */
+struct request {
+    struct out o;
+    const struct http_head *head;
+    const char *data;
+    const struct http_forward *how;
+    unsigned given;        /* a bit for each role that a trusted peer's field has filled */
+    struct http_text host; /* Host as it is written */
+    struct http_hop fields;
+};
+
+static void put_span(struct out *o, const char *data, struct http_span span)
+{
+    out_bytes(o, data + span.at, span.len);
+}
+
+static void put_number(struct out *o, uint64_t v)
+{
+    char digits[20]; /* of 2^64 */
+    size_t n = sizeof(digits);
+
+    do {
+        digits[--n] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    out_bytes(o, digits + n, sizeof(digits) - n);
+}
+
+/* The field as it came, without blanks at the edges of its value but the usual one. */
+static void put_field(struct out *o, const char *data, const struct http_field *field)
+{
+    size_t colon = field->name.at + field->name.len, end = field->value.at + field->value.len;
+    size_t gap = field->value.at - colon - 1;
+
+    if (gap > 1 || (gap == 1 && data[colon + 1] != ' ')) {
+        put_span(o, data, field->name);
+        PUT(o, ": ");
+        put_span(o, data, field->value);
+        PUT(o, "\r\n");
+    } else if (data[end] == '\r') {
+        out_bytes(o, data + field->name.at, end + 2 - field->name.at);
+    } else {
+        out_bytes(o, data + field->name.at, end - field->name.at);
+        PUT(o, "\r\n");
+    }
+}
+
+static void put_via(struct out *o, const struct http_framing *framing)
+{
+    PUT(o, "Via: 1.");
+    put_number(o, framing->minor);
+    PUT(o, VIA_NAME);
+}
+
+/* RFC 9112 section 3.2.1; an absolute target without a path is "*" for OPTIONS (3.2.4). */
+static void put_target(struct request *r)
+{
+    struct http_span path = r->head->path;
+
+    if (path.len == 0 && http_span_is(r->head->method, r->data, "OPTIONS"))
+        PUT(&r->o, "*");
+    else if (path.len == 0 || r->data[path.at] != '/')
+        PUT(&r->o, "/");
+    put_span(&r->o, r->data, path);
+}
+
+/* Request line and Host. */
+static void put_start(struct request *r)
+{
+    const struct http_authority *authority = &r->head->authority;
+    size_t start;
+
+    put_span(&r->o, r->data, r->head->method);
+    PUT(&r->o, " ");
+    put_target(r);
+    PUT(&r->o, " HTTP/1.1\r\nHost: ");
+    start = out_len(&r->o);
+    out_text(&r->o, authority->host);
+    if (authority->port != 0) {
+        PUT(&r->o, ":");
+        put_number(&r->o, authority->port);
+    }
+    r->host = (struct http_text){(const char *)r->o.start + start, out_len(&r->o) - start};
+    PUT(&r->o, "\r\n");
+}
+
+/* Whether a field about the visitor, which came from a peer that is trusted, stays as given. */
+static bool stays_as_given(struct request *r, const struct http_field *field, enum http_role role)
+{
+    if (memchr(r->data + field->name.at, '_', field->name.len) != NULL)
+        return false; /* no proxy writes that */
+    switch (role) {
+    case HTTP_ROLE_PROTO:
+    case HTTP_ROLE_HOST:
+    case HTTP_ROLE_PORT:
+    case HTTP_ROLE_REAL_IP:
+        if (field->value.len == 0)
+            return false;
+        r->given |= 1u << role;
+        return true;
+    case HTTP_ROLE_X_FORWARDED:
+        return true;
+    default:
+        return false; /* written anew */
+    }
+}
+
+static bool stays(struct request *r, const struct http_field *field, enum http_role role)
+{
+    if (role == HTTP_ROLE_PLAIN)
+        return true;
+    if (role == HTTP_ROLE_EXPECT)
+        return !http_span_is_nocase(field->value, r->data, "100-continue");
+    return r->how->trusted && stays_as_given(r, field, role);
+}
+
+static void put_fields(struct request *r)
+{
+    struct http_field field;
+    enum http_role role;
+
+    while (http_hop_next(&r->fields, r->data, &field, &role)) {
+        if (stays(r, &field, role))
+            put_field(&r->o, r->data, &field);
+    }
+}
+
+/* What a trusted peer has in its lists of ROLE, in one line and with a comma behind it. */
+static void put_earlier(struct request *r, enum http_role wanted)
+{
+    struct http_field field;
+    enum http_role role;
+
+    if (!r->how->trusted)
+        return;
+    http_hop_restart(&r->fields);
+    while (http_hop_next(&r->fields, r->data, &field, &role)) {
+        if (role != wanted || field.value.len == 0 ||
+            memchr(r->data + field.name.at, '_', field.name.len) != NULL)
+            continue;
+        put_span(&r->o, r->data, field.value);
+        PUT(&r->o, ", ");
+    }
+}
+
+/* RFC 7239 section 4; what is no token is quoted. */
+static void put_forwarded(struct request *r)
+{
+    bool has_port = r->head->authority.port != 0;
+
+    PUT(&r->o, "Forwarded: ");
+    put_earlier(r, HTTP_ROLE_FORWARDED);
+    if (r->how->is_v6)
+        PUT(&r->o, "for=\"[");
+    else
+        PUT(&r->o, "for=");
+    out_text(&r->o, r->how->visitor);
+    if (r->how->is_v6)
+        PUT(&r->o, "]\"");
+    PUT(&r->o, ";host=");
+    if (has_port)
+        PUT(&r->o, "\"");
+    out_bytes(&r->o, r->host.text, r->host.len);
+    if (has_port)
+        PUT(&r->o, "\"");
+    PUT(&r->o, ";proto=");
+    out_text(&r->o, r->how->proto);
+    PUT(&r->o, "\r\n");
+}
+
+static bool is_missing(const struct request *r, enum http_role role)
+{
+    return (r->given & 1u << role) == 0;
+}
+
+static void put_text_line(struct out *o, const char *start, struct http_text text)
+{
+    out_text(o, start);
+    out_bytes(o, text.text, text.len);
+    PUT(o, "\r\n");
+}
+
+/* What the service is told about the visitor. */
+static void put_visitor(struct request *r)
+{
+    struct http_text visitor = {r->how->visitor, strlen(r->how->visitor)};
+    struct http_text proto = {r->how->proto, strlen(r->how->proto)};
+
+    PUT(&r->o, "X-Forwarded-For: ");
+    put_earlier(r, HTTP_ROLE_FOR);
+    put_text_line(&r->o, "", visitor);
+    if (is_missing(r, HTTP_ROLE_PROTO))
+        put_text_line(&r->o, "X-Forwarded-Proto: ", proto);
+    if (is_missing(r, HTTP_ROLE_HOST))
+        put_text_line(&r->o, "X-Forwarded-Host: ", r->host);
+    if (is_missing(r, HTTP_ROLE_PORT)) {
+        PUT(&r->o, "X-Forwarded-Port: ");
+        put_number(&r->o, r->how->port);
+        PUT(&r->o, "\r\n");
+    }
+    if (is_missing(r, HTTP_ROLE_REAL_IP))
+        put_text_line(&r->o, "X-Real-IP: ", visitor);
+    put_forwarded(r);
+    put_text_line(&r->o, "X-Request-Id: ", http_rewrite_request_id(r->head, r->data, r->how));
+}
+
+/* What this hop says to the next one. */
+static void put_hop(struct request *r)
+{
+    const struct http_framing *framing = &r->head->framing;
+
+    if (framing->chunked) {
+        PUT(&r->o, "Transfer-Encoding: chunked\r\n");
+    } else if (framing->has_content_length) {
+        PUT(&r->o, "Content-Length: ");
+        put_number(&r->o, framing->content_length);
+        PUT(&r->o, "\r\n");
+    }
+    if (r->head->expect_continue)
+        PUT(&r->o, "Expect: 100-continue\r\n");
+    if (http_rewrite_upgrades(r->head, r->data)) {
+        PUT(&r->o, "Connection: upgrade\r\nUpgrade: ");
+        (void)http_protocols_print(&r->o, r->head->upgrade, r->data); /* there are some */
+        PUT(&r->o, "\r\n");
+    } else if (!r->how->keep_alive) {
+        PUT(&r->o, "Connection: close\r\n");
+    }
+}
+
+size_t http_rewrite_request(char *out, size_t cap, const struct http_head *head, const char *data,
+                            const struct http_forward *how)
+{
+    struct request r; /* not cleared: the names in `fields` are many, and counted */
+
+    if (head->authority.host[0] == '\0')
+        return 0;
+    r.o = out_init(out, cap);
+    r.head = head;
+    r.data = data;
+    r.how = how;
+    r.given = 0;
+    http_hop_start(&r.fields, &head->framing, data, head->len);
+    put_start(&r);
+    put_fields(&r);
+    put_visitor(&r);
+    put_hop(&r);
+    put_via(&r.o, &head->framing);
+    PUT(&r.o, "\r\n");
+    return r.o.bad ? 0 : out_len(&r.o);
+}
+
+bool http_rewrite_upgrades(const struct http_head *head, const char *data)
+{
+    const struct http_framing *framing = &head->framing;
+
+    return framing->upgrade && framing->minor > 0 && !framing->chunked &&
+           framing->content_length == 0 && http_protocols_pass(head->upgrade, data);
+}
+
+static bool is_request_id(const char *data, struct http_span value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        uint8_t c = (uint8_t)data[value.at + i];
+
+        if (c <= ' ' || c >= 0x7f || c == '"' || c == '\'' || c == ',')
+            return false;
+    }
+    return value.len > 0 && value.len <= HTTP_REQUEST_ID_MAX;
+}
+
+struct http_text http_rewrite_request_id(const struct http_head *head, const char *data,
+                                         const struct http_forward *how)
+{
+    struct http_text ours = {how->request_id, strlen(how->request_id)}, theirs = {0};
+    struct http_field field;
+    enum http_role role;
+    struct http_hop fields;
+
+    if (!how->trusted)
+        return ours;
+    http_hop_start(&fields, &head->framing, data, head->len);
+    while (http_hop_next(&fields, data, &field, &role)) {
+        if (role != HTTP_ROLE_REQUEST_ID ||
+            memchr(data + field.name.at, '_', field.name.len) != NULL)
+            continue;
+        if (theirs.text != NULL || !is_request_id(data, field.value))
+            return ours; /* two are as good as none */
+        theirs = (struct http_text){data + field.value.at, field.value.len};
+    }
+    return theirs.text != NULL ? theirs : ours;
+}

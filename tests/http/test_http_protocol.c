@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which protocols of an Upgrade field go through. */
+#include "modules/http/protocol.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/suite.h"
+
+static const struct {
+    const char *list;
+    const char *passed;
+} lists[] = {
+    {"websocket", "websocket"},
+    {"WebSocket", "WebSocket"},
+    {" a/1 ,\tb ", "a/1, b"},
+    {"IRC/6.9, RTA/x11", "IRC/6.9, RTA/x11"},
+    {"h2c", ""},
+    {"H2C", ""},
+    {"h2", ""},
+    {"h2c, websocket", "websocket"},
+    {"websocket, h2c", "websocket"},
+    {"a,h2c,b", "a, b"},
+    {"h2c/1", ""},
+    {"HTTP/2.0", ""},
+    {"http/1.1, HTTP", ""},
+    {"h2cc", "h2cc"},
+    {"", ""},
+    {",, ,", ""},
+    {"a b", ""},
+    {"a/", ""},
+    {"/a", ""},
+    {"a/b/c", ""},
+    {"a;b", ""},
+    {"\"a\"", ""},
+    {"a, b c, d", "a, d"},
+    {"1,2,3,4,5,6,7,8,9,0", "1, 2, 3, 4, 5, 6, 7, 8"},
+};
+
+START_TEST(test_protocols_but_http_itself_go_through)
+{
+    size_t len = strlen(lists[_i].list);
+    char *data = exact_copy(lists[_i].list, len), text[64];
+    struct out o = out_init(text, sizeof(text));
+    struct http_span list = {0, len};
+    bool some = lists[_i].passed[0] != '\0';
+
+    ck_assert(http_protocols_pass(list, data) == some);
+    ck_assert(http_protocols_print(&o, list, data) == some);
+    ck_assert_uint_eq(out_len(&o), strlen(lists[_i].passed));
+    ck_assert_mem_eq(text, lists[_i].passed, out_len(&o));
+    free(data);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("http_protocol");
+    TCase *tc = tcase_create("protocol");
+
+    tcase_add_loop_test(tc, test_protocols_but_http_itself_go_through, 0, COUNT(lists));
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
