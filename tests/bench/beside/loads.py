@@ -1,6 +1,9 @@
 """What visitors do for some seconds: a load on one path gives a count, and what happened meanwhile."""
 import json
+import socket
+import time
 
+from beside import machine
 from beside.process import need
 
 DONE = """done = function(summary, latency, requests)
@@ -14,14 +17,13 @@ end
 class Outcome:
     """COUNT of what was done in SECONDS; ERRORS among it; more that is worth knowing."""
 
-    def __init__(self, count, seconds, errors=0, more=None):
+    def __init__(self, count, seconds, errors=0, more=None, memory=None):
         self.count, self.seconds, self.errors, self.more = count, seconds, errors, more or {}
+        self.memory = memory  # part -> KiB, where that is the cost; else None: CPU seconds are
 
 
 class Requests:
     """CLIENTS who ask for PAGE again and again, on one connection each or (CLOSE) on a new one each time."""
-
-    service = "web"
 
     def __init__(self, clients, page, close=False):
         self.clients, self.page, self.close = clients, page, close
@@ -34,3 +36,62 @@ class Requests:
         command += ["-H", "Connection: close"] if self.close else []
         done = json.loads(shop.run(command + [f"http://{address}:{port}/{self.page}"], seconds + 30).splitlines()[-1])
         return Outcome(done["requests"], done["us"] / 1e6, done["errors"], {k: done[k] for k in ("p50_us", "p99_us")})
+
+
+class Bulk:
+    """iperf3 with STREAMS connections, UP from the visitor or down to it; counts Gbit."""
+
+    def __init__(self, streams, up):
+        self.streams, self.up = streams, up
+
+    def run(self, shop, path, seconds):
+        need("iperf3")
+        address, port = path.bulk
+        command = ["iperf3", "-J", "-c", address, "-p", str(port), "-P", str(self.streams), "-t", str(seconds)]
+        command += [] if self.up else ["-R"]
+        end = json.loads(self._run(shop, command, seconds + 30))["end"]["sum_received"]
+        return Outcome(end["bytes"] * 8 / 1e9, end["seconds"])
+
+    @staticmethod
+    def _run(shop, command, limit_s, tries=5):
+        """The server takes one test at a time, and needs a moment after each."""
+        while True:
+            try:
+                return shop.run(command, limit_s)
+            except RuntimeError:
+                tries -= 1
+                if tries == 0:
+                    raise
+                time.sleep(0.2)
+
+
+class Idle:
+    """VISITORS who come, ask once and stay; counts them and the memory that each part has more than before the first came."""
+
+    before = {}  # processes -> KiB before any visitor; later ones find freed memory of the earlier ones
+
+    def __init__(self, visitors):
+        self.visitors = visitors
+
+    def run(self, shop, path, seconds):
+        for pids in path.pids().values():
+            self.before.setdefault(tuple(pids), machine.rss_kib(pids))
+        ask = f"GET /1k HTTP/1.1\r\nHost: {path.host or 'localhost'}\r\n\r\n".encode()
+        begin, held, errors = time.monotonic(), [], 0
+        try:
+            for _ in range(self.visitors):
+                held.append(socket.create_connection(path.web, 20))
+                held[-1].sendall(ask)
+            for visitor in held:
+                errors += b" 200 " not in visitor.recv(4096)
+            took = time.monotonic() - begin
+            time.sleep(seconds)  # what is released when idle has time to be
+            memory = self._memory(path)
+        finally:
+            for visitor in held:
+                visitor.close()
+        return Outcome(self.visitors, took, errors, memory=memory)
+
+    def _memory(self, path):
+        """Of each part, KiB more than before the first visitor."""
+        return {part: machine.rss_kib(pids) - self.before.get(tuple(pids), 0) for part, pids in path.pids().items()}

@@ -9,10 +9,10 @@ ENOUGH = 3  # calm samples of a cell; with fewer, all count and the cell is mark
 class Sample:
     """One path under one load for some seconds."""
 
-    def __init__(self, outcome, cpu, elsewhere):
+    def __init__(self, outcome, cost, elsewhere):
         self.rate = outcome.count / outcome.seconds
         self.count, self.errors, self.more = outcome.count, outcome.errors, outcome.more
-        self.cpu, self.elsewhere = cpu, elsewhere
+        self.cost, self.elsewhere = cost, elsewhere  # part -> CPU seconds, or KiB
 
     @property
     def calm(self):
@@ -47,11 +47,11 @@ class Cell:
     def rate(self):
         return Spread([s.rate for s in self.counted])
 
-    def cpu(self, per):
-        """CPU seconds of each part for PER of what was counted."""
-        parts = self.counted[0].cpu
+    def cost(self, per):
+        """What each part spent for PER of what was counted."""
+        parts = self.counted[0].cost
         total = sum(s.count for s in self.counted)
-        return {part: sum(s.cpu[part] for s in self.counted) * per / total for part in parts} if total else {}
+        return {part: sum(s.cost[part] for s in self.counted) * per / total for part in parts} if total else {}
 
     def errors(self):
         return sum(s.errors for s in self.samples)
@@ -63,7 +63,7 @@ def take(shop, path, column, seconds):
     before = {name: machine.cpu_s(found) for name, found in pids.items()}
     outcome = column.load.run(shop, path, seconds)
     cpu = {name: machine.cpu_s(found) - before[name] for name, found in pids.items()}
-    return Sample(outcome, cpu, elsewhere.part())
+    return Sample(outcome, cpu if outcome.memory is None else outcome.memory, elsewhere.part())
 
 
 class Table:
@@ -79,10 +79,11 @@ class Table:
 
     def fill(self, shop, options, progress):
         left = options.retries * len(self.cells)
-        for number in range(options.rounds):
+        rounds = min(options.rounds, self.scenario.rounds or options.rounds)
+        for number in range(rounds):
             for column in self.columns:
                 for path in self.paths:
-                    progress(f"{self.scenario.name}: round {number + 1} of {options.rounds}: {column.name}: {path.name}")
+                    progress(f"{self.scenario.name}: round {number + 1} of {rounds}: {column.name}: {path.name}")
                     sample = take(shop, path, column, options.seconds)
                     while not sample.calm and left > 0:
                         left, self.again = left - 1, self.again + 1
@@ -97,12 +98,9 @@ class Table:
         return Spread([a.rate / b.rate for a, b in pairs])
 
     def verdicts(self):
-        """(goal, column, ratio, met, disturbed) of every goal whose paths were measured."""
+        """A Verdict for every goal whose paths were measured, in each of its columns."""
         names = {p.name for p in self.paths}
         for goal in self.scenario.goals:
             for column in self.columns:
-                if not {goal.path, goal.other} <= names or (goal.columns and column.name not in goal.columns):
-                    continue
-                ratio = self.ratio(column, goal.path, goal.other)
-                disturbed = self.cell(column, goal.path).disturbed or self.cell(column, goal.other).disturbed
-                yield goal, column, ratio, goal.met(ratio.median), disturbed
+                if set(goal.paths) <= names and (not goal.columns or column.name in goal.columns):
+                    yield goal.judge(self, column)

@@ -158,18 +158,3 @@ class NetwallHost(Path):
         super().__init__("netwall-http", (netwall.node.address, netwall.node.http))
         self.host = HOSTS["web"]
         self.pids = netwall.pids
-
-
-class Paths:
-    """The paths by name; each is started when it is first asked for."""
-
-    def __init__(self, shop, binaries):
-        self._shop, self._binaries = shop, binaries
-        self._origin = Origin(shop)
-        self._made = {"direct": Direct(self._origin)}
-
-    def get(self, name):
-        if name.startswith("netwall") and "netwall" not in self._made:
-            netwall = Netwall(self._shop, self._binaries, self._origin)
-            self._made |= {path.name: path for path in netwall.paths()}
-        return self._made[name]

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 from beside import machine
+from beside.scenarios import Ratio
 
 
 def number(value):
@@ -20,9 +21,9 @@ def row(*cells):
     return "| " + " | ".join(cells) + " |"
 
 
-def measured_goals(table):
+def ratios_of(table):
     names = {p.name for p in table.paths}
-    return [g for g in table.scenario.goals if {g.path, g.other} <= names]
+    return [g for g in table.scenario.goals if isinstance(g, Ratio) and set(g.paths) <= names]
 
 
 def rates(table):
@@ -32,7 +33,7 @@ def rates(table):
     for path in table.paths:
         cells = [table.cell(c, path.name) for c in table.columns]
         yield row(path.name, *(spread(c.rate(), "\\*" if c.disturbed else "") for c in cells))
-    for goal in measured_goals(table):
+    for goal in ratios_of(table):
         yield row(f"{goal.path} / {goal.other}", *(ratio_cell(table, c, goal) for c in table.columns))
 
 
@@ -42,33 +43,31 @@ def ratio_cell(table, column, goal):
 
 
 def costs(table):
-    """CPU: a line for each part of each path."""
-    yield row(f"CPU ms per {table.columns[0].per_name}", *(c.name for c in table.columns))
+    """What it cost: a line for each part of each path."""
+    yield row(table.columns[0].cost, *(c.name for c in table.columns))
     yield row("---", *("---" for _ in table.columns))
     for path in table.paths:
-        found = [table.cell(c, path.name).cpu(c.per) for c in table.columns]
+        found = [table.cell(c, path.name).cost(c.per) for c in table.columns]
         for part in found[0]:
-            yield row(f"{path.name}: {part}", *(f"{f[part] * 1000:.2f}" for f in found))
+            yield row(f"{path.name}: {part}", *(f"{f[part]:.2f}" for f in found))
         if len(found[0]) > 1:
-            yield row(f"{path.name}: all", *(f"{sum(f.values()) * 1000:.2f}" for f in found))
-    for goal in measured_goals(table):
+            yield row(f"{path.name}: all", *(f"{sum(f.values()):.2f}" for f in found))
+    for goal in ratios_of(table):
         found = [cost_ratio(table, c, goal) for c in table.columns]
         if all(found):
             yield row(f"{goal.path} / {goal.other}", *(f"**{f:.3f}**" for f in found))
 
 
 def cost_ratio(table, column, goal):
-    """CPU of all parts of a path beside the other's; None where a path has none, as the direct one."""
-    mine, theirs = (sum(table.cell(column, n).cpu(1).values()) for n in (goal.path, goal.other))
+    """The cost of all parts of a path beside the other's; None where a path has none, as the direct one."""
+    mine, theirs = (sum(table.cell(column, n).cost(1).values()) for n in (goal.path, goal.other))
     return mine / theirs if theirs else None
 
 
 def verdicts(table):
-    for goal, column, ratio, met, disturbed in table.verdicts():
-        word = "met" if met else "MISSED"
-        note = " (others used the machine: measure again)" if disturbed else ""
-        sign = "<=" if goal.most else ">="
-        yield (f"- {column.name}: {goal.path} / {goal.other} = {ratio.median:.3f}, goal {sign} {goal.ratio}: {word}{note}")
+    for verdict in table.verdicts():
+        note = " (others used the machine: measure again)" if verdict.disturbed else ""
+        yield f"- {verdict.text}: {'met' if verdict.met else 'MISSED'}{note}"
 
 
 def notes(table):
@@ -95,9 +94,9 @@ def markdown(facts, tables, options):
 
 def cell_dict(table, column, path):
     cell = table.cell(column, path.name)
-    return {"rate": cell.rate().as_dict(), "unit": column.rate, "cpu_s": cell.cpu(column.per), "cpu_per": column.per_name,
+    return {"rate": cell.rate().as_dict(), "unit": column.rate, "cost": cell.cost(column.per), "cost_unit": column.cost,
             "errors": cell.errors(), "disturbed": cell.disturbed,
-            "samples": [{"rate": s.rate, "cpu_s": s.cpu, "count": s.count, "elsewhere": s.elsewhere, **s.more}
+            "samples": [{"rate": s.rate, "cost": s.cost, "count": s.count, "elsewhere": s.elsewhere, **s.more}
                         for s in cell.samples]}
 
 
@@ -105,9 +104,8 @@ def document(facts, tables, options):
     return {"facts": facts, "rounds": options.rounds, "seconds": options.seconds, "pinned": options.pin,
             "scenarios": {t.scenario.name: {c.name: {p.name: cell_dict(t, c, p) for p in t.paths} for c in t.columns}
                           for t in tables},
-            "goals": [{"scenario": t.scenario.name, "column": c.name, "path": g.path, "other": g.other, "goal": g.ratio,
-                       "ratio": r.as_dict(), "met": met, "disturbed": disturbed}
-                      for t in tables for g, c, r, met, disturbed in t.verdicts()]}
+            "goals": [{"scenario": t.scenario.name, "text": v.text, "met": v.met, "disturbed": v.disturbed}
+                      for t in tables for v in t.verdicts()]}
 
 
 PLOT = """set terminal svg size 900,420 font "sans,11" background "white"
