@@ -112,7 +112,8 @@ void gw_way_finish(struct gw_way *self);
  * false when the way was freed inside. Does nothing inside on_data. */
 bool gw_way_pull(struct gw_way *self);
 /* Whether a lent way may be kept for another request: neither side has ended, nothing waits, and
- * its session and the exposure would still take a new stream there. */
+ * its session and the exposure would still take a new stream there. Inside on_data what that was
+ * given counts as taken. */
 bool gw_way_is_idle(const struct gw_way *self);
 /* The backend it leads to, as gw_way_readmit left it; lives as long as the way. */
 const struct gw_target *gw_way_target(const struct gw_way *self);

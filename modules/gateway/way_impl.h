@@ -38,6 +38,7 @@ struct gw_way {
     void *ops_arg;
     struct net_flow *flow;         /* of a direct one */
     bool *gone;                    /* set on free during gw_way_pull */
+    size_t offered;                /* by gw_way_pull, to the on_data that runs */
     bool eof_told;                 /* on_eof ran */
     bool listed;                   /* in session->ways */
     LIST_ENTRY(gw_way) of_session; /* hears of GOAWAY */

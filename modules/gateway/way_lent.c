@@ -188,9 +188,11 @@ static bool offer_waiting(struct gw_way *self, const bool *gone)
     size_t len, n = 0;
 
     while (self->ops != NULL && (data = tun_stream_peek(stream, &len)) != NULL) {
+        self->offered = len;
         n = self->ops->on_data(self->ops_arg, data, len);
         if (*gone)
             return false;
+        self->offered = 0;
         tun_stream_consume(stream, n);
         link_session_touch(links);
         if (n < len)
@@ -233,7 +235,7 @@ bool gw_way_is_idle(const struct gw_way *self)
     if (self->flow != NULL)
         return net_flow_is_idle(self->flow);
     return gw_session_serves(self->session, exposure) && !tun_stream_finished(self->stream) &&
-           !tun_stream_eof(self->stream) && tun_stream_waiting(self->stream) == 0 &&
+           !tun_stream_eof(self->stream) && tun_stream_waiting(self->stream) == self->offered &&
            tun_stream_queued(self->stream) == 0;
 }
 

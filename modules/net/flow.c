@@ -242,8 +242,8 @@ void net_flow_finish(struct net_flow *self)
 
 bool net_flow_is_idle(const struct net_flow *self)
 {
-    return !self->eof && !self->finished && !self->failed && self->held == NULL &&
-           !ev_is_active(&self->wr);
+    return !self->eof && !self->finished && !self->failed &&
+           (self->held == NULL || self->gone != NULL) && !ev_is_active(&self->wr);
 }
 
 int net_flow_new(struct net_flow **out, struct ev_loop *loop, const struct net_flow_config *cfg)

@@ -65,7 +65,8 @@ void net_flow_finish(struct net_flow *self);
 /* Offer what waits; when all of it is taken the socket is read again, from the loop. Returns false
  * when the flow was freed inside. Does nothing inside on_data. */
 bool net_flow_pull(struct net_flow *self);
-/* Neither side has ended and nothing waits, in either direction. */
+/* Neither side has ended and nothing waits, in either direction. Inside on_data what that was given
+ * counts as taken. */
 bool net_flow_is_idle(const struct net_flow *self);
 
 #endif

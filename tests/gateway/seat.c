@@ -163,8 +163,43 @@ static void on_reset(void *user, enum tun_code code)
 {
     struct seat_connector *c = user;
 
-    (void)code;
     c->reset = true;
+    if (c->pipe != NULL)
+        link_pipe_on_reset(c->pipe, code);
+}
+
+static size_t on_data(void *user, struct tun_stream *stream, const uint8_t *data, size_t len)
+{
+    struct seat_connector *c = user;
+
+    (void)stream;
+    return c->pipe != NULL ? link_pipe_on_data(c->pipe, data, len) : 0;
+}
+
+static void on_readable(void *user, struct tun_stream *stream)
+{
+    struct seat_connector *c = user;
+
+    (void)stream;
+    if (c->pipe != NULL)
+        link_pipe_on_readable(c->pipe);
+}
+
+static void on_writable(void *user, struct tun_stream *stream)
+{
+    struct seat_connector *c = user;
+
+    (void)stream;
+    if (c->pipe != NULL)
+        link_pipe_on_writable(c->pipe);
+}
+
+static void on_carried(void *arg, const struct link_pipe_end *end)
+{
+    struct seat_connector *c = arg;
+
+    (void)end;
+    c->pipe = NULL;
 }
 
 static void on_next_key(void *arg, const struct tun_public_key *key)
@@ -184,6 +219,9 @@ static const struct tun_session_ops ops = {
     .on_close = on_close,
     .on_open = on_open,
     .on_reset = on_reset,
+    .on_data = on_data,
+    .on_readable = on_readable,
+    .on_writable = on_writable,
 };
 
 static void on_vanished(void *arg, int rc)
@@ -256,6 +294,19 @@ void seat_join(struct seat *self, struct seat_connector *c, uint8_t n, uint8_t i
     memset(info.instance, instance, sizeof(info.instance));
     seat_offer(self, c, n, &info);
     ck_assert_int_eq(c->rc, ERR_OK);
+}
+
+void seat_carry(struct seat *self, struct seat_connector *c, int fd)
+{
+    struct link_pipe_config cfg = {.session = c->session,
+                                   .stream = c->streams[c->opens - 1],
+                                   .fd = fd,
+                                   .on_done = on_carried,
+                                   .arg = c};
+
+    ck_assert_int_eq(link_pipe_new(&c->pipe, self->loop, &cfg), ERR_OK);
+    tun_stream_accept(cfg.stream);
+    link_session_touch(c->session);
 }
 
 void seat_leave(struct seat_connector *c)

@@ -12,6 +12,7 @@
 
 #include "modules/gateway/config.h"
 #include "modules/gateway/registry.h"
+#include "modules/link/pipe.h"
 #include "modules/link/session.h"
 
 #define SEAT_RESUME_MS 300
@@ -43,7 +44,8 @@ struct seat_connector {
     unsigned growing;              /* lines of the one under way */
     struct tun_stream *streams[8]; /* opened by the gateway and not answered by us */
     unsigned opens;
-    bool reset; /* a stream was */
+    struct link_pipe *pipe; /* when it is set: carries the last stream */
+    bool reset;             /* a stream was */
     unsigned next_keys;
     struct tun_public_key next_key; /* the last one */
 };
@@ -69,6 +71,8 @@ void seat_link(struct seat *self, struct seat_connector *connector, uint8_t n,
 void seat_cut(struct seat_connector *connector, uint8_t number);
 /* The same as seat_offer, with an instance id of its own and nothing else; it must be taken. */
 void seat_join(struct seat *self, struct seat_connector *connector, uint8_t n, uint8_t instance);
+/* The last stream is accepted and carried to the socket FD, which is the connector's. */
+void seat_carry(struct seat *self, struct seat_connector *connector, int fd);
 /* The connector's side is cut; fine when it is gone. */
 void seat_leave(struct seat_connector *connector);
 

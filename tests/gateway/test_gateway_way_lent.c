@@ -42,6 +42,7 @@ static struct {
     enum act on_data, on_writable, on_eof, on_goaway;
     size_t got, calls, writables, eofs, cuts, goaways;
     size_t at_eof; /* how much had come */
+    bool idle;     /* inside the last on_data */
     enum gw_reason reason;
     const char *after; /* SWITCH: what the visitor said behind its request */
     uint8_t data[MANY];
@@ -126,6 +127,7 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
     memcpy(owner.data + owner.got, data, n);
     owner.got += n;
     owner.calls++;
+    owner.idle = gw_way_is_idle(way);
     act(owner.on_data);
     return n;
 }
@@ -442,6 +444,21 @@ START_TEST(test_lent_way_tells_when_it_takes_more)
 }
 END_TEST
 
+/* _i & 2: inside pull */
+START_TEST(test_lent_way_is_idle_when_the_last_byte_is_being_taken)
+{
+    lend(_i & 1);
+    owner.take = _i & 2 ? 0 : MANY;
+    service_text("answer");
+    LOOP_UNTIL(seat.loop, owner.calls == 1);
+    owner.take = MANY;
+    ck_assert(gw_way_pull(way));
+    ck_assert_uint_eq(owner.got, 6);
+    ck_assert(owner.idle);
+    ck_assert(gw_way_is_idle(way));
+}
+END_TEST
+
 START_TEST(test_lent_way_gives_place_in_a_stream)
 {
     size_t room = 5, before;
@@ -594,6 +611,40 @@ START_TEST(test_lent_way_that_is_closed_ends_in_order)
 }
 END_TEST
 
+/* A service behind a connector that keeps connections open: it sees one end, in order, as from a
+ * client that has no more to ask; a way that is freed is a reset. _i: 0 = closed, 1 = freed */
+START_TEST(test_lent_way_that_was_kept_is_no_reset_for_the_service)
+{
+    int fds[2];
+
+    tcp_pair(fds);
+    ck_assert_int_eq(net_sock_nonblock(fds[1]), ERR_OK);
+    start();
+    LOOP_UNTIL(seat.loop, connector.opens == 1);
+    seat_carry(&seat, &connector, fds[1]);
+    direct = true;
+    service = fds[0];
+    LOOP_UNTIL(seat.loop, opened == 1 && service_hears());
+    service_text("HTTP/1.1 204 No Content\r\n\r\n");
+    LOOP_UNTIL(seat.loop, owner.got > 0);
+    ck_assert(gw_way_is_idle(way));
+    if (_i == 0)
+        gw_way_close(way);
+    else
+        gw_way_free(way);
+    way = NULL;
+    LOOP_UNTIL(seat.loop, service_hears() && (heard.fin || heard.reset));
+    ck_assert_int_eq(heard.reset, _i == 1);
+    ck_assert_int_eq(connector.reset, _i == 1);
+    close(service); /* as every service does then */
+    service = -1;
+    LOOP_UNTIL(seat.loop, gateway_streams() == 0 && connector.pipe == NULL);
+    ck_assert_int_eq(connector.reset, _i == 1);
+    direct = false;
+    ck_settled();
+}
+END_TEST
+
 /* _i & 2: what waits was not offered yet when the owner switches (inside pull) */
 START_TEST(test_lent_way_that_switches_carries_what_waits)
 {
@@ -718,6 +769,7 @@ int main(void)
     tcase_add_loop_test(tc, test_lent_way_keeps_what_was_not_taken_until_it_is_pulled, 0, 2);
     tcase_add_loop_test(tc, test_lent_way_carries_a_stream_of_bytes_down_piece_by_piece, 0, 2);
     tcase_add_loop_test(tc, test_lent_way_tells_when_it_takes_more, 0, 2);
+    tcase_add_loop_test(tc, test_lent_way_is_idle_when_the_last_byte_is_being_taken, 0, 4);
     tcase_add_loop_test(tc, test_lent_way_gives_place_in_a_stream, 0, 2);
     tcase_add_loop_test(tc, test_lent_way_that_both_sides_ended_is_no_reset, 0, 2);
     tcase_add_loop_test(tc, test_lent_way_that_the_service_resets_is_cut, 0, 4);
@@ -725,6 +777,7 @@ int main(void)
     tcase_add_test(tc, test_lent_way_is_cut_with_its_session);
     tcase_add_loop_test(tc, test_lent_way_can_be_freed_in_every_op, 0, 20);
     tcase_add_loop_test(tc, test_lent_way_that_is_closed_ends_in_order, 0, 2);
+    tcase_add_loop_test(tc, test_lent_way_that_was_kept_is_no_reset_for_the_service, 0, 2);
     tcase_add_loop_test(tc, test_lent_way_that_switches_carries_what_waits, 0, 4);
     tcase_add_loop_test(tc, test_lent_way_that_switches_may_end_at_once, 0, 4);
     tcase_add_loop_test(tc, test_lent_way_hears_that_its_connector_leaves, 0, 3);
