@@ -4,9 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "modules/http/field.h"
 #include "modules/http/head.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What is sound can be walked through to its end. */
+static void walk(const struct http_head *head, const char *data)
+{
+    struct http_fields it;
+    struct http_field field;
+    unsigned count = 0;
+
+    http_fields_start(&it, data, head->len);
+    while (http_fields_next(&it, data, &field))
+        count++;
+    if (count != head->section.fields)
+        abort();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -22,7 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (whole.status != pieces.status || whole.refusal != pieces.refusal ||
         strcmp(whole.authority.host, pieces.authority.host) != 0)
         abort();
-    if (whole.status == HTTP_HEAD_OK && (whole.len > size || whole.method.len == 0))
-        abort();
+    if (whole.status == HTTP_HEAD_OK) {
+        if (whole.len > size || whole.len != pieces.len || whole.method.len == 0)
+            abort();
+        walk(&whole, (const char *)data);
+    }
     return 0;
 }
