@@ -2,6 +2,7 @@
 /* The table of bytes, and the search through long runs; see chars.h. */
 #include "modules/http/chars.h"
 
+#include <endian.h>
 #include <string.h>
 
 /* clang-format off */
@@ -37,27 +38,33 @@ const uint8_t http_chars[256] = {
 #define ONES (~(uint64_t)0 / 255)
 #define HIGHS (ONES * 128)
 
-/* Whether one of eight bytes is below 0x20 or is 0x7f: the borrow and carry tricks are exact about
- * whether there is one, not about which. */
-static bool has_control(const char *p)
+/*
+ * A flag in the top bit of each of eight bytes that is below 0x20 or is 0x7f. Borrows may also flag
+ * bytes behind such a one, never before it: the first flag is right.
+ */
+static uint64_t controls(const char *p)
 {
     uint64_t word, del;
 
     memcpy(&word, p, sizeof(word));
+    word = le64toh(word);
     del = word ^ (ONES * 0x7f);
-    return (((word - ONES * 0x20) & ~word & HIGHS) | ((del - ONES) & ~del & HIGHS)) != 0;
+    return ((word - ONES * 0x20) & ~word & HIGHS) | ((del - ONES) & ~del & HIGHS);
 }
 
 size_t http_chars_text_run(const char *data, size_t at, size_t end)
 {
-    for (;;) {
-        size_t stop;
+    while (end - at >= sizeof(uint64_t)) {
+        uint64_t flags = controls(data + at);
 
-        while (end - at >= 8 && !has_control(data + at))
-            at += 8;
-        stop = end - at < 8 ? end : at + 8;
-        at = http_chars_run(data, at, stop, HTTP_CHARS_TEXT);
-        if (at < stop || at == end)
+        if (flags == 0) {
+            at += sizeof(uint64_t);
+            continue;
+        }
+        at += (size_t)__builtin_ctzll(flags) / 8;
+        if (data[at] != '\t')
             return at;
+        at++;
     }
+    return http_chars_run(data, at, end, HTTP_CHARS_TEXT);
 }

@@ -3,6 +3,7 @@
 #include "modules/http/head.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,33 @@ static struct http_head feed_bytewise(const char *text, size_t len)
         (void)http_head_feed(&head, copy, n);
         free(copy);
     }
+    return head;
+}
+
+/*
+ * Byte by byte, and every byte that came before is spoilt: only at the end of a line does it come
+ * back, once, to be understood. So each byte is scanned when it comes and not again, and what a
+ * byte costs does not depend on the pieces.
+ */
+static struct http_head feed_once(const char *text, size_t len)
+{
+    struct http_head head;
+    char *copy = malloc(len + 1);
+    size_t line = 0;
+
+    ck_assert_ptr_nonnull(copy);
+    http_head_init(&head, &limits);
+    for (size_t n = 1; n <= len; n++) {
+        bool is_end = text[n - 1] == '\r' || text[n - 1] == '\n';
+
+        memset(copy, 1, n);
+        if (is_end)
+            memcpy(copy + line, text + line, n - line);
+        copy[n - 1] = text[n - 1];
+        (void)http_head_feed(&head, copy, n);
+        line = text[n - 1] == '\n' ? n : line;
+    }
+    free(copy);
     return head;
 }
 
@@ -105,6 +133,16 @@ START_TEST(test_byte_at_a_time_gives_the_same)
     ck_assert_int_eq(head.status, HTTP_HEAD_OK);
     ck_assert_str_eq(head.authority.host, good[_i].host);
     ck_assert_uint_eq(head.len, strlen(good[_i].text));
+}
+END_TEST
+
+START_TEST(test_no_byte_is_scanned_twice)
+{
+    struct http_head head = feed_once(good[_i].text, strlen(good[_i].text));
+
+    ck_assert_msg(head.status == HTTP_HEAD_OK, "%s: %s", good[_i].text, head.why);
+    ck_assert_str_eq(head.authority.host, good[_i].host);
+    ck_assert_uint_eq(head.authority.port, good[_i].port);
 }
 END_TEST
 
@@ -225,6 +263,19 @@ START_TEST(test_a_nul_anywhere_is_refused)
 }
 END_TEST
 
+/* Byte by byte, TEXT means what it meant to HEAD. */
+static void assert_same(const struct http_head *head, const char *text, size_t len)
+{
+    struct http_head pieces = feed_bytewise(text, len);
+
+    ck_assert_int_eq(head->status, pieces.status);
+    ck_assert_int_eq(head->refusal, pieces.refusal);
+    ck_assert_uint_eq(head->len, pieces.len);
+    ck_assert_str_eq(head->authority.host, pieces.authority.host);
+    ck_assert(head->framing.chunked == pieces.framing.chunked);
+    ck_assert_uint_eq(head->framing.content_length, pieces.framing.content_length);
+}
+
 /* Any single byte may change: never a crash, and never another host than the bytes say. */
 START_TEST(test_single_byte_damage_never_gives_another_meaning)
 {
@@ -239,6 +290,8 @@ START_TEST(test_single_byte_damage_never_gives_another_meaning)
             memcpy(copy, text, sizeof(text));
             copy[i] = (char)v;
             head = feed_all(copy, sizeof(text) - 1);
+            if (v % 16 == 0 || strchr("\r\n :,\t", v) != NULL)
+                assert_same(&head, copy, sizeof(text) - 1);
             if (head.status == HTTP_HEAD_OK && (i < host_at || i >= host_at + 10))
                 ck_assert_str_eq(head.authority.host, "a.example");
         }
@@ -246,23 +299,55 @@ START_TEST(test_single_byte_damage_never_gives_another_meaning)
 }
 END_TEST
 
+/* A request with a target of TARGET bytes and FIELDS fields, HEAD bytes in all; returns HEAD. */
+static size_t print_sized(char *out, size_t target, unsigned fields, size_t head)
+{
+    size_t n = 0;
+
+    n += (size_t)sprintf(out, "GET /%0*d HTTP/1.1\r\nHost: a.example\r\n", (int)target - 1, 0);
+    for (unsigned i = 1; i + 1 < fields; i++)
+        n += (size_t)sprintf(out + n, "X:\r\n");
+    ck_assert_uint_le(n + 6, head);
+    n += (size_t)sprintf(out + n, "Y:%*s\r\n\r\n", (int)(head - n - 6), "");
+    ck_assert_uint_eq(n, head);
+    return n;
+}
+
+/* The product's limits, one below each, at it, and one above. */
+static const struct {
+    size_t target, head;
+    unsigned fields;
+    int refusal; /* 0 = taken */
+} edges[] = {
+    {8191, 16384, 100, 0},   {8192, 16384, 100, 0},   {8193, 16384, 100, 414},
+    {8192, 16384, 99, 0},    {8192, 16384, 101, 431}, {8192, 16383, 100, 0},
+    {8192, 16385, 100, 431}, {1, 16384, 2, 0},        {1, 16385, 2, 431},
+};
+
 START_TEST(test_limits_hold_at_their_edge)
 {
-    struct http_head_limits small = {.head_max = 60, .target_max = 10, .headers_max = 2};
-    const char *fits = "GET /345678901 HTTP/1.1\r\nHost: a.example\r\nX: 1\r\n\r\n";
+    char text[20000];
+    size_t len = print_sized(text, edges[_i].target, edges[_i].fields, edges[_i].head);
+    struct http_head head = feed_all(text, len);
+    struct http_head pieces = feed_once(text, len);
+
+    ck_assert_int_eq(head.status, edges[_i].refusal == 0 ? HTTP_HEAD_OK : HTTP_HEAD_BAD);
+    ck_assert_int_eq(head.refusal, edges[_i].refusal);
+    ck_assert_int_eq(pieces.status, head.status);
+    ck_assert_int_eq(pieces.refusal, head.refusal);
+}
+END_TEST
+
+START_TEST(test_a_request_line_that_fills_the_head_is_too_long)
+{
+    struct http_head_limits small = {.head_max = 60, .target_max = 60, .headers_max = 2};
+    const char *text = "GET /345678901234567890123456789012345678901234567890 HTTP/1.1\r\n";
     struct http_head head;
 
     http_head_init(&head, &small);
-    ck_assert_int_eq(http_head_feed(&head, fits, strlen(fits)), HTTP_HEAD_OK);
-    ck_assert_uint_eq(head.target.len, 10);
-    http_head_init(&head, &small);
-    fits = "GET /3456789012 HTTP/1.1\r\n";
-    ck_assert_int_eq(http_head_feed(&head, fits, strlen(fits)), HTTP_HEAD_BAD);
+    ck_assert_int_eq(http_head_feed(&head, text, 60), HTTP_HEAD_MORE);
+    ck_assert_int_eq(http_head_feed(&head, text, 61), HTTP_HEAD_BAD);
     ck_assert_int_eq(head.refusal, 414);
-    http_head_init(&head, &small);
-    fits = "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nY: 1\r\n\r\n";
-    ck_assert_int_eq(http_head_feed(&head, fits, strlen(fits)), HTTP_HEAD_BAD);
-    ck_assert_int_eq(head.refusal, 431);
 }
 END_TEST
 
@@ -361,10 +446,12 @@ int main(void)
     tcase_add_loop_test(tc, test_sound_heads_give_their_authority, 0, (int)COUNT(good));
     tcase_add_loop_test(tc, test_every_prefix_of_a_sound_head_wants_more, 0, (int)COUNT(good));
     tcase_add_loop_test(tc, test_byte_at_a_time_gives_the_same, 0, (int)COUNT(good));
+    tcase_add_loop_test(tc, test_no_byte_is_scanned_twice, 0, (int)COUNT(good));
     tcase_add_loop_test(tc, test_unsound_heads_are_refused_with_their_status, 0, (int)COUNT(bad));
     tcase_add_test(tc, test_a_nul_anywhere_is_refused);
     tcase_add_test(tc, test_single_byte_damage_never_gives_another_meaning);
-    tcase_add_test(tc, test_limits_hold_at_their_edge);
+    tcase_add_loop_test(tc, test_limits_hold_at_their_edge, 0, (int)COUNT(edges));
+    tcase_add_test(tc, test_a_request_line_that_fills_the_head_is_too_long);
     tcase_add_test(tc, test_head_max_counts_every_byte);
     tcase_add_test(tc, test_bytes_after_the_head_are_not_looked_at);
     tcase_add_test(tc, test_path_of_an_absolute_target_is_found);

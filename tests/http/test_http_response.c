@@ -41,6 +41,30 @@ static struct http_response feed_bytewise(const char *text, size_t len)
     return head;
 }
 
+/*
+ * Byte by byte, and every byte that came before is spoilt but for the current field line at its
+ * end, when it is understood: so no byte is scanned again.
+ */
+static struct http_response feed_once(const char *text, size_t len)
+{
+    struct http_response head;
+    char *copy = malloc(len + 1);
+    size_t line = 0;
+
+    ck_assert_ptr_nonnull(copy);
+    http_response_init(&head, &limits);
+    for (size_t n = 1; n <= len; n++) {
+        memset(copy, 1, n);
+        if (text[n - 1] == '\n')
+            memcpy(copy + line, text + line, n - line);
+        copy[n - 1] = text[n - 1];
+        (void)http_response_feed(&head, copy, n);
+        line = text[n - 1] == '\n' ? n : line;
+    }
+    free(copy);
+    return head;
+}
+
 #define NONE HTTP_BODY_NONE
 #define CHUNKED HTTP_BODY_CHUNKED
 #define LENGTH HTTP_BODY_LENGTH
@@ -116,6 +140,17 @@ START_TEST(test_byte_at_a_time_gives_the_same)
     ck_assert_uint_eq(head.len, strlen(good[_i].text));
     ck_assert_uint_eq(head.code, good[_i].code);
     ck_assert_int_eq(http_response_body(&head, false), good[_i].body);
+}
+END_TEST
+
+START_TEST(test_no_byte_is_scanned_twice)
+{
+    struct http_response head = feed_once(good[_i].text, strlen(good[_i].text));
+
+    ck_assert_int_eq(head.status, HTTP_HEAD_OK);
+    ck_assert_uint_eq(head.code, good[_i].code);
+    ck_assert_int_eq(http_response_body(&head, false), good[_i].body);
+    ck_assert(http_framing_persists(&head.framing) == good[_i].persists);
 }
 END_TEST
 
@@ -252,6 +287,7 @@ int main(void)
     tcase_add_loop_test(tc, test_sound_heads_say_where_the_answer_ends, 0, (int)COUNT(good));
     tcase_add_loop_test(tc, test_every_prefix_of_a_sound_head_wants_more, 0, (int)COUNT(good));
     tcase_add_loop_test(tc, test_byte_at_a_time_gives_the_same, 0, (int)COUNT(good));
+    tcase_add_loop_test(tc, test_no_byte_is_scanned_twice, 0, (int)COUNT(good));
     tcase_add_loop_test(tc, test_unsound_heads_are_not_passed_on, 0, (int)COUNT(bad));
     tcase_add_loop_test(tc, test_damage_is_judged_the_same_in_pieces, 0, 44);
     tcase_add_test(tc, test_limits_hold_at_their_edge);
