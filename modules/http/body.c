@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+#include "modules/http/chars.h"
+
 #define DIGITS_MAX 16
 
 enum state {
@@ -38,18 +40,15 @@ static void fail(struct http_body *self, const char *why)
     self->why = why;
 }
 
-/* RFC 9110 section 5.6.2: letters, digits and !#$%&'*+-.^_`|~, a bit for each byte. */
 static bool is_token(uint8_t c)
 {
-    static const uint32_t bits[8] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
-
-    return (bits[c >> 5] >> (c & 31) & 1) != 0;
+    return http_char_is((char)c, HTTP_CHARS_TOKEN);
 }
 
-/* What a quoted string and a field value may hold; more is refused by the caller. */
+/* What a quoted string and a field value may hold. */
 static bool is_text(uint8_t c)
 {
-    return (c >= 0x20 && c != 0x7f) || c == '\t';
+    return http_char_is((char)c, HTTP_CHARS_TEXT);
 }
 
 static int hex_value(uint8_t c)
