@@ -9,9 +9,23 @@
 #include "modules/http/hop.h"
 #include "modules/http/protocol.h"
 
-#define VIA_NAME " netwall\r\n"
-/* A literal without the search for its end. */
-#define PUT(o, literal) out_bytes(o, literal, sizeof(literal) - 1)
+/* out_bytes where the compiler sees it: half of the work here is short texts of known length. */
+static inline void put(struct out *o, const void *data, size_t n)
+{
+    if (o->bad || (size_t)(o->end - o->p) < n) {
+        o->bad = true;
+        return;
+    }
+    memcpy(o->p, data, n);
+    o->p += n;
+}
+
+#define PUT(o, literal) put(o, literal, sizeof(literal) - 1)
+
+static void put_text(struct out *o, const char *text)
+{
+    put(o, text, strlen(text));
+}
 
 /* One request on its way. */
 struct request {
@@ -26,7 +40,7 @@ struct request {
 
 static void put_span(struct out *o, const char *data, struct http_span span)
 {
-    out_bytes(o, data + span.at, span.len);
+    put(o, data + span.at, span.len);
 }
 
 static void put_number(struct out *o, uint64_t v)
@@ -38,7 +52,7 @@ static void put_number(struct out *o, uint64_t v)
         digits[--n] = (char)('0' + v % 10);
         v /= 10;
     } while (v > 0);
-    out_bytes(o, digits + n, sizeof(digits) - n);
+    put(o, digits + n, sizeof(digits) - n);
 }
 
 /* The field as it came, without blanks at the edges of its value but the usual one. */
@@ -53,18 +67,25 @@ static void put_field(struct out *o, const char *data, const struct http_field *
         put_span(o, data, field->value);
         PUT(o, "\r\n");
     } else if (data[end] == '\r') {
-        out_bytes(o, data + field->name.at, end + 2 - field->name.at);
+        put(o, data + field->name.at, end + 2 - field->name.at);
     } else {
-        out_bytes(o, data + field->name.at, end - field->name.at);
+        put(o, data + field->name.at, end - field->name.at);
         PUT(o, "\r\n");
     }
+}
+
+static void put_content_length(struct out *o, uint64_t length)
+{
+    PUT(o, "Content-Length: ");
+    put_number(o, length);
+    PUT(o, "\r\n");
 }
 
 static void put_via(struct out *o, const struct http_framing *framing)
 {
     PUT(o, "Via: 1.");
     put_number(o, framing->minor);
-    PUT(o, VIA_NAME);
+    PUT(o, " netwall\r\n");
 }
 
 /* RFC 9112 section 3.2.1; an absolute target without a path is "*" for OPTIONS (3.2.4). */
@@ -90,7 +111,7 @@ static void put_start(struct request *r)
     put_target(r);
     PUT(&r->o, " HTTP/1.1\r\nHost: ");
     start = out_len(&r->o);
-    out_text(&r->o, authority->host);
+    put_text(&r->o, authority->host);
     if (authority->port != 0) {
         PUT(&r->o, ":");
         put_number(&r->o, authority->port);
@@ -169,17 +190,17 @@ static void put_forwarded(struct request *r)
         PUT(&r->o, "for=\"[");
     else
         PUT(&r->o, "for=");
-    out_text(&r->o, r->how->visitor);
+    put_text(&r->o, r->how->visitor);
     if (r->how->is_v6)
         PUT(&r->o, "]\"");
     PUT(&r->o, ";host=");
     if (has_port)
         PUT(&r->o, "\"");
-    out_bytes(&r->o, r->host.text, r->host.len);
+    put(&r->o, r->host.text, r->host.len);
     if (has_port)
         PUT(&r->o, "\"");
     PUT(&r->o, ";proto=");
-    out_text(&r->o, r->how->proto);
+    put_text(&r->o, r->how->proto);
     PUT(&r->o, "\r\n");
 }
 
@@ -190,8 +211,8 @@ static bool is_missing(const struct request *r, enum http_role role)
 
 static void put_text_line(struct out *o, const char *start, struct http_text text)
 {
-    out_text(o, start);
-    out_bytes(o, text.text, text.len);
+    put_text(o, start);
+    put(o, text.text, text.len);
     PUT(o, "\r\n");
 }
 
@@ -224,13 +245,10 @@ static void put_hop(struct request *r)
 {
     const struct http_framing *framing = &r->head->framing;
 
-    if (framing->chunked) {
+    if (framing->chunked)
         PUT(&r->o, "Transfer-Encoding: chunked\r\n");
-    } else if (framing->has_content_length) {
-        PUT(&r->o, "Content-Length: ");
-        put_number(&r->o, framing->content_length);
-        PUT(&r->o, "\r\n");
-    }
+    else if (framing->has_content_length)
+        put_content_length(&r->o, framing->content_length);
     if (r->head->expect_continue)
         PUT(&r->o, "Expect: 100-continue\r\n");
     if (http_rewrite_upgrades(r->head, r->data)) {
@@ -303,4 +321,63 @@ struct http_text http_rewrite_request_id(const struct http_head *head, const cha
         theirs = (struct http_text){data + field.value.at, field.value.len};
     }
     return theirs.text != NULL ? theirs : ours;
+}
+
+/* RFC 9112 section 4; the blank before the reason stands even without one. */
+static void put_status(struct out *o, const struct http_response *head, const char *data)
+{
+    PUT(o, "HTTP/1.1 ");
+    put_number(o, head->code); /* has three digits */
+    PUT(o, " ");
+    put_span(o, data, head->reason);
+    PUT(o, "\r\n");
+}
+
+/* RFC 9112 section 6; an interim answer and 204 say nothing (RFC 9110 section 8.6). */
+static void put_reply_framing(struct out *o, const struct http_response *head,
+                              enum http_body_kind body)
+{
+    bool keeps = body == HTTP_BODY_LENGTH || body == HTTP_BODY_NONE;
+
+    if (head->code < 200 || head->code == 204)
+        return;
+    if (body == HTTP_BODY_CHUNKED)
+        PUT(o, "Transfer-Encoding: chunked\r\n");
+    else if (keeps && head->framing.has_content_length)
+        put_content_length(o, head->framing.content_length);
+}
+
+static void put_reply_connection(struct out *o, const struct http_response *head,
+                                 const struct http_reply *how)
+{
+    if (head->code < 200)
+        return;
+    if (how->close)
+        PUT(o, "Connection: close\r\n");
+    else if (how->minor == 0)
+        PUT(o, "Connection: keep-alive\r\n");
+}
+
+size_t http_rewrite_response(char *out, size_t cap, const struct http_response *head,
+                             const char *data, const struct http_reply *how)
+{
+    struct out o = out_init(out, cap);
+    struct http_hop fields; /* not cleared, as in http_rewrite_request */
+    struct http_field field;
+    enum http_role role;
+
+    http_hop_start(&fields, &head->framing, data, head->len);
+    put_status(&o, head, data);
+    while (http_hop_next(&fields, data, &field, &role))
+        put_field(&o, data, &field);
+    put_reply_framing(&o, head, how->body);
+    put_reply_connection(&o, head, how);
+    if (how->upgrade) {
+        PUT(&o, "Connection: upgrade\r\nUpgrade: ");
+        o.bad = !http_protocols_print(&o, head->upgrade, data) || o.bad;
+        PUT(&o, "\r\n");
+    }
+    put_via(&o, &head->framing);
+    PUT(&o, "\r\n");
+    return o.bad ? 0 : out_len(&o);
 }

@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "modules/http/body.h"
 #include "modules/http/head.h"
+#include "modules/http/response.h"
 
 #define HTTP_REWRITE_EXTRA                                                                         \
     1536 /* bytes that a head written may have beyond the one that was read */
@@ -57,5 +59,24 @@ bool http_rewrite_upgrades(const struct http_head *head, const char *data);
  * visible characters without quotes and commas; else how->request_id. */
 struct http_text http_rewrite_request_id(const struct http_head *head, const char *data,
                                          const struct http_forward *how);
+
+/* How an answer goes on. */
+struct http_reply {
+    enum http_body_kind body; /* as it is sent: CHUNKED is announced, LENGTH keeps its
+                                 Content-Length, CLOSE says nothing; NONE keeps it too, as in 304
+                                 and answers to HEAD */
+    unsigned minor;           /* of the visitor's request */
+    bool close;               /* say Connection: close; else, to HTTP/1.0, keep-alive */
+    bool upgrade;             /* a 101 that goes on: Connection: upgrade and Upgrade */
+};
+
+/*
+ * The answer in DATA, which was read as OK, as it goes on: HTTP/1.1 status line, the fields that
+ * stay, framing, Connection (but not in interim answers) and Via. Returns its length; 0 when it
+ * does not fit in CAP, of which head->len + HTTP_REWRITE_EXTRA is always enough, or when it is an
+ * upgrade to nothing that goes through (see http_rewrite_upgrades).
+ */
+size_t http_rewrite_response(char *out, size_t cap, const struct http_response *head,
+                             const char *data, const struct http_reply *how);
 
 #endif

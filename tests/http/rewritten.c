@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "modules/http/field.h"
+#include "modules/http/protocol.h"
 
 #define NAME_MAX_LEN 64 /* longer than any name that means something here */
 
@@ -86,15 +87,16 @@ static bool list_has(const char *list, size_t len, const char *name, size_t name
     return false;
 }
 
-static bool is_nominated(const struct check *c, struct http_span name)
+/* Whether Connection in the head of LEN bytes has NAME. */
+static bool is_nominated(const char *data, size_t len, struct http_span name)
 {
     struct http_fields fields;
     struct http_field field;
 
-    http_fields_start(&fields, c->in_data, c->in->len);
-    while (http_fields_next(&fields, c->in_data, &field)) {
-        if (http_span_is_nocase(field.name, c->in_data, "connection") &&
-            list_has(c->in_data + field.value.at, field.value.len, c->in_data + name.at, name.len))
+    http_fields_start(&fields, data, len);
+    while (http_fields_next(&fields, data, &field)) {
+        if (http_span_is_nocase(field.name, data, "connection") &&
+            list_has(data + field.value.at, field.value.len, data + name.at, name.len))
             return true;
     }
     return false;
@@ -106,7 +108,7 @@ static bool goes_on(const struct check *c, const struct http_field *field)
     char name[NAME_MAX_LEN + 1];
 
     plain_name(name, c->in_data, field->name);
-    if (ONE_OF(name, hop_names) || is_nominated(c, field->name))
+    if (ONE_OF(name, hop_names) || is_nominated(c->in_data, c->in->len, field->name))
         return false;
     if (strcmp(name, "expect") == 0)
         return !http_span_is_nocase(field->value, c->in_data, "100-continue");
@@ -272,6 +274,108 @@ const char *rewritten_request_fault(const struct http_head *head, const char *da
     if (less == NULL)
         abort();
     if (fault == NULL && http_rewrite_request(less, len - 1, head, data, how) != 0)
+        fault = "more was written than there is room";
+    free(less);
+    return fault;
+}
+
+/* --- answers --- */
+
+struct reply_check {
+    const struct http_response *in;
+    const char *in_data;
+    const struct http_reply *how;
+    struct http_response out;
+    const char *data;
+};
+
+static const char *reply_meaning_fault(const struct reply_check *c)
+{
+    const struct http_framing *in = &c->in->framing, *out = &c->out.framing;
+    bool says = c->in->code >= 200 && c->in->code != 204;
+    bool has_length = says && in->has_content_length && c->how->body != HTTP_BODY_CHUNKED &&
+                      c->how->body != HTTP_BODY_CLOSE;
+
+    if (c->in->code != c->out.code ||
+        !same_bytes(c->in_data, c->in->reason, c->data, c->out.reason))
+        return "another status";
+    if (out->chunked != (says && c->how->body == HTTP_BODY_CHUNKED) ||
+        out->has_content_length != has_length ||
+        (has_length && in->content_length != out->content_length))
+        return "another framing";
+    if (out->minor != 1 || out->nominates || out->upgrade != c->how->upgrade ||
+        (c->out.upgrade.len > 0) != c->how->upgrade)
+        return "another connection";
+    if (out->close != (c->in->code >= 200 && c->how->close) ||
+        out->keep_alive != (c->in->code >= 200 && !c->how->close && c->how->minor == 0))
+        return "another persistence";
+    return NULL;
+}
+
+/* Exactly the fields that go on come first, then only ours. */
+static const char *reply_fields_fault(const struct reply_check *c)
+{
+    struct http_fields in, rest;
+    struct http_field field, out;
+    char name[NAME_MAX_LEN + 1];
+    unsigned ours = 0;
+
+    http_fields_start(&in, c->in_data, c->in->len);
+    http_fields_start(&rest, c->data, c->out.len);
+    while (http_fields_next(&in, c->in_data, &field)) {
+        plain_name(name, c->in_data, field.name);
+        if (ONE_OF(name, hop_names) || is_nominated(c->in_data, c->in->len, field.name))
+            continue;
+        if (!http_fields_next(&rest, c->data, &out) ||
+            !same_bytes(c->in_data, field.name, c->data, out.name) ||
+            !same_bytes(c->in_data, field.value, c->data, out.value))
+            return "a field that goes on is missing";
+    }
+    while (http_fields_next(&rest, c->data, &out))
+        ours++;
+    if (!http_span_is(out.name, c->data, "Via") || !ends_with(out.value, c->data, " netwall"))
+        return "no Via of ours";
+    if (ours != 1u + c->out.framing.chunked + c->out.framing.has_content_length +
+                    (c->out.framing.close || c->out.framing.keep_alive) +
+                    2u * c->out.framing.upgrade)
+        return "a field that nobody asked for";
+    return NULL;
+}
+
+static const char *reply_output_fault(struct reply_check *c, const char *out, size_t len)
+{
+    const struct http_head_limits limits = {.head_max = len,
+                                            .headers_max = c->in->limits.headers_max + 5};
+    const char *fault;
+
+    c->data = out;
+    http_response_init(&c->out, &limits);
+    if (http_response_feed(&c->out, out, len) != HTTP_HEAD_OK || c->out.len != len)
+        return "not sound";
+    fault = reply_meaning_fault(c);
+    return fault != NULL ? fault : reply_fields_fault(c);
+}
+
+const char *rewritten_response_fault(const struct http_response *head, const char *data,
+                                     const struct http_reply *how)
+{
+    size_t cap = head->len + HTTP_REWRITE_EXTRA, len;
+    struct reply_check c = {.in = head, .in_data = data, .how = how};
+    char *out = malloc(cap), *less;
+    const char *fault = "no room in what is always enough";
+
+    if (out == NULL)
+        abort();
+    len = http_rewrite_response(out, cap, head, data, how);
+    if (len == 0 && how->upgrade && !http_protocols_pass(head->upgrade, data))
+        fault = NULL;
+    else if (len > 0)
+        fault = reply_output_fault(&c, out, len);
+    free(out);
+    less = malloc(len > 1 ? len - 1 : 1);
+    if (less == NULL)
+        abort();
+    if (fault == NULL && len > 0 && http_rewrite_response(less, len - 1, head, data, how) != 0)
         fault = "more was written than there is room";
     free(less);
     return fault;

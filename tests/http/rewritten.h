@@ -13,4 +13,8 @@
 const char *rewritten_request_fault(const struct http_head *head, const char *data,
                                     const struct http_forward *how);
 
+/* The same for an answer. */
+const char *rewritten_response_fault(const struct http_response *head, const char *data,
+                                     const struct http_reply *how);
+
 #endif

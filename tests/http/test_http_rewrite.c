@@ -376,6 +376,137 @@ START_TEST(test_generated_heads_mean_the_same_to_the_next_reader)
 }
 END_TEST
 
+/* --- answers --- */
+
+/* TEXT as it goes on, NUL-terminated in OUT. */
+static void rewrite_reply(char out[4096], const char *text, const struct http_reply *how)
+{
+    size_t len = strlen(text), n;
+    char *copy = exact_copy(text, len);
+    struct http_response head;
+    const char *fault;
+
+    http_response_init(&head, &limits);
+    (void)http_response_feed(&head, copy, len);
+    ck_assert_msg(head.status == HTTP_HEAD_OK, "%s: %s", text, head.why);
+    fault = rewritten_response_fault(&head, copy, how);
+    ck_assert_msg(fault == NULL, "%s: %s", text, fault);
+    n = http_rewrite_response(out, 4095, &head, copy, how);
+    out[n] = '\0';
+    free(copy);
+}
+
+#define VIA "Via: 1.1 netwall\r\n\r\n"
+
+static const struct {
+    const char *in;
+    struct http_reply how;
+    const char *out;
+} replies[] = {
+    {"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\nDate:  y \r\n\r\n",
+     {HTTP_BODY_LENGTH, 1, false, false},
+     "HTTP/1.1 200 OK\r\nServer: x\r\nDate: y\r\nContent-Length: 5\r\n" VIA},
+    {"HTTP/1.0 404\r\n\r\n",
+     {HTTP_BODY_CLOSE, 1, true, false},
+     "HTTP/1.1 404 \r\nConnection: close\r\nVia: 1.0 netwall\r\n\r\n"},
+    {"HTTP/1.1 200 OK\r\n\r\n",
+     {HTTP_BODY_CHUNKED, 1, false, false},
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" VIA},
+    {"HTTP/1.1 200 OK\r\ntransfer-encoding: CHUNKED\r\nTrailer: x\r\n\r\n",
+     {HTTP_BODY_CLOSE, 0, true, false},
+     "HTTP/1.1 200 OK\r\nConnection: close\r\n" VIA},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close, A\r\nA: b\r\nB: c\r\n"
+     "Keep-Alive: timeout=5\r\n\r\n",
+     {HTTP_BODY_LENGTH, 0, false, false},
+     "HTTP/1.1 200 OK\r\nB: c\r\nContent-Length: 0\r\nConnection: keep-alive\r\n" VIA},
+    {"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\nETag: x\r\n\r\n",
+     {HTTP_BODY_NONE, 1, false, false},
+     "HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 7\r\n" VIA},
+    {"HTTP/1.1 200 to HEAD\r\nTransfer-Encoding: chunked\r\n\r\n",
+     {HTTP_BODY_NONE, 1, false, false},
+     "HTTP/1.1 200 to HEAD\r\n" VIA},
+    {"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+     {HTTP_BODY_NONE, 1, false, false},
+     "HTTP/1.1 204 No Content\r\n" VIA},
+    {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nConnection: close\r\n\r\n",
+     {HTTP_BODY_NONE, 1, true, false},
+     "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n" VIA},
+    {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n"
+     "Sec-WebSocket-Accept: x\r\n\r\n",
+     {HTTP_BODY_NONE, 1, false, true},
+     "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n"
+     "Connection: upgrade\r\nUpgrade: WebSocket\r\n" VIA},
+    {"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+     {HTTP_BODY_NONE, 1, false, true},
+     ""},
+    {"HTTP/1.1 101 x\r\n\r\n", {HTTP_BODY_NONE, 1, false, true}, ""},
+    {"HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: b\r\n"
+     "Content-Length: 0\r\n\r\n",
+     {HTTP_BODY_LENGTH, 1, false, false},
+     "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n" VIA},
+    {"HTTP/1.1 502 x\r\nX-Forwarded-For: y\r\nForwarded: z\r\nExpect: w\r\n"
+     "Proxy-Authenticate: v\r\n\r\n",
+     {HTTP_BODY_CLOSE, 1, true, false},
+     "HTTP/1.1 502 x\r\nX-Forwarded-For: y\r\nForwarded: z\r\nExpect: w\r\n"
+     "Proxy-Authenticate: v\r\nConnection: close\r\n" VIA},
+};
+
+START_TEST(test_an_answer_is_written_in_full)
+{
+    char out[4096];
+
+    rewrite_reply(out, replies[_i].in, &replies[_i].how);
+    ck_assert_str_eq(out, replies[_i].out);
+}
+END_TEST
+
+static const char *const gen_status[] = {
+    "HTTP/1.1 200 OK", "HTTP/1.0 200 OK",     "HTTP/1.1 204",  "HTTP/1.1 304 Not Modified",
+    "HTTP/1.1 100 Go", "HTTP/1.1 101 Switch", "HTTP/1.1 599 ", "HTTP/1.1 404 \xc3\xa9 \t x",
+};
+
+static void generate_reply(char text[4096], uint32_t *state)
+{
+    unsigned fields = pick(state, 12);
+
+    text[0] = '\0';
+    strcat(strcat(text, PICK(state, gen_status)), "\r\n");
+    for (unsigned i = 0; i < fields; i++)
+        add(text, PICK(state, gen_names), PICK(state, gen_values));
+    if (pick(state, 3) == 0)
+        add(text, "Upgrade", PICK(state, gen_values));
+    if (pick(state, 3) == 0)
+        add(text, "Content-Length", " 5");
+    else if (pick(state, 3) == 0)
+        add(text, "Transfer-Encoding", "chunked");
+    strcat(text, "\r\n");
+}
+
+START_TEST(test_generated_answers_mean_the_same_to_the_next_reader)
+{
+    uint32_t state = 2;
+    unsigned sound = 0;
+
+    for (unsigned i = 0; i < 20000; i++) {
+        char text[4096];
+        struct http_response head;
+        struct http_reply how = {.minor = pick(&state, 2), .close = pick(&state, 2) == 0};
+        const char *fault;
+
+        generate_reply(text, &state);
+        http_response_init(&head, &limits);
+        if (http_response_feed(&head, text, strlen(text)) != HTTP_HEAD_OK)
+            continue;
+        sound++;
+        how.body = http_response_body(&head, pick(&state, 4) == 0);
+        how.upgrade = head.code == 101;
+        fault = rewritten_response_fault(&head, text, &how);
+        ck_assert_msg(fault == NULL, "%s: %s", fault, text);
+    }
+    ck_assert_uint_gt(sound, 5000);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http_rewrite");
@@ -389,6 +520,8 @@ int main(void)
     tcase_add_loop_test(tc, test_a_trusted_peers_request_id_counts_when_it_is_sound, 0, COUNT(ids));
     tcase_add_test(tc, test_a_request_for_no_host_is_not_written);
     tcase_add_test(tc, test_generated_heads_mean_the_same_to_the_next_reader);
+    tcase_add_loop_test(tc, test_an_answer_is_written_in_full, 0, COUNT(replies));
+    tcase_add_test(tc, test_generated_answers_mean_the_same_to_the_next_reader);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
