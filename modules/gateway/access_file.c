@@ -76,13 +76,11 @@ static int open_any(const char *path, enum gw_access_kind *kind)
 
 static void warn(struct gw_access_file *self, int error, uint64_t lost)
 {
-    char why[128];
-
     self->lost += lost;
     if (log_pace(&self->pace, clock_mono_ms()) == 0)
         return;
     LOG_WARN("the access log cannot be written", KV_S("path", self->path),
-             KV_S("why", strerror_r(error, why, sizeof(why))), KV_N("lost_lines", self->lost));
+             KV_S("why", strerrordesc_np(error)), KV_N("lost_lines", self->lost));
     self->lost = 0;
 }
 

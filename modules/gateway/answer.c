@@ -9,10 +9,11 @@
 
 static char *make_page(const struct gw_refusal *refusal, size_t *len)
 {
-    char *out = malloc(HTTP_PAGE_MAX);
+    size_t cap = gw_refuse_page_max(refusal);
+    char *out = malloc(cap);
 
     if (out != NULL)
-        *len = gw_refuse_page(out, HTTP_PAGE_MAX, refusal);
+        *len = gw_refuse_page(out, cap, refusal);
     return out;
 }
 

@@ -19,6 +19,7 @@
 
 struct ev_loop;
 struct gw_access;
+struct http_template;
 struct net_hangup;
 struct gw_conn; /* opaque: conn.c */
 
@@ -42,6 +43,7 @@ struct gw_front {
     struct net_hangup *hangup;
     struct gw_refused *refused;
     struct gw_access *access; /* the access log; NULL = none. A reload may change it at any time */
+    const struct http_template *template; /* of error pages; likewise, NULL = the built-in page */
     struct gw_conn_list conns;
     size_t count;
     size_t uncounted; /* of these, over their source's limit and only being told so */

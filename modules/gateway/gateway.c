@@ -26,7 +26,9 @@
 #include "modules/gateway/owner.h"
 #include "modules/gateway/registry.h"
 #include "modules/gateway/retire.h"
+#include "modules/gateway/template.h"
 #include "modules/gateway/way.h"
+#include "modules/http/template.h"
 #include "modules/net/hangup.h"
 
 /* --- what the parts tell --- */
@@ -314,6 +316,7 @@ void gw_worker_free(struct gw_worker *self)
     self->front.on_left = NULL;
     gw_conn_free_all(&self->front);
     gw_access_free(self->front.access);
+    http_template_free(self->template);
     gw_retire_free(self->retire);
     gw_admission_free(self->admission);
     gw_registry_free(self->registry);
@@ -340,8 +343,24 @@ int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *k
     return ERR_OK;
 }
 
+/* The check of the config read the file already, so this fails only when it changed since. */
+static void reload_template(struct gw_worker *self)
+{
+    char why[GW_TEMPLATE_WHY_MAX] = "";
+    struct http_template *fresh;
+
+    if (gw_template_load(&fresh, self->config->edge.error_template, why) != ERR_OK) {
+        LOG_WARN("error page stays as it was", KV_S("why", why));
+        return;
+    }
+    http_template_free(self->template);
+    self->template = fresh;
+    self->front.template = fresh;
+}
+
 void gw_worker_reload(struct gw_worker *self)
 {
+    reload_template(self);
     if (gw_access_apply(&self->front.access, self->loop, &self->config->edge) != ERR_OK)
         LOG_WARN("no memory for the access log: requests are not logged");
 }

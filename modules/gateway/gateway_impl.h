@@ -15,6 +15,7 @@ struct gw_worker {
     struct gw_events events;
     struct gw_refused refused;
     struct gw_front front;
+    struct http_template *template; /* owned; front borrows it */
     struct gw_routes *routes;
     struct gw_sources *sources;
     struct net_hangup *hangup;

@@ -21,6 +21,8 @@
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/identity.h"
 #include "modules/gateway/succession.h"
+#include "modules/gateway/template.h"
+#include "modules/http/template.h"
 
 #define PROGRAM "netwall-gateway"
 #define CONFIG_DEFAULT "/etc/netwall/gateway.conf"
@@ -151,6 +153,19 @@ static int check_bus(const struct gw_config *config, char why[INI_WHY_MAX])
     return ERR_OK;
 }
 
+/* A wrong error page is told here, before anything runs with it. */
+static int check_template(const struct gw_config *config, char why[INI_WHY_MAX])
+{
+    struct http_template *template = NULL;
+    char reason[GW_TEMPLATE_WHY_MAX] = "";
+    int rc = gw_template_load(&template, config->edge.error_template, reason);
+
+    if (rc != ERR_OK)
+        (void)snprintf(why, INI_WHY_MAX, "%s", reason);
+    http_template_free(template);
+    return rc;
+}
+
 static int read_config(const struct gateway *self, struct gw_config *out)
 {
     char why[INI_WHY_MAX] = "";
@@ -158,6 +173,8 @@ static int read_config(const struct gateway *self, struct gw_config *out)
 
     if (rc == ERR_OK)
         rc = check_bus(out, why);
+    if (rc == ERR_OK)
+        rc = check_template(out, why);
     if (rc != ERR_OK)
         (void)fprintf(stderr, "%s\n", why[0] != '\0' ? why : err_text(rc));
     return rc;

@@ -77,19 +77,34 @@ int gw_reason_status(enum gw_reason reason)
     return rows[reason].status;
 }
 
-size_t gw_refuse_page(char *out, size_t cap, const struct gw_refusal *refusal)
+static struct http_page page_of(const struct gw_refusal *refusal)
 {
     const struct row *row = &rows[refusal->reason];
-    struct http_page page = {
+
+    return (struct http_page){
         .status = refusal->status != 0 ? refusal->status : row->status,
         .words = words[refusal->reason],
         .proxy_error = row->proxy_error,
         .retry_after_s = row->retry_after ? RETRY_AFTER_S : 0,
         .head_only = refusal->head_only,
         .now_unix_s = (int64_t)(clock_unix_ms() / 1000),
+        .template = refusal->template,
+        .request_id = refusal->request_id,
     };
+}
 
-    return row->status == 0 ? 0 : http_page_print(out, cap, &page);
+size_t gw_refuse_page_max(const struct gw_refusal *refusal)
+{
+    struct http_page page = page_of(refusal);
+
+    return http_page_max(&page);
+}
+
+size_t gw_refuse_page(char *out, size_t cap, const struct gw_refusal *refusal)
+{
+    struct http_page page = page_of(refusal);
+
+    return rows[refusal->reason].status == 0 ? 0 : http_page_print(out, cap, &page);
 }
 
 void gw_refuse_alert(uint8_t out[GW_ALERT_RECORD_LEN], uint8_t description)

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct http_template;
+
 enum gw_reason {
     GW_REASON_NONE,
     /* visitors */
@@ -59,11 +61,15 @@ int gw_reason_status(enum gw_reason reason);
 /* What an HTTP visitor is told. */
 struct gw_refusal {
     enum gw_reason reason;
-    int status;     /* 0 = the reason's own */
-    bool head_only; /* the request is HEAD */
+    int status;                           /* 0 = the reason's own */
+    bool head_only;                       /* the request is HEAD */
+    const struct http_template *template; /* the operator's page; borrowed, NULL = built-in */
+    const char *request_id;               /* of ours, for that page; borrowed, NULL = none */
 };
 
-/* The page for REFUSAL into OUT (HTTP_PAGE_MAX bytes); returns its length, 0 = close without. */
+/* Bytes that are enough for the page for REFUSAL. */
+size_t gw_refuse_page_max(const struct gw_refusal *refusal);
+/* The page for REFUSAL into OUT; returns its length, 0 = close without. */
 size_t gw_refuse_page(char *out, size_t cap, const struct gw_refusal *refusal);
 
 #define GW_ALERT_RECORD_LEN 7

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "bus/base/out.h"
+#include "modules/http/template.h"
 
 struct text {
     int status;
@@ -82,24 +83,73 @@ static void print_fields(struct out *o, const struct http_page *page, size_t bod
             body_len);
 }
 
+/* The operator's page for PAGE, NULL = the built-in one. */
+static const struct http_template *template_of(const struct http_page *page)
+{
+    return page->status >= 400 ? page->template : NULL;
+}
+
+static struct http_template_values values_of(const struct http_page *page, const struct text *text)
+{
+    return (struct http_template_values){
+        .status = page->status,
+        .reason = text->reason,
+        .message = page->words != NULL ? page->words : text->words,
+        .request_id = page->request_id,
+    };
+}
+
+size_t http_page_max(const struct http_page *page)
+{
+    const struct http_template *template = template_of(page);
+    const struct text *text = text_of(page->status);
+    struct http_template_values values;
+
+    if (text == NULL || template == NULL)
+        return HTTP_PAGE_MAX + page->path_len;
+    values = values_of(page, text);
+    return HTTP_PAGE_MAX + http_template_len(template, &values);
+}
+
+static void print_body(struct out *o, const struct http_template_values *values)
+{
+    out_fmt(o,
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+            "<title>%d %s</title></head>\n<body><h1>%d %s</h1><p>%s</p></body></html>\n",
+            values->status, values->reason, values->status, values->reason, values->message);
+}
+
+static void print_template(struct out *o, const struct http_template *template,
+                           const struct http_template_values *values)
+{
+    size_t len = http_template_len(template, values);
+
+    if (o->bad || (size_t)(o->end - o->p) < len)
+        o->bad = true;
+    else
+        o->p += http_template_print((char *)o->p, template, values);
+}
+
 size_t http_page_print(char *out, size_t cap, const struct http_page *page)
 {
+    const struct http_template *template = template_of(page);
     const struct text *text = text_of(page->status);
     struct out o = out_init(out, cap);
     char body_mem[512];
     struct out body = out_init(body_mem, sizeof(body_mem));
+    struct http_template_values values;
 
     if (text == NULL)
         return 0;
-    out_fmt(&body,
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-            "<title>%d %s</title></head>\n<body><h1>%d %s</h1><p>%s</p></body></html>\n",
-            text->status, text->reason, text->status, text->reason,
-            page->words != NULL ? page->words : text->words);
+    values = values_of(page, text);
+    print_body(&body, &values);
     out_fmt(&o, "HTTP/1.1 %d %s\r\n", text->status, text->reason);
     print_date(&o, page->now_unix_s);
-    print_fields(&o, page, out_len(&body));
-    if (!page->head_only)
+    print_fields(&o, page,
+                 template != NULL ? http_template_len(template, &values) : out_len(&body));
+    if (!page->head_only && template != NULL)
+        print_template(&o, template, &values);
+    else if (!page->head_only)
         out_bytes(&o, body_mem, out_len(&body));
     return o.bad || body.bad ? 0 : out_len(&o);
 }
