@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The bytes of the gateway's own answers to a visitor whose first bytes were peeked at: a page, an
- * alert, a redirect. It sends nothing.
- */
+/* The bytes of the gateway's own answers to a visitor: a page, an alert, a redirect. It sends
+ * nothing. */
 #ifndef MODULES_GATEWAY_ANSWER_H
 #define MODULES_GATEWAY_ANSWER_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "modules/gateway/peek.h"
 #include "modules/gateway/refuse.h"
+#include "modules/http/page.h"
 
-/*
- * What a visitor of PORT is told for REASON (INTERFACE section 8), malloc'd, of *LEN bytes; NULL =
- * nothing, close. PEEK's own status or alert counts when the reason is PEEK's.
- */
-char *gw_answer_refusal(enum gw_port_kind port, const struct gw_peek *peek, enum gw_reason reason,
-                        size_t *len);
-/* 308 to the host and target of PEEK under https, PORT 0 or 443 = not written. Malloc'd; NULL when
- * out of memory. */
-char *gw_answer_redirect(const struct gw_peek *peek, uint16_t port, size_t *len);
+/* Each returns malloc'd bytes, *LEN of them; NULL = nothing to say, or out of memory: close. */
+
+/* HTTP: the page for REFUSAL (INTERFACE section 8). */
+char *gw_answer_page(const struct gw_refusal *refusal, size_t *len);
+/* HTTP: 308 to host, port and path of TARGET under https; its other members are set here but for
+ * head_only. */
+char *gw_answer_redirect(const struct http_page *target, size_t *len);
+/* TLS: the alert for REASON; ALERT instead, when it is not 0. */
+char *gw_answer_alert(enum gw_reason reason, uint8_t alert, size_t *len);
 
 #endif

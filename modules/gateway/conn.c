@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* State machine of a visitor; see conn.h. It is over 600 lines: what a state does is in peek, way
- * and answer already, what follows what should stand in one place. */
+/* State machine of a visitor; see conn.h. */
 #include "modules/gateway/conn.h"
 
 #include <assert.h>
@@ -15,71 +14,47 @@
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "modules/gateway/answer.h"
+#include "modules/gateway/conn_impl.h"
+#include "modules/gateway/linger.h"
 #include "modules/gateway/way.h"
 #include "modules/net/sock.h"
 
-#define LINGER_MS 2000u
 #define UNCOUNTED_MAX 256 /* visitors over their source's limit who are told so at once */
-#define ACME_PREFIX "/.well-known/acme-challenge/"
-
-struct gw_conn {
-    struct gw_front *front;
-    uint64_t id;
-    enum gw_port_kind port;
-    enum gw_conn_state state;
-    int fd;            /* -1 once the carrying has it */
-    bool counted;      /* in front->sources */
-    uint64_t since_ms; /* clock_mono_ms() of the accept */
-    struct addr peer, local;
-    ev_io io;
-    ev_timer deadline;
-    struct gw_peek peek;
-    struct gw_site *site; /* NULL until routed and once it ended */
-    struct gw_tries tries;
-    enum gw_reason failure; /* of the last try */
-    uint64_t wait_until_ms; /* 0 = has not waited yet */
-    struct gw_way *way;     /* OPEN and RELAY */
-    char *out;              /* LINGER: owned; what is still to be sent */
-    size_t out_at, out_len;
-    LIST_ENTRY(gw_conn) of_front;
-    LIST_ENTRY(gw_conn) of_site;
-};
 
 #define TO(s) (1u << (s))
 
 /* Which states may follow which; anything else is a bug in this file. */
 static const uint8_t next_ok[GW_CONN_STATES] = {
-    [GW_CONN_PEEK] = TO(GW_CONN_PEEK) | TO(GW_CONN_WAIT) | TO(GW_CONN_OPEN) | TO(GW_CONN_LINGER) |
-                     TO(GW_CONN_CLOSED),
+    [GW_CONN_PEEK] = TO(GW_CONN_PEEK) | TO(GW_CONN_WAIT) | TO(GW_CONN_OPEN) | TO(GW_CONN_EXCHANGE) |
+                     TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
     [GW_CONN_WAIT] = TO(GW_CONN_OPEN) | TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
-    [GW_CONN_OPEN] = TO(GW_CONN_OPEN) | TO(GW_CONN_WAIT) | TO(GW_CONN_RELAY) | TO(GW_CONN_LINGER) |
-                     TO(GW_CONN_CLOSED),
+    [GW_CONN_OPEN] = TO(GW_CONN_OPEN) | TO(GW_CONN_WAIT) | TO(GW_CONN_EXCHANGE) |
+                     TO(GW_CONN_RELAY) | TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
+    [GW_CONN_EXCHANGE] = TO(GW_CONN_PEEK) | TO(GW_CONN_OPEN) | TO(GW_CONN_WAIT) |
+                         TO(GW_CONN_RELAY) | TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
     [GW_CONN_RELAY] = TO(GW_CONN_CLOSED),
     [GW_CONN_LINGER] = TO(GW_CONN_CLOSED),
 };
 
-static const char *const state_names[GW_CONN_STATES] = {"peek",  "wait",   "open",
+static const char *const state_names[GW_CONN_STATES] = {"peek",  "wait",   "open",  "exchange",
                                                         "relay", "linger", "closed"};
 
-/* How long a visitor may stay in STATE, in ms; 0 = somebody else keeps the time (way, carrying). */
+/* How long a visitor may stay in STATE, in ms; 0 = somebody else keeps the time (way, carrying,
+ * exchange, linger). */
 static uint64_t time_limit(const struct gw_conn *self, enum gw_conn_state state)
 {
-    uint64_t now = clock_mono_ms();
+    uint64_t now;
 
-    switch (state) {
-    case GW_CONN_PEEK:
+    if (state == GW_CONN_PEEK && self->port == GW_PORT_TLS)
         return self->front->limits->first_bytes_timeout_ms;
-    case GW_CONN_WAIT:
-        return self->wait_until_ms > now ? self->wait_until_ms - now : 1;
-    case GW_CONN_LINGER:
-        return LINGER_MS;
-    default:
+    if (state != GW_CONN_WAIT)
         return 0;
-    }
+    now = clock_mono_ms();
+    return self->wait_until_ms > now ? self->wait_until_ms - now : 1;
 }
 
 /* The only place where `state` changes. */
-static void enter(struct gw_conn *self, enum gw_conn_state to)
+void gw_conn_enter(struct gw_conn *self, enum gw_conn_state to)
 {
     uint64_t limit_ms = time_limit(self, to);
 
@@ -95,7 +70,7 @@ static void enter(struct gw_conn *self, enum gw_conn_state to)
     }
 }
 
-static void detach(struct gw_conn *self)
+void gw_conn_detach(struct gw_conn *self)
 {
     if (self->site == NULL)
         return;
@@ -104,7 +79,7 @@ static void detach(struct gw_conn *self)
     self->site = NULL;
 }
 
-static void attach(struct gw_conn *self, struct gw_site *site)
+void gw_conn_attach(struct gw_conn *self, struct gw_site *site)
 {
     self->site = site;
     LIST_INSERT_HEAD(&site->conns, self, of_site);
@@ -118,10 +93,11 @@ static void release(struct gw_conn *self)
 
     ev_io_stop(front->loop, &self->io);
     ev_timer_stop(front->loop, &self->deadline);
+    gw_exchange_free(self->exchange);
     gw_way_free(self->way);
+    gw_linger_free(self->linger);
     gw_peek_deinit(&self->peek);
-    detach(self);
-    free(self->out);
+    gw_conn_detach(self);
     if (self->counted)
         gw_sources_give(front->sources, &self->peer);
     else
@@ -132,265 +108,100 @@ static void release(struct gw_conn *self)
 }
 
 /* The one end of a visitor; SELF is gone. RESET: the visitor shall see a reset. */
-static void conn_close(struct gw_conn *self, bool reset)
+void gw_conn_close(struct gw_conn *self, bool reset)
 {
     struct gw_front *front = self->front;
     int fd = self->fd;
 
-    enter(self, GW_CONN_CLOSED);
+    gw_conn_enter(self, GW_CONN_CLOSED);
     release(self);
-    if (fd >= 0 && reset)
+    if (fd >= 0 && reset) {
         net_sock_reset(fd);
-    else if (fd >= 0)
+    } else if (fd >= 0) {
+        net_sock_set_abortive(fd, false);
         close(fd);
+    }
     if (front->on_left != NULL)
         front->on_left(front->arg);
 }
 
 /* --- answers of our own --- */
 
-static void watch(struct gw_conn *self, int events)
-{
-    ev_io_stop(self->front->loop, &self->io);
-    ev_io_set(&self->io, self->fd, events);
-    ev_io_start(self->front->loop, &self->io);
-}
-
-/* Send what is left of the answer; afterwards the end of our side. False when the socket failed. */
-static bool flush(struct gw_conn *self)
-{
-    while (self->out_at < self->out_len) {
-        ssize_t n =
-            send(self->fd, self->out + self->out_at, self->out_len - self->out_at, MSG_NOSIGNAL);
-
-        if (n < 0 && net_sock_again(errno))
-            return true;
-        if (n <= 0)
-            return false;
-        self->out_at += (size_t)n;
-    }
-    return shutdown(self->fd, SHUT_WR) == 0;
-}
-
-/* The answer (OUT, owned from here on) goes out; what still comes in is read and thrown away, or
- * the kernel would answer it with a reset that overtakes the answer. SELF may be gone. */
-static void linger(struct gw_conn *self, char *out, size_t len)
-{
-    gw_way_free(self->way);
-    self->way = NULL;
-    detach(self);
-    gw_peek_deinit(&self->peek);
-    self->out = out;
-    self->out_len = len;
-    if (!flush(self)) {
-        conn_close(self, true);
-        return;
-    }
-    enter(self, GW_CONN_LINGER);
-    watch(self, EV_READ | (self->out_at < self->out_len ? EV_WRITE : 0));
-}
-
-/* Turn the visitor away as INTERFACE section 8 says. SELF may be gone. */
-static void refuse(struct gw_conn *self, enum gw_reason reason)
-{
-    char *out;
-    size_t len;
-
-    self->front->refused->count[reason]++;
-    LOG_DEBUG("visitor refused", KV_N("conn", self->id), KV_S("reason", gw_reason_name(reason)),
-              KV_S("why", self->peek.why),
-              KV_S("workload", self->site != NULL ? self->site->id : NULL));
-    out = gw_answer_refusal(self->port, &self->peek, reason, &len);
-    if (out != NULL)
-        linger(self, out, len);
-    else
-        conn_close(self, self->port == GW_PORT_TCP);
-}
-
-/* 308 to the same place under https. SELF may be gone. */
-static void redirect(struct gw_conn *self)
-{
-    size_t len;
-    char *out = gw_answer_redirect(&self->peek, self->front->https_port, &len);
-
-    if (out != NULL)
-        linger(self, out, len);
-    else
-        refuse(self, GW_REASON_NO_MEMORY);
-}
-
-static void on_linger(struct gw_conn *self, int revents)
-{
-    char trash[4096];
-    ssize_t n = 1;
-
-    if (revents & EV_READ)
-        n = recv(self->fd, trash, sizeof(trash), 0);
-    if (n == 0 || (n < 0 && !net_sock_again(errno))) {
-        conn_close(self, n < 0);
-        return;
-    }
-    if (self->out_at == self->out_len)
-        return;
-    if (!flush(self))
-        conn_close(self, true);
-    else if (self->out_at == self->out_len)
-        watch(self, EV_READ);
-}
-
-/* --- from the route to the service --- */
-
-static void open_next(struct gw_conn *self);
-
-static void on_way_open(void *arg)
+static void on_lingered(void *arg)
 {
     struct gw_conn *self = arg;
-    const struct gw_limits *limits = self->front->limits;
-    uint64_t idle_ms = self->site->exposure->idle_ms;
 
-    if (idle_ms == 0)
-        idle_ms = self->port == GW_PORT_TCP ? limits->tcp_idle_timeout_ms : limits->idle_timeout_ms;
-    if (gw_way_carry(self->way, self->fd, idle_ms) != ERR_OK) {
-        refuse(self, GW_REASON_NO_MEMORY);
+    self->linger = NULL;
+    gw_conn_close(self, false);
+}
+
+/* LAST (malloc'd or NULL, taken) goes out, then the end of our side. SELF may be gone. */
+void gw_conn_linger(struct gw_conn *self, char *last, size_t len)
+{
+    struct gw_linger_config cfg = {
+        .fd = self->fd, .last = last, .len = len, .on_done = on_lingered, .arg = self};
+
+    gw_exchange_free(self->exchange);
+    self->exchange = NULL;
+    gw_way_free(self->way);
+    self->way = NULL;
+    gw_conn_detach(self);
+    gw_peek_deinit(&self->peek);
+    if (gw_linger_start(&self->linger, self->front->loop, &cfg) != ERR_OK) {
+        free(last);
+        gw_conn_close(self, true);
         return;
     }
     self->fd = -1;
-    gw_peek_deinit(&self->peek);
-    enter(self, GW_CONN_RELAY);
+    gw_conn_enter(self, GW_CONN_LINGER);
 }
 
-static void on_way_failed(void *arg, const struct gw_way_failure *failure)
+/* The bytes of our answer to REJECTION; NULL: there is none. */
+static char *make_answer(const struct gw_conn *self, const struct gw_rejection *rejection,
+                         size_t *len)
 {
-    struct gw_conn *self = arg;
-    struct gw_front *front = self->front;
+    struct gw_refusal refusal = {.reason = rejection->reason,
+                                 .status = rejection->status,
+                                 .template = self->front->template};
 
-    self->way = NULL;
-    self->failure = failure->reason;
-    LOG_DEBUG("backend failed", KV_N("conn", self->id), KV_S("workload", self->site->id),
-              KV_S("reason", gw_reason_name(failure->reason)), KV_S("what", failure->what));
-    front->on_backend_error(front->arg, self->site, failure->connector, failure->what);
-    open_next(self);
-}
-
-/* Nobody is sent to a session without a link, so it is another one, or we wait for this one. */
-static bool has_other_way(void *arg)
-{
-    const struct gw_conn *self = arg;
-    struct gw_pick pick;
-
-    return gw_pick(&pick, self->front->registry, self->site, &self->tries);
-}
-
-static void on_way_done(void *arg)
-{
-    struct gw_conn *self = arg;
-
-    self->way = NULL;
-    conn_close(self, false);
-}
-
-static enum tun_kind kind_of(enum gw_port_kind port)
-{
-    return port == GW_PORT_HTTP ? TUN_KIND_HTTP : port == GW_PORT_TLS ? TUN_KIND_TLS : TUN_KIND_TCP;
-}
-
-/* Try one way; false when it can't even be started. */
-static bool try_way(struct gw_conn *self, const struct gw_pick *pick)
-{
-    struct gw_way_config cfg = {
-        .loop = self->front->loop,
-        .hangup = self->front->hangup,
-        .site = self->site,
-        .pick = *pick,
-        .kind = kind_of(self->port),
-        .name = self->peek.host != NULL ? self->peek.host : "",
-        .peer = &self->peer,
-        .local = &self->local,
-        .first = self->peek.data,
-        .first_len = self->peek.len,
-        .open_timeout_ms = self->front->limits->open_timeout_ms,
-        .on_open = on_way_open,
-        .has_other = has_other_way,
-        .on_failed = on_way_failed,
-        .on_done = on_way_done,
-        .arg = self,
-    };
-
-    self->tries.at[self->tries.count++] = pick->target;
-    return gw_way_start(&self->way, &cfg) == ERR_OK;
-}
-
-/* A connector may still come: wait for it, but once, and never after a service said no. A session
- * that ended under us may still be counted as online: its streams hear of the end before it is
- * taken from the registry. */
-static bool may_wait(struct gw_conn *self)
-{
-    bool lost = self->failure == GW_REASON_NO_CONNECTOR && self->tries.count < GW_TRIES_MAX;
-
-    if ((self->site->online > 0 && !lost) || self->failure == GW_REASON_BACKEND_REFUSED ||
-        self->failure == GW_REASON_OPEN_TIMEOUT)
-        return false;
-    if (self->wait_until_ms == 0)
-        self->wait_until_ms = clock_mono_ms() + self->front->limits->tunnel_wait_ms;
-    return self->wait_until_ms > clock_mono_ms();
-}
-
-/* The next way that was not tried; or wait; or give up. SELF may be gone. */
-static void open_next(struct gw_conn *self)
-{
-    struct gw_pick pick;
-
-    while (gw_pick(&pick, self->front->registry, self->site, &self->tries)) {
-        if (try_way(self, &pick)) {
-            enter(self, GW_CONN_OPEN);
-            return;
-        }
-        self->failure = GW_REASON_BACKEND_REFUSED; /* no room on that session */
+    *len = 0;
+    if (self->port == GW_PORT_TLS)
+        return gw_answer_alert(rejection->reason,
+                               rejection->reason == self->peek.reason ? self->peek.alert : 0, len);
+    if (self->port != GW_PORT_HTTP)
+        return NULL;
+    if (self->exchange != NULL) {
+        refusal.head_only = gw_exchange_is_head(self->exchange);
+        refusal.request_id = gw_exchange_id(self->exchange);
     }
-    if (!may_wait(self))
-        refuse(self, self->failure != GW_REASON_NONE ? self->failure : GW_REASON_NO_CONNECTOR);
-    else if (self->state != GW_CONN_WAIT)
-        enter(self, GW_CONN_WAIT);
+    return gw_answer_page(&refusal, len);
 }
 
-/* Why SITE does not take this visitor now; NONE when it does. */
-static enum gw_reason judge(const struct gw_conn *self, struct gw_site *site)
+/* Turn the visitor away as INTERFACE section 8 says. SELF may be gone. */
+void gw_conn_reject(struct gw_conn *self, const struct gw_rejection *rejection)
 {
-    const struct gw_exposure *e = site->exposure;
+    char *answer;
+    size_t len;
 
-    if (self->port == GW_PORT_TLS && !e->tls_passthrough)
-        return GW_REASON_NOT_PASSTHROUGH;
-    if (self->port == GW_PORT_HTTP && e->http == GW_HTTP_OFF)
-        return GW_REASON_HTTP_OFF;
-    if (e->paused)
-        return GW_REASON_PAUSED;
-    if (!gw_exposure_allows(e, &self->peer))
-        return GW_REASON_NOT_ALLOWED;
-    if (e->connections > 0 && site->conn_count >= e->connections)
-        return GW_REASON_CONNECTION_LIMIT;
-    if (!gw_site_admit_rate(site, clock_mono_ms()))
-        return GW_REASON_RATE_LIMIT;
-    return GW_REASON_NONE;
+    self->front->refused->count[rejection->reason]++;
+    LOG_DEBUG("visitor refused", KV_N("conn", self->id),
+              KV_S("reason", gw_reason_name(rejection->reason)), KV_S("why", rejection->why),
+              KV_S("workload", self->site != NULL ? self->site->id : NULL));
+    gw_conn_log(self, rejection->reason,
+                rejection->status != 0 ? rejection->status : gw_reason_status(rejection->reason));
+    answer = make_answer(self, rejection, &len);
+    if (answer != NULL)
+        gw_conn_linger(self, answer, len);
+    else
+        gw_conn_close(self, self->port == GW_PORT_TCP);
 }
 
-/* SITE is what the visitor wants (NULL = nothing is served there). SELF may be gone. */
-static void route(struct gw_conn *self, struct gw_site *site)
+void gw_conn_refuse(struct gw_conn *self, enum gw_reason reason)
 {
-    enum gw_reason reason = site != NULL ? judge(self, site) : GW_REASON_UNKNOWN_NAME;
-
-    ev_io_stop(self->front->loop, &self->io);
-    if (reason != GW_REASON_NONE) {
-        refuse(self, reason);
-        return;
-    }
-    if (self->port == GW_PORT_HTTP && site->exposure->http == GW_HTTP_REDIRECT &&
-        !gw_peek_path_starts(&self->peek, ACME_PREFIX)) {
-        redirect(self);
-        return;
-    }
-    attach(self, site);
-    open_next(self);
+    gw_conn_reject(self, &(struct gw_rejection){.reason = reason});
 }
+
+/* --- the first bytes of a visitor of the TLS port --- */
 
 /* The socket changes hands: no visitor after all. SELF is gone. */
 static void hand_over(struct gw_conn *self)
@@ -403,43 +214,37 @@ static void hand_over(struct gw_conn *self)
 
     if (self->peek.len <= sizeof(arrival.first))
         memcpy(arrival.first, self->peek.data, self->peek.len);
-    enter(self, GW_CONN_CLOSED);
+    gw_conn_enter(self, GW_CONN_CLOSED);
     release(self);
     front->on_tunnel(front->arg, &arrival);
     if (front->on_left != NULL)
         front->on_left(front->arg);
 }
 
-static void on_peek(struct gw_conn *self)
+static void on_peek(struct ev_loop *loop, ev_io *w, int revents)
 {
+    struct gw_conn *self = w->data;
+
+    (void)loop;
+    (void)revents;
     switch (gw_peek_read(&self->peek, self->fd)) {
     case GW_VERDICT_MORE:
         break;
     case GW_VERDICT_HOST:
-        route(self, gw_routes_by_host(self->front->routes, self->peek.host));
+        gw_conn_route(self, gw_routes_by_host(self->front->routes, self->peek.host));
         break;
     case GW_VERDICT_TUNNEL:
         hand_over(self);
         break;
     case GW_VERDICT_REFUSE:
         ev_io_stop(self->front->loop, &self->io);
-        refuse(self, self->peek.reason);
+        gw_conn_reject(self,
+                       &(struct gw_rejection){.reason = self->peek.reason, .why = self->peek.why});
         break;
     case GW_VERDICT_GONE:
-        refuse(self, GW_REASON_EARLY_EOF);
+        gw_conn_refuse(self, GW_REASON_EARLY_EOF);
         break;
     }
-}
-
-static void on_io(struct ev_loop *loop, ev_io *w, int revents)
-{
-    struct gw_conn *self = w->data;
-
-    (void)loop;
-    if (self->state == GW_CONN_PEEK)
-        on_peek(self);
-    else
-        on_linger(self, revents);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
@@ -449,14 +254,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     ev_io_stop(self->front->loop, &self->io);
-    if (self->state == GW_CONN_PEEK && self->peek.len == 0)
-        self->front->refused->count[GW_REASON_FIRST_BYTES_TIMEOUT]++;
-    if (self->state == GW_CONN_LINGER || (self->state == GW_CONN_PEEK && self->peek.len == 0))
-        conn_close(self, false); /* who never spoke is told nothing */
-    else if (self->state == GW_CONN_PEEK)
-        refuse(self, GW_REASON_FIRST_BYTES_TIMEOUT);
-    else
-        refuse(self, GW_REASON_NO_CONNECTOR);
+    gw_conn_refuse(self, self->state == GW_CONN_PEEK ? GW_REASON_FIRST_BYTES_TIMEOUT
+                                                     : GW_REASON_NO_CONNECTOR);
 }
 
 static struct gw_conn *conn_new(struct gw_front *front, enum gw_port_kind port, int fd,
@@ -474,7 +273,7 @@ static struct gw_conn *conn_new(struct gw_front *front, enum gw_port_kind port, 
     self->peer = *peer;
     (void)net_sock_local(&self->local, fd);
     net_sock_nodelay(fd);
-    ev_io_init(&self->io, on_io, fd, EV_READ);
+    ev_io_init(&self->io, on_peek, fd, EV_READ);
     ev_init(&self->deadline, on_deadline);
     self->io.data = self;
     self->deadline.data = self;
@@ -493,7 +292,7 @@ static void turn_away(struct gw_front *front, enum gw_port_kind port, int fd,
         self = conn_new(front, port, fd, peer);
     if (self != NULL) {
         front->uncounted++;
-        refuse(self, GW_REASON_SOURCE_LIMIT);
+        gw_conn_refuse(self, GW_REASON_SOURCE_LIMIT);
         return;
     }
     front->refused->count[GW_REASON_SOURCE_LIMIT]++;
@@ -501,6 +300,28 @@ static void turn_away(struct gw_front *front, enum gw_port_kind port, int fd,
         close(fd);
     else
         net_sock_reset(fd);
+}
+
+static void start_peek(struct gw_conn *self)
+{
+    gw_peek_init(&self->peek, self->front->limits);
+    self->peek.allow_tunnel = self->front->tunnel_on_https;
+    gw_conn_enter(self, GW_CONN_PEEK);
+    ev_io_start(self->front->loop, &self->io);
+}
+
+static void start_exchange(struct gw_conn *self)
+{
+    struct gw_exchange_config cfg = {.common = &self->front->http,
+                                     .fd = self->fd,
+                                     .peer = &self->peer,
+                                     .local = &self->local,
+                                     .since_ms = self->since_ms,
+                                     .ops = &gw_conn_exchange_ops,
+                                     .arg = self};
+
+    if (gw_exchange_new(&self->exchange, &cfg) != ERR_OK)
+        gw_conn_refuse(self, GW_REASON_NO_MEMORY);
 }
 
 void gw_conn_accept(struct gw_front *front, enum gw_port_kind port, int fd, const struct addr *peer)
@@ -519,14 +340,12 @@ void gw_conn_accept(struct gw_front *front, enum gw_port_kind port, int fd, cons
         return;
     }
     self->counted = true;
-    if (port == GW_PORT_TCP) { /* nobody peeks: the service may speak first */
-        route(self, gw_routes_by_port(front->routes, addr_port(&self->local)));
-        return;
-    }
-    gw_peek_init(&self->peek, port, front->limits);
-    self->peek.allow_tunnel = port == GW_PORT_TLS && front->tunnel_on_https;
-    enter(self, GW_CONN_PEEK);
-    ev_io_start(front->loop, &self->io);
+    if (port == GW_PORT_TCP) /* nobody peeks: the service may speak first */
+        gw_conn_route(self, gw_routes_by_port(front->routes, addr_port(&self->local)));
+    else if (port == GW_PORT_TLS)
+        start_peek(self);
+    else
+        start_exchange(self);
 }
 
 void gw_conn_wake(struct gw_site *site)
@@ -536,17 +355,23 @@ void gw_conn_wake(struct gw_site *site)
     for (self = LIST_FIRST(&site->conns); self != NULL; self = next) {
         next = LIST_NEXT(self, of_site);
         if (self->state == GW_CONN_WAIT)
-            open_next(self);
+            gw_conn_open_next(self);
     }
 }
 
-/* End a visitor that is attached to a site. SELF is gone or lingers. */
+/* End a visitor that is attached to a site. SELF is gone, lingers, or is between two requests. */
 static void conn_end(struct gw_conn *self, enum gw_reason reason)
 {
-    if (self->state == GW_CONN_RELAY)
-        conn_close(self, true); /* the way resets both sides */
-    else
-        refuse(self, reason);
+    bool is_answered = self->exchange != NULL && gw_exchange_has_answer(self->exchange);
+
+    if (self->state == GW_CONN_PEEK) {
+        gw_exchange_drop_way(self->exchange);
+        gw_conn_detach(self);
+    } else if (self->state == GW_CONN_RELAY || is_answered) {
+        gw_conn_close(self, true); /* the way resets both sides */
+    } else {
+        gw_conn_refuse(self, reason);
+    }
 }
 
 /* Its backend left before it was served. SELF may be gone. */
@@ -555,19 +380,24 @@ static void go_another_way(struct gw_conn *self)
     gw_way_free(self->way);
     self->way = NULL;
     self->tries.count = 0; /* backends have other places now */
-    open_next(self);
+    gw_conn_open_next(self);
 }
 
 void gw_conn_readmit(struct gw_site *site, bool served_too)
 {
     struct gw_conn *self, *next;
+    struct gw_way *way;
 
     for (self = LIST_FIRST(&site->conns); self != NULL; self = next) {
         next = LIST_NEXT(self, of_site);
-        if (self->way == NULL || gw_way_readmit(self->way))
+        way = self->exchange != NULL && self->way == NULL ? gw_exchange_way(self->exchange)
+                                                          : self->way;
+        if (way == NULL || gw_way_readmit(way))
             continue;
         if (self->state == GW_CONN_OPEN)
             go_another_way(self);
+        else if (self->state == GW_CONN_PEEK)
+            gw_exchange_drop_way(self->exchange);
         else if (served_too)
             conn_end(self, GW_REASON_NO_CONNECTOR);
     }
@@ -579,6 +409,19 @@ void gw_conn_end_all(struct gw_site *site, enum gw_reason reason)
 
     while ((self = LIST_FIRST(&site->conns)) != NULL)
         conn_end(self, reason);
+}
+
+void gw_conn_drain(struct gw_front *front, bool idle_too)
+{
+    struct gw_conn *self, *next;
+
+    front->http.last_answers = true;
+    for (self = LIST_FIRST(&front->conns); self != NULL && idle_too; self = next) {
+        next = LIST_NEXT(self, of_front);
+        if (self->state == GW_CONN_PEEK && self->exchange != NULL &&
+            gw_exchange_is_between(self->exchange))
+            gw_conn_linger(self, NULL, 0);
+    }
 }
 
 void gw_conn_free_all(struct gw_front *front)

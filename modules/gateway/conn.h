@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One visitor, from accept to the last byte: which state it is in and what moves it on. Reading the
- * first bytes (peek), choosing a backend (pick), refusing (refuse) and carrying bytes (link/pipe,
- * net/relay) are elsewhere.
+ * first bytes (peek), requests and answers (exchange), choosing a backend (pick), refusing
+ * (refuse), carrying bytes (link/pipe, net/relay) and last words (linger) are elsewhere.
  */
 #ifndef MODULES_GATEWAY_CONN_H
 #define MODULES_GATEWAY_CONN_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "modules/gateway/arrival.h"
-#include "modules/gateway/peek.h"
+#include "modules/gateway/exchange.h"
 #include "modules/gateway/pick.h"
 #include "modules/gateway/route.h"
 #include "modules/gateway/source.h"
@@ -24,12 +24,13 @@ struct net_hangup;
 struct gw_conn; /* opaque: conn.c */
 
 enum gw_conn_state {
-    GW_CONN_PEEK,   /* reading until the host is known */
-    GW_CONN_WAIT,   /* route known, no connector online: one may come */
-    GW_CONN_OPEN,   /* OPEN sent, or a direct dial under way */
-    GW_CONN_RELAY,  /* bytes flow both ways */
-    GW_CONN_LINGER, /* an answer of our own goes out, the rest of the request is thrown away */
-    GW_CONN_CLOSED, /* nothing runs any more; the object is being freed */
+    GW_CONN_PEEK,     /* reading until the host is known; HTTP: also between two requests */
+    GW_CONN_WAIT,     /* route known, no connector online: one may come */
+    GW_CONN_OPEN,     /* OPEN sent, or a direct dial under way */
+    GW_CONN_EXCHANGE, /* HTTP: a request is with a service */
+    GW_CONN_RELAY,    /* bytes flow both ways */
+    GW_CONN_LINGER,   /* the last words go out, what still comes in is thrown away */
+    GW_CONN_CLOSED,   /* nothing runs any more; the object is being freed */
     GW_CONN_STATES
 };
 
@@ -44,6 +45,7 @@ struct gw_front {
     struct gw_refused *refused;
     struct gw_access *access; /* the access log; NULL = none. A reload may change it at any time */
     const struct http_template *template; /* of error pages; likewise, NULL = the built-in page */
+    struct gw_exchange_common http;
     struct gw_conn_list conns;
     size_t count;
     size_t uncounted; /* of these, over their source's limit and only being told so */
@@ -71,6 +73,9 @@ void gw_conn_wake(struct gw_site *site);
 void gw_conn_readmit(struct gw_site *site, bool served_too);
 /* End every visitor of SITE: those not yet served with REASON, the others by a reset. */
 void gw_conn_end_all(struct gw_site *site, enum gw_reason reason);
+/* Every answer from now on is the last one of its connection; who is between two requests goes at
+ * once (IDLE_TOO) or with the next one. */
+void gw_conn_drain(struct gw_front *front, bool idle_too);
 /* Cut every visitor of the worker at once, without callbacks. */
 void gw_conn_free_all(struct gw_front *front);
 /* Bytes under way on SITE that are not in its totals yet. */

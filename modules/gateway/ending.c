@@ -83,6 +83,7 @@ static void begin(struct gw_ending *self, uint64_t limit_ms, uint64_t goaway_ms)
 {
     self->begun = true;
     gw_doors_close(self->doors);
+    gw_conn_drain(self->front, !self->retired || goaway_ms == 0);
     if (self->close_until_ms != 0)
         return; /* the visitors are gone already */
     ev_now_update(self->loop);

@@ -29,7 +29,7 @@ struct gw_move {
 struct gw_ending {
     struct ev_loop *loop;
     const struct gw_limits *limits;
-    const struct gw_front *front;
+    struct gw_front *front;
     struct gw_doors *doors;
     struct gw_registry *registry;
     struct link_hub *hub;
@@ -48,7 +48,8 @@ void gw_ending_init(struct gw_ending *self);
 void gw_ending_deinit(struct gw_ending *self); /* nothing runs any more */
 
 /*
- * No more visitors from now on; the connectors are told to leave (GOAWAY). ON_DONE runs once from
+ * No more visitors from now on, and HTTP's are told so with their next answer, or go at once when
+ * they wait for nothing; the connectors are told to leave (GOAWAY). ON_DONE runs once from
  * the loop, when the last visitor is gone or drain-timeout is over; it may free the worker. May
  * follow gw_ending_retire, and shortens it.
  */

@@ -181,7 +181,7 @@ static uint16_t redirect_port(const struct gw_config *config)
     return 0;
 }
 
-static void fill_front(struct gw_worker *self)
+static int fill_front(struct gw_worker *self)
 {
     self->front = (struct gw_front){
         .loop = self->loop,
@@ -196,10 +196,15 @@ static void fill_front(struct gw_worker *self)
         .on_tunnel = on_tunnel,
         .on_backend_error = gw_worker_tell_fault,
         .on_left = on_left,
+        .http = {.loop = self->loop,
+                 .limits = &self->config->limits,
+                 .trusted = &self->config->edge.trusted_proxies,
+                 .hangup = self->hangup},
         .arg = self,
     };
     LIST_INIT(&self->front.conns);
     gw_worker_reload(self);
+    return gw_exchange_common_init(&self->front.http);
 }
 
 static int make_registry(struct gw_worker *self)
@@ -271,10 +276,11 @@ static int make_parts(struct gw_worker *self, const struct gw_worker_config *cfg
         rc = make_admission(self);
     if (rc != ERR_OK)
         return rc;
-    fill_front(self);
+    rc = fill_front(self);
     self->ending.registry = self->registry;
     self->ending.hub = self->hub;
-    rc = make_doors(self, cfg);
+    if (rc == ERR_OK)
+        rc = make_doors(self, cfg);
     self->ending.doors = self->doors;
     return rc;
 }
@@ -317,6 +323,7 @@ void gw_worker_free(struct gw_worker *self)
     gw_conn_free_all(&self->front);
     gw_access_free(self->front.access);
     http_template_free(self->template);
+    gw_exchange_common_deinit(&self->front.http);
     gw_retire_free(self->retire);
     gw_admission_free(self->admission);
     gw_registry_free(self->registry);

@@ -9,22 +9,13 @@
 #include "bus/base/err.h"
 #include "modules/tunnel/handshake.h"
 
-#define FIRST_CAP 4096 /* most heads and hellos fit */
+#define FIRST_CAP 4096 /* most hellos fit */
 
-void gw_peek_init(struct gw_peek *self, enum gw_port_kind port, const struct gw_limits *limits)
+void gw_peek_init(struct gw_peek *self, const struct gw_limits *limits)
 {
-    *self = (struct gw_peek){.port = port};
-    if (port == GW_PORT_HTTP) {
-        const struct http_head_limits head = {.head_max = limits->head_max_bytes,
-                                              .target_max = limits->target_max_bytes,
-                                              .headers_max = (unsigned)limits->headers_max};
-
-        http_head_init(&self->head, &head);
-        self->cap_max = limits->head_max_bytes + 1;
-    } else {
-        gw_sni_init(&self->sni, limits->hello_max_bytes);
-        self->cap_max = 2 * limits->hello_max_bytes + FIRST_CAP; /* record headers count here */
-    }
+    *self = (struct gw_peek){0};
+    gw_sni_init(&self->sni, limits->hello_max_bytes);
+    self->cap_max = 2 * limits->hello_max_bytes + FIRST_CAP; /* record headers count here */
 }
 
 void gw_peek_deinit(struct gw_peek *self)
@@ -59,23 +50,6 @@ static enum gw_verdict refuse(struct gw_peek *self, enum gw_reason reason, const
     self->reason = reason;
     self->why = why;
     return GW_VERDICT_REFUSE;
-}
-
-static enum gw_verdict judge_head(struct gw_peek *self)
-{
-    switch (http_head_feed(&self->head, (const char *)self->data, self->len)) {
-    case HTTP_HEAD_MORE:
-        return GW_VERDICT_MORE;
-    case HTTP_HEAD_OK:
-        self->host = self->head.authority.host;
-        if (self->host[0] == '\0')
-            return refuse(self, GW_REASON_NO_NAME, "no host name");
-        return GW_VERDICT_HOST;
-    case HTTP_HEAD_BAD:
-    default:
-        self->status = self->head.refusal;
-        return refuse(self, GW_REASON_MALFORMED, self->head.why);
-    }
 }
 
 static enum gw_verdict judge_hello(struct gw_peek *self)
@@ -113,16 +87,5 @@ enum gw_verdict gw_peek_read(struct gw_peek *self, int fd)
     if (n <= 0)
         return GW_VERDICT_GONE;
     self->len += (size_t)n;
-    return self->port == GW_PORT_HTTP ? judge_head(self) : judge_hello(self);
-}
-
-bool gw_peek_is_head(const struct gw_peek *self)
-{
-    return self->port == GW_PORT_HTTP && self->head.status == HTTP_HEAD_OK &&
-           http_span_is(self->head.method, (const char *)self->data, "HEAD");
-}
-
-bool gw_peek_path_starts(const struct gw_peek *self, const char *text)
-{
-    return http_span_starts(self->head.path, (const char *)self->data, text);
+    return judge_hello(self);
 }

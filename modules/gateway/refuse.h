@@ -12,6 +12,9 @@
 
 struct http_template;
 
+/* Which port a visitor came to. */
+enum gw_port_kind { GW_PORT_HTTP, GW_PORT_TLS, GW_PORT_TCP };
+
 enum gw_reason {
     GW_REASON_NONE,
     /* visitors */

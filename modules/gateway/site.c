@@ -29,7 +29,8 @@ void gw_site_free(struct gw_site *self)
     free(self);
 }
 
-bool gw_site_admit_rate(struct gw_site *self, uint64_t now_ms)
+/* Takes a token of new_per_second, if there is one. */
+static bool take_token(struct gw_site *self, uint64_t now_ms)
 {
     uint64_t rate = self->exposure->new_per_second, cap = rate * TOKEN;
 
@@ -46,6 +47,27 @@ bool gw_site_admit_rate(struct gw_site *self, uint64_t now_ms)
         return false;
     self->tokens -= TOKEN;
     return true;
+}
+
+enum gw_reason gw_site_judge(struct gw_site *self, const struct gw_caller *caller, uint64_t now_ms)
+{
+    const struct gw_exposure *e = self->exposure;
+
+    if (caller->port == GW_PORT_TLS && !e->tls_passthrough)
+        return GW_REASON_NOT_PASSTHROUGH;
+    if (caller->port == GW_PORT_HTTP && e->http == GW_HTTP_OFF)
+        return GW_REASON_HTTP_OFF;
+    if (e->paused)
+        return GW_REASON_PAUSED;
+    if (!gw_exposure_allows(e, caller->peer))
+        return GW_REASON_NOT_ALLOWED;
+    if (caller->is_in)
+        return GW_REASON_NONE;
+    if (e->connections > 0 && self->conn_count >= e->connections)
+        return GW_REASON_CONNECTION_LIMIT;
+    if (!take_token(self, now_ms))
+        return GW_REASON_RATE_LIMIT;
+    return GW_REASON_NONE;
 }
 
 static bool same(const struct gw_target *a, const struct gw_target *b)

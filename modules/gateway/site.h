@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "modules/gateway/exposure.h"
+#include "modules/gateway/refuse.h"
 #include "modules/net/pace.h"
 
 #define GW_FAULTS_MAX 16       /* failing backends remembered per workload */
@@ -56,8 +57,16 @@ struct gw_site *gw_site_new(const char *id);
 /* It has no visitors any more. NULL is fine. */
 void gw_site_free(struct gw_site *self);
 
-/* Whether one more visitor may come by new_per_second; takes a token when it may. */
-bool gw_site_admit_rate(struct gw_site *self, uint64_t now_ms);
+/* Who wants to be served. */
+struct gw_caller {
+    enum gw_port_kind port;
+    const struct addr *peer;
+    bool is_in; /* it is one of the site's visitors already: with another request */
+};
+
+/* Why CALLER is not served now; NONE when it is: then new_per_second has one token less, unless it
+ * is in already. */
+enum gw_reason gw_site_judge(struct gw_site *self, const struct gw_caller *caller, uint64_t now_ms);
 
 /* TARGET failed just now: pass it over. */
 void gw_site_fault(struct gw_site *self, const struct gw_target *target, uint64_t now_ms);

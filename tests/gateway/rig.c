@@ -290,6 +290,8 @@ static void on_close(void *arg, const struct tun_notice *notice)
     c->close_code = notice->code;
 }
 
+#define SWITCHED "HTTP/1.1 101 Echo\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
+
 static void on_open(void *arg, struct tun_stream *stream, const struct tun_open *open)
 {
     struct rig_connector *c = arg;
@@ -304,6 +306,8 @@ static void on_open(void *arg, struct tun_stream *stream, const struct tun_open 
     if (c->service == RIG_IGNORE)
         return;
     tun_stream_accept(stream);
+    if (open->kind == TUN_KIND_HTTP)
+        (void)tun_stream_write(stream, SWITCHED, strlen(SWITCHED));
     if (c->service == RIG_GREET)
         (void)tun_stream_write(stream, "hello\n", 6);
 }

@@ -18,9 +18,15 @@
 #define RIG_CONNECTORS 8
 #define RIG_STREAMS 32
 
+/* A request for HOST whose answer switches protocols, so that what follows is opaque; and the part
+ * of it that comes back as it was sent. */
+#define RIG_REQUEST(path, host)                                                                    \
+    "GET " path " HTTP/1.1\r\nHost: " host "\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
+#define RIG_ECHOED(path, host) "GET " path " HTTP/1.1\r\nHost: " host "\r\n"
+
 /* What a connector does with a visitor. */
 enum rig_service {
-    RIG_ECHO,   /* sends back what comes, FIN for FIN */
+    RIG_ECHO,   /* sends back what comes, FIN for FIN; to an HTTP visitor first 101 */
     RIG_GREET,  /* speaks first: sends "hello\n", then as RIG_ECHO */
     RIG_REFUSE, /* OPEN_ERR */
     RIG_IGNORE, /* never answers */

@@ -10,7 +10,8 @@
 #include "tests/support/suite.h"
 
 #define HOST "blog.gw.example"
-#define GET "GET / HTTP/1.1\r\nHost: " HOST "\r\n\r\n"
+#define GET RIG_REQUEST("/", HOST)
+#define ECHOED RIG_ECHOED("/", HOST)
 
 static struct rig *rig;
 static struct rig_connector *c;
@@ -48,7 +49,7 @@ static int visit(void)
     int fd = rig_visit(rig, "http");
 
     rig_send_text(fd, GET);
-    ck_assert(rig_expect(rig, fd, GET));
+    ck_assert(rig_expect(rig, fd, ECHOED));
     return fd;
 }
 
@@ -114,7 +115,7 @@ START_TEST(test_visitors_wait_while_there_is_no_link)
     rig_add_link(c, 0, 7);
     ck_assert_uint_eq(gw_worker_online(rig->worker, "7-1-blog"), 1);
     ck_assert(rig_expect(rig, old, "from before"));
-    ck_assert(rig_expect(rig, new, GET));
+    ck_assert(rig_expect(rig, new, ECHOED));
     ck_assert_uint_eq(rig->downs, 0);
     close(old);
     close(new);
@@ -185,7 +186,7 @@ START_TEST(test_a_visitor_that_is_being_opened_goes_elsewhere_when_the_links_are
     }
     cut(0);
     if (_i == 0) {
-        ck_assert(rig_expect(rig, fd, GET));
+        ck_assert(rig_expect(rig, fd, ECHOED));
         ck_assert_uint_eq(other->opens, 1);
     } else {
         rig_run(rig, 1200);

@@ -39,65 +39,10 @@ static const struct {
     {GW_REASON_TUNNEL_HANDSHAKE, 0, 0},
 };
 
-static struct gw_peek peek_of(enum gw_port_kind port)
-{
-    struct gw_limits limits = {.head_max_bytes = 1024,
-                               .target_max_bytes = 512,
-                               .headers_max = 10,
-                               .hello_max_bytes = 1024};
-    struct gw_peek peek;
-
-    gw_peek_init(&peek, port, &limits);
-    return peek;
-}
-
 START_TEST(test_each_reason_has_its_status_and_alert)
 {
     ck_assert_int_eq(gw_reason_status(rows[_i].reason), rows[_i].status);
     ck_assert_int_eq(gw_reason_alert(rows[_i].reason), rows[_i].alert);
-}
-END_TEST
-
-START_TEST(test_answers_are_made_for_the_port)
-{
-    struct gw_peek http = peek_of(GW_PORT_HTTP), tls = peek_of(GW_PORT_TLS);
-    size_t page_len, alert_len, none_len;
-    char *page = gw_answer_refusal(GW_PORT_HTTP, &http, rows[_i].reason, &page_len);
-    char *alert = gw_answer_refusal(GW_PORT_TLS, &tls, rows[_i].reason, &alert_len);
-
-    ck_assert_ptr_null(gw_answer_refusal(GW_PORT_TCP, &tls, rows[_i].reason, &none_len));
-    ck_assert_int_eq(page != NULL, rows[_i].status != 0);
-    ck_assert_int_eq(alert != NULL, rows[_i].alert != 0);
-    if (page != NULL)
-        ck_assert_int_eq(atoi(page + 9), rows[_i].status);
-    if (alert != NULL) {
-        ck_assert_uint_eq(alert_len, GW_ALERT_RECORD_LEN);
-        ck_assert_mem_eq(alert, "\x15\x03\x03\x00\x02\x02", 6);
-        ck_assert_int_eq((uint8_t)alert[6], rows[_i].alert);
-    }
-    free(page);
-    free(alert);
-}
-END_TEST
-
-START_TEST(test_the_readers_own_status_and_alert_count)
-{
-    struct gw_peek peek = peek_of(GW_PORT_HTTP);
-    size_t len;
-    char *out;
-
-    peek.reason = GW_REASON_MALFORMED;
-    peek.status = 431;
-    peek.alert = GW_ALERT_RECORD_OVERFLOW;
-    out = gw_answer_refusal(GW_PORT_HTTP, &peek, GW_REASON_MALFORMED, &len);
-    ck_assert_int_eq(atoi(out + 9), 431);
-    free(out);
-    out = gw_answer_refusal(GW_PORT_TLS, &peek, GW_REASON_MALFORMED, &len);
-    ck_assert_int_eq(out[6], GW_ALERT_RECORD_OVERFLOW);
-    free(out);
-    out = gw_answer_refusal(GW_PORT_HTTP, &peek, GW_REASON_PAUSED, &len);
-    ck_assert_int_eq(atoi(out + 9), 503); /* not about what was read */
-    free(out);
 }
 END_TEST
 
@@ -117,8 +62,6 @@ int main(void)
     TCase *tc = tcase_create("refuse");
 
     tcase_add_loop_test(tc, test_each_reason_has_its_status_and_alert, 0, COUNT(rows));
-    tcase_add_loop_test(tc, test_answers_are_made_for_the_port, 0, COUNT(rows));
-    tcase_add_test(tc, test_the_readers_own_status_and_alert_count);
     tcase_add_test(tc, test_every_reason_has_a_name_of_its_own);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -12,7 +12,7 @@
 #include "tests/support/suite.h"
 
 #define HOST "blog.gw.example"
-#define GET "GET / HTTP/1.1\r\nHost: " HOST "\r\n\r\n"
+#define GET RIG_REQUEST("/", HOST)
 
 static struct gw_retire *retire;
 static struct ev_loop *loop;

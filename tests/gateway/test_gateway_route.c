@@ -211,23 +211,6 @@ START_TEST(test_a_failing_backend_is_passed_over_for_longer_each_time)
 }
 END_TEST
 
-START_TEST(test_new_per_second_lets_through_that_many)
-{
-    struct gw_site *site = gw_site_new("one");
-    unsigned passed = 0;
-
-    site->exposure = make("one", "a.example", 0);
-    site->exposure->new_per_second = 10;
-    for (int i = 0; i < 100; i++)
-        passed += gw_site_admit_rate(site, 5000);
-    ck_assert_uint_eq(passed, 10);
-    ck_assert(!gw_site_admit_rate(site, 5099));
-    ck_assert(gw_site_admit_rate(site, 5100));
-    ck_assert(!gw_site_admit_rate(site, 5100));
-    gw_site_free(site);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("gateway_route");
@@ -242,7 +225,6 @@ int main(void)
     tcase_add_test(tc, test_what_is_not_canonical_is_invalid);
     tcase_add_test(tc, test_a_thousand_names_are_told_apart);
     tcase_add_test(tc, test_a_failing_backend_is_passed_over_for_longer_each_time);
-    tcase_add_test(tc, test_new_per_second_lets_through_that_many);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -12,7 +12,8 @@
 #include "tests/support/suite.h"
 
 #define HOST "blog.gw.example"
-#define GET "GET /x HTTP/1.1\r\nHost: " HOST "\r\n\r\n"
+#define GET RIG_REQUEST("/x", HOST)
+#define ECHOED RIG_ECHOED("/x", HOST)
 
 /* The whole answer to TEXT on the HTTP port. */
 static enum rig_end ask(struct rig *rig, const char *text, char *answer, size_t cap)
@@ -51,7 +52,7 @@ static struct rig *serving(void (*change)(struct gw_config *), struct gw_exposur
     return rig;
 }
 
-START_TEST(test_http_bytes_reach_the_service_unchanged_and_come_back)
+START_TEST(test_http_bytes_reach_the_service_and_come_back)
 {
     struct rig *rig = serving(NULL, NULL);
     struct rig_connector *c = rig_connect(rig, 0);
@@ -61,7 +62,7 @@ START_TEST(test_http_bytes_reach_the_service_unchanged_and_come_back)
 
     ck_assert(c->accepted);
     rig_send_text(fd, GET "body");
-    ck_assert(rig_expect(rig, fd, GET "body"));
+    rig_run(rig, 50);
     ck_assert_str_eq(c->last_open.workload, "7-1-blog");
     ck_assert_str_eq(c->last_open.service, "web");
     ck_assert_str_eq(c->last_open.name, HOST);
@@ -69,19 +70,19 @@ START_TEST(test_http_bytes_reach_the_service_unchanged_and_come_back)
     ck_assert_uint_ne(c->last_open.visitor.port, 0);
     ck_assert(gw_worker_usage(rig->worker, "7-1-blog", &usage));
     ck_assert_uint_eq(usage.rx_bytes, strlen(GET) + 4);
-    ck_assert_uint_eq(usage.tx_bytes, strlen(GET) + 4);
     ck_assert_uint_eq(usage.active, 1);
     rig_send_text(fd, "more");
     ck_assert_int_eq(shutdown(fd, SHUT_WR), 0); /* half-close: the answer still comes */
     ck_assert_int_eq(rig_read_all(rig, fd, answer, sizeof(answer)), RIG_FIN);
-    ck_assert_str_eq(answer, "more");
+    ck_assert_ptr_nonnull(strstr(answer, "\r\n\r\n" ECHOED));
+    ck_assert_ptr_nonnull(strstr(answer, "\r\n\r\nbodymore"));
     close(fd);
     rig_run(rig, 20);
     ck_assert(gw_worker_usage(rig->worker, "7-1-blog", &usage));
     ck_assert_uint_eq(usage.active, 0);
     ck_assert_uint_eq(usage.connections, 1);
     ck_assert_uint_eq(usage.rx_bytes, strlen(GET) + 8);
-    ck_assert_uint_eq(usage.tx_bytes, strlen(GET) + 8);
+    ck_assert_uint_eq(usage.tx_bytes, strlen(answer));
     ck_assert_uint_eq(gw_worker_count_visitors(rig->worker), 0);
     rig_free(rig);
 }
@@ -98,7 +99,7 @@ START_TEST(test_a_head_in_single_bytes_is_routed)
         rig_send(fd, at, 1);
         ev_run(rig->loop, EVRUN_NOWAIT);
     }
-    ck_assert(rig_expect(rig, fd, GET));
+    ck_assert(rig_expect(rig, fd, ECHOED));
     close(fd);
     rig_free(rig);
 }
@@ -162,7 +163,7 @@ START_TEST(test_a_visitor_waits_for_a_connector_that_comes_in_time)
     rig_send_text(fd, GET);
     rig_run(rig, 50);
     (void)rig_connect(rig, 0);
-    ck_assert(rig_expect(rig, fd, GET));
+    ck_assert(rig_expect(rig, fd, ECHOED));
     close(fd);
     rig_free(rig);
 }
@@ -185,7 +186,7 @@ START_TEST(test_another_connector_takes_over_when_one_refuses)
         int fd = rig_visit(rig, "http");
 
         rig_send_text(fd, GET);
-        ck_assert(rig_expect(rig, fd, GET)); /* first bytes were kept */
+        ck_assert(rig_expect(rig, fd, ECHOED)); /* first bytes were kept */
         close(fd);
     }
     ck_assert_uint_le(bad->opens, 1); /* and it is passed over afterwards */
@@ -224,7 +225,7 @@ START_TEST(test_a_lost_tunnel_resets_the_visitor)
     int fd = rig_visit(rig, "http");
 
     rig_send_text(fd, GET);
-    ck_assert(rig_expect(rig, fd, GET));
+    ck_assert(rig_expect(rig, fd, ECHOED));
     rig_hang_up(c);
     ck_assert_int_eq(rig_read_all(rig, fd, answer, sizeof(answer)), RIG_RST);
     ck_assert_uint_eq(rig->online, 0);
@@ -238,7 +239,7 @@ static int served_visitor(struct rig *rig)
     int fd = rig_visit(rig, "http");
 
     rig_send_text(fd, GET);
-    ck_assert(rig_expect(rig, fd, GET));
+    ck_assert(rig_expect(rig, fd, ECHOED));
     return fd;
 }
 
@@ -433,12 +434,12 @@ START_TEST(test_a_direct_backend_gets_the_proxy_header_and_the_bytes)
     rig_send_text(visitor, GET);
     rig_run(rig, 50);
     service = accept(listener, NULL, NULL);
-    ck_assert(rig_expect(rig, service, GET));
-    rig_send_text(service, "answer");
-    ck_assert(rig_expect(rig, visitor, "answer"));
+    ck_assert(rig_expect(rig, service, ECHOED));
+    rig_send_text(service, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer");
+    ck_assert(rig_expect(rig, visitor, "\r\n\r\nanswer"));
     ck_assert(gw_worker_usage(rig->worker, "7-1-blog", &usage));
     ck_assert_uint_eq(usage.rx_bytes, strlen(GET)); /* the header is not the visitor's */
-    ck_assert_uint_eq(usage.tx_bytes, 6);
+    ck_assert_uint_gt(usage.tx_bytes, 6);
     close(visitor);
     close(service);
     close(listener);
@@ -489,7 +490,7 @@ int main(void)
     TCase *tc = tcase_create("serving");
 
     tcase_set_timeout(tc, 30);
-    tcase_add_test(tc, test_http_bytes_reach_the_service_unchanged_and_come_back);
+    tcase_add_test(tc, test_http_bytes_reach_the_service_and_come_back);
     tcase_add_test(tc, test_a_head_in_single_bytes_is_routed);
     tcase_add_test(tc, test_tls_hello_reaches_the_service_unchanged);
     tcase_add_test(tc, test_tcp_service_may_speak_first);

@@ -3,10 +3,13 @@
 #include "modules/gateway/site.h"
 
 #include <check.h>
+#include <stdlib.h>
 
 #include "tests/support/suite.h"
 
 #define NOW 1000000u
+
+static struct addr visitor; /* from nowhere: no range holds it */
 
 static struct gw_site *make_site(uint32_t new_per_second)
 {
@@ -22,10 +25,11 @@ static struct gw_site *make_site(uint32_t new_per_second)
 /* How many of ASKED visitors may come at NOW_MS. */
 static unsigned admitted(struct gw_site *site, unsigned asked, uint64_t now_ms)
 {
+    struct gw_caller caller = {.port = GW_PORT_HTTP, .peer = &visitor};
     unsigned n = 0;
 
     for (unsigned i = 0; i < asked; i++)
-        n += gw_site_admit_rate(site, now_ms);
+        n += gw_site_judge(site, &caller, now_ms) == GW_REASON_NONE;
     return n;
 }
 
@@ -164,6 +168,66 @@ START_TEST(test_site_a_changed_exposure_forgets_all_faults)
 }
 END_TEST
 
+static void deny_192_0_2(struct gw_exposure *e)
+{
+    e->deny = calloc(1, sizeof(*e->deny));
+    ck_assert_ptr_nonnull(e->deny);
+    ck_assert_int_eq(cidr_parse(e->deny, "192.0.2.0/24"), 0);
+    e->deny_count = 1;
+}
+
+static const struct {
+    enum gw_port_kind port;
+    bool passthrough, off, paused, denied, full, is_in;
+    enum gw_reason reason;
+} judgements[] = {
+    {.port = GW_PORT_HTTP},
+    {.port = GW_PORT_TCP},
+    {.port = GW_PORT_TLS, .reason = GW_REASON_NOT_PASSTHROUGH},
+    {.port = GW_PORT_TLS, .passthrough = true},
+    {.port = GW_PORT_HTTP, .off = true, .reason = GW_REASON_HTTP_OFF},
+    {.port = GW_PORT_TLS, .passthrough = true, .off = true},
+    {.port = GW_PORT_HTTP, .paused = true, .reason = GW_REASON_PAUSED},
+    {.port = GW_PORT_HTTP, .paused = true, .is_in = true, .reason = GW_REASON_PAUSED},
+    {.port = GW_PORT_HTTP, .denied = true, .reason = GW_REASON_NOT_ALLOWED},
+    {.port = GW_PORT_HTTP, .denied = true, .is_in = true, .reason = GW_REASON_NOT_ALLOWED},
+    {.port = GW_PORT_HTTP, .full = true, .reason = GW_REASON_CONNECTION_LIMIT},
+    {.port = GW_PORT_TLS, .passthrough = true, .full = true, .reason = GW_REASON_CONNECTION_LIMIT},
+    {.port = GW_PORT_HTTP, .full = true, .is_in = true},
+};
+
+START_TEST(test_site_says_why_it_does_not_take_a_visitor)
+{
+    struct gw_site *site = make_site(0);
+    struct gw_exposure *e = site->exposure;
+    struct gw_caller caller = {.port = judgements[_i].port, .is_in = judgements[_i].is_in};
+    struct addr peer;
+
+    ck_assert_int_eq(addr_parse(&peer, "192.0.2.7:1234"), 0);
+    caller.peer = &peer;
+    e->tls_passthrough = judgements[_i].passthrough;
+    e->http = judgements[_i].off ? GW_HTTP_OFF : GW_HTTP_FORWARD;
+    e->paused = judgements[_i].paused;
+    e->connections = 1;
+    site->conn_count = judgements[_i].full ? 1 : 0;
+    if (judgements[_i].denied)
+        deny_192_0_2(e);
+    ck_assert_int_eq(gw_site_judge(site, &caller, NOW), judgements[_i].reason);
+    gw_site_free(site);
+}
+END_TEST
+
+START_TEST(test_site_rate_is_for_who_is_new)
+{
+    struct gw_site *site = make_site(1);
+    struct gw_caller caller = {.port = GW_PORT_HTTP, .peer = &visitor, .is_in = true};
+
+    ck_assert_uint_eq(admitted(site, 2, NOW), 1);
+    ck_assert_int_eq(gw_site_judge(site, &caller, NOW), GW_REASON_NONE);
+    gw_site_free(site);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_site");
@@ -179,6 +243,9 @@ int main(void)
     tcase_add_test(tc, test_site_a_cure_starts_over_at_the_shortest);
     tcase_add_test(tc, test_site_one_fault_too_many_forgets_the_one_that_ends_first);
     tcase_add_test(tc, test_site_a_changed_exposure_forgets_all_faults);
+    tcase_add_loop_test(tc, test_site_says_why_it_does_not_take_a_visitor, 0,
+                        sizeof(judgements) / sizeof(judgements[0]));
+    tcase_add_test(tc, test_site_rate_is_for_who_is_new);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

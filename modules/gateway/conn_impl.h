@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of a visitor share: conn.c (life, states, first bytes), conn_serve.c (from the
+ * route to the service). Private to them. */
+#ifndef MODULES_GATEWAY_CONN_IMPL_H
+#define MODULES_GATEWAY_CONN_IMPL_H
+
+#include <ev.h>
+
+#include "modules/gateway/conn.h"
+#include "modules/gateway/peek.h"
+
+struct gw_linger;
+
+struct gw_conn {
+    struct gw_front *front;
+    uint64_t id;
+    enum gw_port_kind port;
+    enum gw_conn_state state;
+    int fd;            /* -1 once the carrying or the lingering has it */
+    bool counted;      /* in front->sources */
+    uint64_t since_ms; /* clock_mono_ms() of the accept */
+    struct addr peer, local;
+    ev_io io; /* of the peek */
+    ev_timer deadline;
+    struct gw_peek peek;          /* TLS port */
+    struct gw_exchange *exchange; /* HTTP port: reads the requests, and has the way of one */
+    struct gw_site *site;         /* NULL until routed and once it ended */
+    struct gw_tries tries;        /* for the present request */
+    enum gw_reason failure;       /* of the last try */
+    uint64_t wait_until_ms;       /* 0 = has not waited yet */
+    struct gw_way *way;           /* OPEN and RELAY */
+    struct gw_linger *linger;     /* LINGER */
+    LIST_ENTRY(gw_conn) of_front;
+    LIST_ENTRY(gw_conn) of_site;
+};
+
+/* The only place where `state` changes. */
+void gw_conn_enter(struct gw_conn *self, enum gw_conn_state to);
+/* It is one of SITE's visitors / of none. */
+void gw_conn_attach(struct gw_conn *self, struct gw_site *site);
+void gw_conn_detach(struct gw_conn *self);
+/* The one end of a visitor; SELF is gone. RESET: the visitor shall see a reset. */
+void gw_conn_close(struct gw_conn *self, bool reset);
+/* LAST (malloc'd or NULL, taken) goes out, then the end of our side. SELF may be gone. */
+void gw_conn_linger(struct gw_conn *self, char *last, size_t len);
+/* Turn the visitor away as INTERFACE section 8 says. SELF may be gone. */
+void gw_conn_reject(struct gw_conn *self, const struct gw_rejection *rejection);
+void gw_conn_refuse(struct gw_conn *self, enum gw_reason reason);
+/* The present request is over, for the access log. REASON: why we answered it ourselves with
+ * STATUS; NONE: a service did. */
+void gw_conn_log(const struct gw_conn *self, enum gw_reason reason, int status);
+/* SITE is what the visitor wants (NULL = nothing is served there). SELF may be gone. */
+void gw_conn_route(struct gw_conn *self, struct gw_site *site);
+/* The next way that was not tried; or wait; or give up. SELF may be gone. */
+void gw_conn_open_next(struct gw_conn *self);
+/* Begin to read requests: ops of the exchange are conn_serve.c's. */
+extern const struct gw_exchange_ops gw_conn_exchange_ops;
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the route of a visitor, or of each of its requests, to the service; see conn.h. */
+#include <string.h>
+
+#include "bus/base/clock.h"
+#include "bus/base/err.h"
+#include "bus/base/log.h"
+#include "modules/gateway/access.h"
+#include "modules/gateway/answer.h"
+#include "modules/gateway/conn_impl.h"
+#include "modules/gateway/way.h"
+
+#define ACME_PREFIX "/.well-known/acme-challenge/"
+
+/* Proofs for certificates are for the service even where everything else is under https. */
+static bool is_acme(const struct gw_conn *self)
+{
+    struct gw_request_line line = gw_exchange_line(self->exchange);
+
+    return line.path_len >= strlen(ACME_PREFIX) &&
+           memcmp(line.path, ACME_PREFIX, strlen(ACME_PREFIX)) == 0;
+}
+
+void gw_conn_open_next(struct gw_conn *self);
+
+static uint64_t idle_limit_ms(const struct gw_conn *self)
+{
+    const struct gw_limits *limits = self->front->limits;
+
+    if (self->site->exposure->idle_ms != 0)
+        return self->site->exposure->idle_ms;
+    return self->port == GW_PORT_TCP ? limits->tcp_idle_timeout_ms : limits->idle_timeout_ms;
+}
+
+static void on_way_open(void *arg)
+{
+    struct gw_conn *self = arg;
+    struct gw_way *way = self->way;
+
+    if (self->exchange != NULL) {
+        self->way = NULL;
+        gw_conn_enter(self, GW_CONN_EXCHANGE);
+        gw_exchange_lend(self->exchange, way); /* self may be gone */
+        return;
+    }
+    if (gw_way_carry(way, self->fd, idle_limit_ms(self)) != ERR_OK) {
+        gw_conn_refuse(self, GW_REASON_NO_MEMORY);
+        return;
+    }
+    self->fd = -1;
+    gw_peek_deinit(&self->peek);
+    gw_conn_enter(self, GW_CONN_RELAY);
+}
+
+static void on_way_failed(void *arg, const struct gw_way_failure *failure)
+{
+    struct gw_conn *self = arg;
+    struct gw_front *front = self->front;
+
+    self->way = NULL;
+    self->failure = failure->reason;
+    LOG_DEBUG("backend failed", KV_N("conn", self->id), KV_S("workload", self->site->id),
+              KV_S("reason", gw_reason_name(failure->reason)), KV_S("what", failure->what));
+    front->on_backend_error(front->arg, self->site, failure->connector, failure->what);
+    gw_conn_open_next(self);
+}
+
+/* Nobody is sent to a session without a link, so it is another one, or we wait for this one. */
+static bool has_other_way(void *arg)
+{
+    const struct gw_conn *self = arg;
+    struct gw_pick pick;
+
+    return gw_pick(&pick, self->front->registry, self->site, &self->tries);
+}
+
+static void on_way_done(void *arg)
+{
+    struct gw_conn *self = arg;
+
+    self->way = NULL;
+    gw_conn_close(self, false);
+}
+
+static enum tun_kind kind_of(enum gw_port_kind port)
+{
+    return port == GW_PORT_HTTP ? TUN_KIND_HTTP : port == GW_PORT_TLS ? TUN_KIND_TLS : TUN_KIND_TCP;
+}
+
+/* The host it wants; "" on a TCP port. */
+static const char *host_of(const struct gw_conn *self)
+{
+    if (self->exchange != NULL)
+        return gw_exchange_head(self->exchange)->authority.host;
+    return self->peek.host != NULL ? self->peek.host : "";
+}
+
+/* Try one way; false when it can't even be started. */
+static bool try_way(struct gw_conn *self, const struct gw_pick *pick)
+{
+    struct gw_way_config cfg = {
+        .loop = self->front->loop,
+        .hangup = self->front->hangup,
+        .site = self->site,
+        .pick = *pick,
+        .kind = kind_of(self->port),
+        .name = host_of(self),
+        .peer = &self->peer,
+        .local = &self->local,
+        .first = self->peek.data,
+        .first_len = self->peek.len,
+        .open_timeout_ms = self->front->limits->open_timeout_ms,
+        .on_open = on_way_open,
+        .has_other = has_other_way,
+        .on_failed = on_way_failed,
+        .on_done = on_way_done,
+        .arg = self,
+    };
+
+    if (self->exchange != NULL)
+        cfg.first = gw_exchange_first(self->exchange, &cfg.first_len);
+    self->tries.at[self->tries.count++] = pick->target;
+    return gw_way_start(&self->way, &cfg) == ERR_OK;
+}
+
+/* A connector may still come: wait for it, but once, and never after a service said no. A session
+ * that ended under us may still be counted as online: its streams hear of the end before it is
+ * taken from the registry. */
+static bool may_wait(struct gw_conn *self)
+{
+    bool lost = self->failure == GW_REASON_NO_CONNECTOR && self->tries.count < GW_TRIES_MAX;
+
+    if ((self->site->online > 0 && !lost) || self->failure == GW_REASON_BACKEND_REFUSED ||
+        self->failure == GW_REASON_OPEN_TIMEOUT)
+        return false;
+    if (self->wait_until_ms == 0)
+        self->wait_until_ms = clock_mono_ms() + self->front->limits->tunnel_wait_ms;
+    return self->wait_until_ms > clock_mono_ms();
+}
+
+/* The next way that was not tried; or wait; or give up. SELF may be gone. */
+void gw_conn_open_next(struct gw_conn *self)
+{
+    struct gw_pick pick;
+
+    while (gw_pick(&pick, self->front->registry, self->site, &self->tries)) {
+        if (try_way(self, &pick)) {
+            gw_conn_enter(self, GW_CONN_OPEN);
+            return;
+        }
+        self->failure = GW_REASON_BACKEND_REFUSED; /* no room on that session */
+    }
+    if (!may_wait(self))
+        gw_conn_refuse(self,
+                       self->failure != GW_REASON_NONE ? self->failure : GW_REASON_NO_CONNECTOR);
+    else if (self->state != GW_CONN_WAIT)
+        gw_conn_enter(self, GW_CONN_WAIT);
+}
+
+/* 308 to the same place under https. SELF may be gone. */
+static void redirect(struct gw_conn *self)
+{
+    const struct http_head *head = gw_exchange_head(self->exchange);
+    struct gw_request_line line = gw_exchange_line(self->exchange);
+    struct http_page target = {.head_only = head->is_head,
+                               .host = head->authority.host,
+                               .port = self->front->https_port,
+                               .path = line.path,
+                               .path_len = line.path_len};
+    size_t len;
+    char *answer = gw_answer_redirect(&target, &len);
+
+    gw_conn_log(self, GW_REASON_NONE, 308);
+    if (answer != NULL)
+        gw_conn_linger(self, answer, len);
+    else
+        gw_conn_refuse(self, GW_REASON_NO_MEMORY);
+}
+
+/* Whether the way that is kept is the one to take: with instances "newest" another one may be. */
+static bool is_best_way(const struct gw_conn *self)
+{
+    const struct gw_way *way = gw_exchange_way(self->exchange);
+    struct gw_tries none = {0};
+    struct gw_pick pick;
+
+    if (!self->site->exposure->newest_only)
+        return true;
+    return gw_pick(&pick, self->front->registry, self->site, &none) &&
+           pick.target.session == gw_way_target(way)->session;
+}
+
+/* The present request goes to the site. SELF may be gone. */
+static void send_request(struct gw_conn *self)
+{
+    int rc = gw_exchange_prepare(self->exchange, &self->site->pace, idle_limit_ms(self));
+
+    if (rc != ERR_OK) {
+        gw_conn_reject(self, &(struct gw_rejection){.reason = rc == ERR_PROTO ? GW_REASON_MALFORMED
+                                                                              : GW_REASON_NO_MEMORY,
+                                                    .status = rc == ERR_PROTO ? 400 : 0});
+        return;
+    }
+    if (gw_exchange_keeps_way(self->exchange) && is_best_way(self)) {
+        gw_conn_enter(self, GW_CONN_EXCHANGE);
+        gw_exchange_send(self->exchange);
+        return;
+    }
+    gw_exchange_drop_way(self->exchange);
+    gw_conn_open_next(self);
+}
+
+/* SITE is what the visitor wants (NULL = nothing is served there). SELF may be gone. */
+void gw_conn_route(struct gw_conn *self, struct gw_site *site)
+{
+    struct gw_caller caller = {
+        .port = self->port, .peer = &self->peer, .is_in = self->site == site};
+    enum gw_reason reason =
+        site != NULL ? gw_site_judge(site, &caller, clock_mono_ms()) : GW_REASON_UNKNOWN_NAME;
+
+    ev_io_stop(self->front->loop, &self->io);
+    if (reason != GW_REASON_NONE) {
+        gw_conn_refuse(self, reason);
+        return;
+    }
+    if (self->port == GW_PORT_HTTP && site->exposure->http == GW_HTTP_REDIRECT && !is_acme(self)) {
+        redirect(self);
+        return;
+    }
+    if (self->site != site) {
+        if (self->exchange != NULL)
+            gw_exchange_drop_way(self->exchange);
+        gw_conn_detach(self);
+        gw_conn_attach(self, site);
+    }
+    if (self->exchange != NULL)
+        send_request(self);
+    else
+        gw_conn_open_next(self);
+}
+
+/* --- requests --- */
+
+/* From SINCE to UNTIL, both of which may never have been. */
+static uint64_t span_us(uint64_t since_us, uint64_t until_us)
+{
+    return since_us == 0 || until_us < since_us ? GW_ACCESS_NEVER : until_us - since_us;
+}
+
+void gw_conn_log(const struct gw_conn *self, enum gw_reason reason, int status)
+{
+    struct gw_access_record record = {.refused = reason};
+    char visitor[ADDR_IP_MAX];
+    struct gw_exchange_times times;
+    struct gw_request_line line;
+    const struct gw_way *way;
+
+    if (self->front->access == NULL || self->exchange == NULL)
+        return;
+    addr_print_ip(visitor, &self->peer);
+    gw_exchange_times(self->exchange, &times);
+    line = gw_exchange_line(self->exchange);
+    way = gw_exchange_way(self->exchange);
+    record.visitor = visitor;
+    record.exposure = self->site != NULL ? self->site->id : NULL;
+    record.host = host_of(self);
+    record.method = (struct gw_access_text){line.method, line.method_len};
+    record.target = (struct gw_access_text){line.path, line.path_len};
+    record.status = status != 0 ? status : (int)times.status;
+    record.rx_bytes = times.rx_bytes;
+    record.tx_bytes = times.tx_bytes;
+    record.first_byte_us = span_us(times.begun_us, times.first_us);
+    record.total_us = span_us(times.begun_us, clock_mono_us());
+    record.connector = way != NULL ? gw_way_connector(way) : NULL;
+    record.direct = way != NULL && record.connector == NULL;
+    record.wait_us = span_us(times.begun_us, times.lent_us);
+    record.service_us = span_us(times.lent_us, times.first_us);
+    record.request = (struct gw_access_text){gw_exchange_id(self->exchange),
+                                             strlen(gw_exchange_id(self->exchange))};
+    gw_access_write(self->front->access, &record);
+}
+
+static void on_request(void *arg)
+{
+    struct gw_conn *self = arg;
+
+    self->tries.count = 0;
+    self->failure = GW_REASON_NONE;
+    self->wait_until_ms = 0;
+    gw_conn_route(self, gw_routes_by_host(self->front->routes, host_of(self)));
+}
+
+static void on_reject(void *arg, const struct gw_rejection *rejection)
+{
+    struct gw_conn *self = arg;
+
+    if (rejection->reason != GW_REASON_FIRST_BYTES_TIMEOUT ||
+        !gw_exchange_is_idle(self->exchange)) {
+        gw_conn_reject(self, rejection);
+        return;
+    }
+    self->front->refused->count[rejection->reason]++;
+    gw_conn_close(self, false); /* who never spoke is told nothing */
+}
+
+static void on_retry(void *arg, enum gw_reason reason, bool reused)
+{
+    struct gw_conn *self = arg;
+
+    self->failure = reason;
+    if (reused) { /* perhaps its service closes idle connections: that tells nothing */
+        self->tries.count = 0;
+        self->failure = reason == GW_REASON_NO_CONNECTOR ? reason : GW_REASON_NONE;
+    }
+    gw_conn_open_next(self);
+}
+
+static void on_answered(void *arg)
+{
+    gw_conn_log(arg, GW_REASON_NONE, 0);
+    gw_conn_enter(arg, GW_CONN_PEEK);
+}
+
+static void on_switch(void *arg, const void *first, size_t first_len)
+{
+    struct gw_conn *self = arg;
+
+    gw_conn_log(self, GW_REASON_NONE, 0);
+    self->way = gw_exchange_take_way(self->exchange);
+    if (gw_way_switch(self->way, self->fd, idle_limit_ms(self), first, first_len) != ERR_OK) {
+        gw_conn_close(self, true);
+        return;
+    }
+    self->fd = -1;
+    gw_exchange_free(self->exchange);
+    self->exchange = NULL;
+    gw_conn_enter(self, GW_CONN_RELAY);
+}
+
+static void on_end(void *arg, bool reset)
+{
+    struct gw_conn *self = arg;
+
+    if (self->state == GW_CONN_EXCHANGE) /* cut */
+        gw_conn_log(self, GW_REASON_NONE, 0);
+    if (reset)
+        gw_conn_close(self, true);
+    else
+        gw_conn_linger(self, NULL, 0);
+}
+
+const struct gw_exchange_ops gw_conn_exchange_ops = {.on_request = on_request,
+                                                     .on_reject = on_reject,
+                                                     .on_retry = on_retry,
+                                                     .on_answered = on_answered,
+                                                     .on_switch = on_switch,
+                                                     .on_end = on_end};

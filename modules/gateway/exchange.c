@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of an exchange, its time limits, and its way; see exchange.h. */
+#include "modules/gateway/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/base/clock.h"
+#include "bus/base/err.h"
+#include "modules/gateway/config.h"
+#include "modules/gateway/exchange_impl.h"
+#include "modules/gateway/way.h"
+#include "modules/net/pace.h"
+#include "modules/net/sock.h"
+
+int gw_exchange_common_init(struct gw_exchange_common *self)
+{
+    self->scratch = malloc(sizeof(*self->scratch));
+    if (self->scratch == NULL)
+        return ERR_NOMEM;
+    clock_random(&self->id_prefix, sizeof(self->id_prefix));
+    return ERR_OK;
+}
+
+void gw_exchange_common_deinit(struct gw_exchange_common *self)
+{
+    free(self->scratch);
+    self->scratch = NULL;
+}
+
+bool gw_exchange_tell(struct gw_exchange *self, void (*op)(void *arg))
+{
+    bool gone = false, *outer = self->gone;
+
+    self->gone = &gone;
+    op(self->arg);
+    if (!gone)
+        self->gone = outer;
+    else if (outer != NULL)
+        *outer = true;
+    return !gone;
+}
+
+void gw_exchange_reject(struct gw_exchange *self, const struct gw_rejection *rejection)
+{
+    if (self->begun)
+        self->ops->on_end(self->arg, true);
+    else
+        self->ops->on_reject(self->arg, rejection);
+}
+
+void gw_exchange_fail(struct gw_exchange *self, enum gw_reason reason, const char *why)
+{
+    gw_exchange_reject(self, &(struct gw_rejection){.reason = reason, .why = why});
+}
+
+/* ---- time ---------------------------------------------------------------------------------- */
+
+/* When the present phase is over. */
+static ev_tstamp due(const struct gw_exchange *self)
+{
+    if (self->ask == GW_ASK_HEAD && self->head_due > 0.0)
+        return self->head_due;
+    if (self->ask != GW_ASK_HEAD && self->way == NULL) /* the owner has limits for that */
+        return ev_now(self->common->loop) + self->idle_s;
+    return self->moved_at + self->idle_s;
+}
+
+void gw_exchange_aim(struct gw_exchange *self)
+{
+    ev_tstamp at = due(self), now = ev_now(self->common->loop);
+
+    if (ev_is_active(&self->limit) && self->limit_at <= at)
+        return; /* it looks again when it fires */
+    ev_timer_stop(self->common->loop, &self->limit);
+    ev_timer_set(&self->limit, at > now ? at - now : 0.0, 0.0);
+    ev_timer_start(self->common->loop, &self->limit);
+    self->limit_at = at;
+}
+
+void gw_exchange_moved(struct gw_exchange *self, size_t n)
+{
+    if (n == 0)
+        return;
+    self->moved_at = ev_now(self->common->loop);
+    net_pace_pay(self->pace, n);
+}
+
+size_t gw_exchange_draw(struct gw_exchange *self, size_t want)
+{
+    return net_pace_draw(self->pace, want, self->common->loop, &self->paced);
+}
+
+/* SELF is gone. */
+static void expire(struct gw_exchange *self)
+{
+    bool waits_for_service = self->ask == GW_ASK_DONE || gw_bytes_left(&self->up) > 0;
+
+    if (self->ask == GW_ASK_HEAD && self->head_due == 0.0)
+        self->ops->on_end(self->arg, false); /* between two requests */
+    else if (self->ask == GW_ASK_HEAD || !waits_for_service)
+        gw_exchange_fail(self, GW_REASON_FIRST_BYTES_TIMEOUT, "the request did not arrive in time");
+    else
+        gw_exchange_fail(self, GW_REASON_ANSWER_TIMEOUT, "no answer in time");
+}
+
+static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct gw_exchange *self = w->data;
+
+    (void)revents;
+    if (due(self) <= ev_now(loop))
+        expire(self); /* self is gone */
+    else
+        gw_exchange_aim(self);
+}
+
+const uint8_t *gw_exchange_first(const struct gw_exchange *self, size_t *len)
+{
+    *len = self->up.len;
+    return self->up.data;
+}
+
+void gw_exchange_send(struct gw_exchange *self)
+{
+    self->reused = true;
+    self->times.lent_us = clock_mono_us();
+    gw_exchange_expect(self);
+    gw_exchange_flush_up(self);
+}
+
+void gw_exchange_lend(struct gw_exchange *self, struct gw_way *way)
+{
+    self->way = way;
+    self->blocked = false;
+    self->reused = false;
+    self->way_last = false;
+    self->times.lent_us = clock_mono_us();
+    self->moved_at = ev_now(self->common->loop);
+    gw_exchange_expect(self);
+    if (gw_way_lend(way, &gw_exchange_way_ops, self, &self->up.at) == ERR_OK)
+        gw_exchange_resume(self);
+    else
+        gw_exchange_fail(self, GW_REASON_NO_MEMORY, NULL);
+}
+
+struct gw_way *gw_exchange_way(const struct gw_exchange *self)
+{
+    return self->way;
+}
+
+void gw_exchange_drop_way(struct gw_exchange *self)
+{
+    struct gw_way *way = gw_exchange_take_way(self);
+
+    if (way == NULL)
+        return;
+    if ((self->answer == GW_ANSWER_NONE || self->answer == GW_ANSWER_DONE) &&
+        self->ask != GW_ASK_BODY)
+        gw_way_close(way);
+    else
+        gw_way_free(way);
+}
+
+struct gw_way *gw_exchange_take_way(struct gw_exchange *self)
+{
+    struct gw_way *way = self->way;
+
+    self->way = NULL;
+    return way;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+/* Ready for the next request. */
+static void renew(struct gw_exchange *self)
+{
+    const struct gw_limits *limits = self->common->limits;
+
+    http_head_init(&self->head,
+                   &(struct http_head_limits){.head_max = limits->head_max_bytes,
+                                              .target_max = limits->target_max_bytes,
+                                              .headers_max = (unsigned)limits->headers_max});
+    self->ask = GW_ASK_HEAD;
+    self->answer = GW_ANSWER_NONE;
+    self->blocked = false;
+    self->head_due = 0.0;
+    self->idle_s = (double)limits->idle_timeout_ms / 1000.0;
+    self->begun = false;
+    self->pace = NULL;
+    if (self->up.cap > GW_READ_BYTES / 4)
+        gw_bytes_clear(&self->up);
+}
+
+void gw_exchange_finish(struct gw_exchange *self)
+{
+    if (!gw_exchange_tell(self, self->ops->on_answered))
+        return;
+    if (self->last || self->way_last || self->ask != GW_ASK_DONE)
+        gw_exchange_drop_way(self);
+    if (self->last || self->ask != GW_ASK_DONE) {
+        self->ops->on_end(self->arg, false);
+        return;
+    }
+    renew(self);
+    if (self->in.len > 0 || self->eof)
+        ev_feed_event(self->common->loop, &self->rd, EV_READ); /* the next one is here already */
+    else
+        gw_exchange_rearm(self);
+}
+
+static bool is_trusted(const struct gw_exchange_common *common, const struct addr *peer)
+{
+    for (size_t i = 0; i < common->trusted->count; i++) {
+        if (cidr_contains(&common->trusted->at[i], peer))
+            return true;
+    }
+    return false;
+}
+
+int gw_exchange_new(struct gw_exchange **out, const struct gw_exchange_config *cfg)
+{
+    struct gw_exchange *self = calloc(1, sizeof(*self));
+    struct ev_loop *loop = cfg->common->loop;
+    double late_s;
+
+    if (self == NULL)
+        return ERR_NOMEM;
+    self->common = cfg->common;
+    self->ops = cfg->ops;
+    self->arg = cfg->arg;
+    addr_print_ip(self->visitor, cfg->peer);
+    self->is_v6 = strchr(self->visitor, ':') != NULL;
+    self->is_trusted = is_trusted(cfg->common, cfg->peer);
+    self->port = addr_port(cfg->local);
+    ev_init(&self->limit, on_limit);
+    self->limit.data = self;
+    gw_exchange_watch(self, cfg->fd);
+    renew(self);
+    ev_now_update(loop);
+    self->moved_at = ev_now(loop);
+    late_s = (double)(clock_mono_ms() - cfg->since_ms) / 1000.0;
+    self->head_due =
+        self->moved_at - late_s + (double)cfg->common->limits->first_bytes_timeout_ms / 1000.0;
+    gw_exchange_aim(self);
+    net_sock_set_abortive(cfg->fd, true);
+    net_sock_carry(cfg->fd);
+    ev_io_start(loop, &self->rd);
+    *out = self;
+    return ERR_OK;
+}
+
+void gw_exchange_free(struct gw_exchange *self)
+{
+    struct ev_loop *loop;
+
+    if (self == NULL)
+        return;
+    loop = self->common->loop;
+    if (self->gone != NULL)
+        *self->gone = true;
+    ev_io_stop(loop, &self->rd);
+    ev_io_stop(loop, &self->wr);
+    ev_timer_stop(loop, &self->limit);
+    ev_timer_stop(loop, &self->paced);
+    net_hangup_stop(self->common->hangup, &self->hangup, self->rd.fd);
+    gw_exchange_drop_way(self);
+    gw_bytes_clear(&self->in);
+    gw_bytes_clear(&self->up);
+    gw_bytes_clear(&self->part);
+    gw_bytes_clear(&self->down);
+    free(self);
+}
+
+const struct http_head *gw_exchange_head(const struct gw_exchange *self)
+{
+    return &self->head;
+}
+
+bool gw_exchange_is_head(const struct gw_exchange *self)
+{
+    return self->head.status == HTTP_HEAD_OK && self->head.is_head;
+}
+
+const char *gw_exchange_id(const struct gw_exchange *self)
+{
+    return self->id;
+}
+
+void gw_exchange_times(const struct gw_exchange *self, struct gw_exchange_times *out)
+{
+    *out = self->times;
+}
+
+struct gw_request_line gw_exchange_line(const struct gw_exchange *self)
+{
+    const struct http_span *method = &self->head.method, *path = &self->head.path;
+    const char *data = self->head_data, *end;
+
+    if (data != NULL && path->len == 0)
+        path = &self->head.target;
+    if (data != NULL)
+        return (struct gw_request_line){data + method->at, data + path->at, method->len, path->len};
+    if (self->ask == GW_ASK_HEAD || self->line_len == 0)
+        return (struct gw_request_line){NULL, NULL, 0, 0};
+    data = (const char *)self->up.data; /* "GET /path HTTP/1.1", as it was written by us */
+    end = memchr(data + method->len + 1, ' ', self->line_len - method->len - 1);
+    return (struct gw_request_line){data, data + method->len + 1, method->len,
+                                    (size_t)(end - data) - method->len - 1};
+}
+
+bool gw_exchange_is_between(const struct gw_exchange *self)
+{
+    return gw_exchange_is_idle(self) && self->times.begun_us != 0;
+}
+
+bool gw_exchange_keeps_way(const struct gw_exchange *self)
+{
+    return self->way != NULL && !self->way_last && gw_way_is_idle(self->way);
+}
+
+bool gw_exchange_is_idle(const struct gw_exchange *self)
+{
+    return self->ask == GW_ASK_HEAD && self->in.len == 0;
+}
+
+bool gw_exchange_has_answer(const struct gw_exchange *self)
+{
+    return self->begun;
+}

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The service's side of an exchange: the answer, from the way to the visitor; see exchange.h. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "bus/base/clock.h"
+#include "bus/base/err.h"
+#include "modules/gateway/exchange_impl.h"
+#include "modules/gateway/way.h"
+#include "modules/net/sock.h"
+
+#define CHUNKS_MAX 8    /* of one send */
+#define INTERIMS_MAX 16 /* 1xx before one answer */
+
+/* What goes to the visitor in one system call: a head, then payload as it came or as chunks. */
+struct gather {
+    struct iovec iov[3 + 3 * CHUNKS_MAX];
+    int count;
+    size_t len;
+    char sizes[CHUNKS_MAX][HTTP_CHUNK_HEAD_MAX];
+    unsigned chunks;
+};
+
+static void put(struct gather *g, const void *data, size_t len)
+{
+    if (len == 0)
+        return;
+    g->iov[g->count++] = (struct iovec){(void *)(uintptr_t)data, len};
+    g->len += len;
+}
+
+/* A run of payload, as a chunk or plain. */
+static void put_piece(struct gather *g, const uint8_t *data, size_t len, bool as_chunk)
+{
+    char *size = g->sizes[g->chunks];
+
+    if (len == 0)
+        return;
+    g->chunks++;
+    if (as_chunk)
+        put(g, size, http_chunk_head(size, len));
+    put(g, data, len);
+    if (as_chunk)
+        put(g, HTTP_CHUNK_END, strlen(HTTP_CHUNK_END));
+}
+
+/* The answer is no answer: SELF is gone. */
+static void fail_bad(struct gw_exchange *self, const char *why)
+{
+    gw_exchange_fail(self, GW_REASON_BAD_ANSWER, why);
+}
+
+static void fail_memory(struct gw_exchange *self)
+{
+    gw_exchange_fail(self, GW_REASON_NO_MEMORY, NULL);
+}
+
+void gw_exchange_expect(struct gw_exchange *self)
+{
+    static const struct http_head_limits limits = {.head_max = GW_ANSWER_HEAD_MAX,
+                                                   .headers_max = GW_ANSWER_FIELDS_MAX};
+
+    http_response_init(&self->response, &limits);
+    self->answer = GW_ANSWER_HEAD;
+}
+
+/* ---- to the visitor's socket --------------------------------------------------------------- */
+
+/* Send what G holds; *SENT of it was taken. SELF may be gone. */
+static void send_all(struct gw_exchange *self, const struct gather *g, size_t *sent)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)g->iov,
+                         .msg_iovlen = (size_t)g->count};
+    ssize_t n = g->len > 0 ? sendmsg(self->wr.fd, &msg, MSG_NOSIGNAL) : 0;
+
+    *sent = n > 0 ? (size_t)n : 0;
+    if (n < 0 && !net_sock_again(errno)) {
+        self->ops->on_end(self->arg, true);
+        return;
+    }
+    gw_exchange_moved(self, *sent);
+    self->times.tx_bytes += *sent;
+    if (self->way != NULL)
+        gw_way_count(self->way, 0, *sent);
+    if (*sent < g->len)
+        ev_io_start(self->common->loop, &self->wr);
+}
+
+/* The rest of G after its first SENT bytes waits. SELF may be gone. */
+static void keep(struct gw_exchange *self, const struct gather *g, size_t sent)
+{
+    for (int i = 0; i < g->count; i++) {
+        size_t n = g->iov[i].iov_len, skip = sent < n ? sent : n;
+
+        sent -= skip;
+        if (gw_bytes_add(&self->down, (uint8_t *)g->iov[i].iov_base + skip, n - skip) != ERR_OK) {
+            fail_memory(self);
+            return;
+        }
+    }
+}
+
+/* ---- the answer's body --------------------------------------------------------------------- */
+
+/* Payload that goes on as it came: what the socket does not take stays with the way, which is how
+ * a slow reader slows the service down. Returns how many bytes of DATA were taken. */
+static size_t take_plain(struct gw_exchange *self, struct gather *g, const uint8_t *data,
+                         size_t len)
+{
+    const bool *gone = self->gone;
+    size_t head = g->len, sent;
+
+    if (self->source.kind == HTTP_BODY_NONE)
+        len = 0;
+    else if (self->source.kind == HTTP_BODY_LENGTH && len > self->source.left)
+        len = (size_t)self->source.left;
+    if (len > 0)
+        len = gw_exchange_draw(self, len);
+    put(g, data, len);
+    send_all(self, g, &sent);
+    if (*gone)
+        return 0;
+    if (sent < head) {
+        g->count -= len > 0;
+        keep(self, g, sent);
+        return 0;
+    }
+    if (self->source.kind == HTTP_BODY_LENGTH)
+        http_body_skip(&self->source, sent - head);
+    return sent - head;
+}
+
+/* Chunks are read, and written anew, or only read for a visitor of HTTP/1.0. Returns how many bytes
+ * of DATA were looked at. */
+static size_t gather_coded(struct gw_exchange *self, struct gather *g, const uint8_t *data,
+                           size_t len)
+{
+    size_t used = 0;
+
+    while (used < len && g->chunks < CHUNKS_MAX && !self->source.done) {
+        struct http_piece piece = {0, len - used};
+        size_t n = len - used;
+
+        if (self->source.kind == HTTP_BODY_CHUNKED)
+            n = http_body_feed(&self->source, (const char *)data + used, len - used, &piece);
+        if (n == 0)
+            break;
+        put_piece(g, data + used + piece.at, piece.len, self->out == HTTP_BODY_CHUNKED);
+        used += n;
+    }
+    if (self->source.done && self->out == HTTP_BODY_CHUNKED)
+        put(g, HTTP_CHUNK_LAST, strlen(HTTP_CHUNK_LAST));
+    return used;
+}
+
+static size_t take_coded(struct gw_exchange *self, struct gather *g, const uint8_t *data,
+                         size_t len)
+{
+    const bool *gone = self->gone;
+    size_t used, sent;
+
+    if (len > GW_ANSWER_CODED_BYTES)
+        len = GW_ANSWER_CODED_BYTES;
+    if (len > 0)
+        len = gw_exchange_draw(self, len);
+    used = gather_coded(self, g, data, len);
+    send_all(self, g, &sent);
+    if (!*gone)
+        keep(self, g, sent);
+    if (!*gone && self->source.why != NULL)
+        fail_bad(self, self->source.why);
+    return used;
+}
+
+/* Of DATA what can go on, behind what G holds. Returns how many bytes were taken. */
+static size_t take_body(struct gw_exchange *self, struct gather *g, const uint8_t *data, size_t len)
+{
+    const bool *gone = self->gone;
+    bool is_coded = self->out == HTTP_BODY_CHUNKED || self->source.kind == HTTP_BODY_CHUNKED;
+    size_t used = is_coded ? take_coded(self, g, data, len) : take_plain(self, g, data, len);
+
+    if (!*gone && self->source.done)
+        self->answer = GW_ANSWER_DONE;
+    return used;
+}
+
+/* ---- the answer's head --------------------------------------------------------------------- */
+
+/* The head as it goes on, in the scratch; 0 = SELF is gone. */
+static size_t rewrite(struct gw_exchange *self, const char *head, const struct http_reply *reply)
+{
+    struct gw_http_scratch *scratch = self->common->scratch;
+    size_t n =
+        http_rewrite_response(scratch->head, sizeof(scratch->head), &self->response, head, reply);
+
+    if (n == 0)
+        fail_bad(self, "the head of the answer is too long");
+    return n;
+}
+
+/* An answer before the answer: 100, 103. HTTP/1.0 has none. */
+static void pass_interim(struct gw_exchange *self, const char *head)
+{
+    struct http_reply reply = {.body = HTTP_BODY_NONE, .minor = self->head.framing.minor};
+    const bool *gone = self->gone;
+    struct gather g = {0};
+    size_t n, sent;
+
+    if (++self->interims > INTERIMS_MAX) {
+        fail_bad(self, "too many interim answers");
+        return;
+    }
+    if (self->head.framing.minor > 0) {
+        n = rewrite(self, head, &reply);
+        if (*gone)
+            return;
+        put(&g, self->common->scratch->head, n);
+        send_all(self, &g, &sent);
+        if (!*gone)
+            keep(self, &g, sent);
+    }
+    if (!*gone)
+        gw_exchange_expect(self);
+}
+
+/* 101: what follows is opaque; once the head is out, and from the loop. */
+static void pass_switch(struct gw_exchange *self, const char *head)
+{
+    struct http_reply reply = {.body = HTTP_BODY_NONE, .minor = 1, .upgrade = true};
+    const bool *gone = self->gone;
+    struct gather g = {0};
+    size_t n, sent;
+
+    if (!self->upgrade) {
+        fail_bad(self, "it switched protocols without being asked");
+        return;
+    }
+    n = rewrite(self, head, &reply);
+    if (*gone)
+        return;
+    self->begun = true;
+    self->times.status = self->response.code;
+    self->answer = GW_ANSWER_SWITCH;
+    put(&g, self->common->scratch->head, n);
+    send_all(self, &g, &sent);
+    if (!*gone)
+        keep(self, &g, sent);
+    if (!*gone)
+        ev_feed_event(self->common->loop, &self->wr, EV_WRITE);
+}
+
+/* How the answer goes on, and what follows from that for both connections. */
+static struct http_reply choose(struct gw_exchange *self)
+{
+    const struct http_response *response = &self->response;
+    unsigned minor = self->head.framing.minor;
+    enum http_body_kind kind = http_response_body(response, self->head.is_head);
+
+    self->out = kind;
+    if (kind == HTTP_BODY_CHUNKED || kind == HTTP_BODY_CLOSE)
+        self->out = minor > 0 ? HTTP_BODY_CHUNKED : HTTP_BODY_CLOSE;
+    http_body_init(&self->source, kind, response->framing.content_length, &response->limits);
+    if (self->common->last_answers || self->ask != GW_ASK_DONE || self->out == HTTP_BODY_CLOSE)
+        self->last = true;
+    if (kind == HTTP_BODY_CLOSE || !http_framing_persists(&response->framing))
+        self->way_last = true;
+    return (struct http_reply){.body = self->out, .minor = minor, .close = self->last};
+}
+
+/* HEAD, complete, is that of the answer; DATA follows it. Returns how much of that was taken. */
+static size_t begin(struct gw_exchange *self, const char *head, const uint8_t *data, size_t len)
+{
+    struct http_reply reply = choose(self);
+    const bool *gone = self->gone;
+    struct gather g = {0};
+    size_t n = rewrite(self, head, &reply);
+
+    if (*gone)
+        return 0;
+    self->begun = true;
+    self->times.status = self->response.code;
+    self->answer = GW_ANSWER_BODY;
+    gw_bytes_clear(&self->part);
+    put(&g, self->common->scratch->head, n);
+    return take_body(self, &g, data, len);
+}
+
+/* The head is complete: HEAD, with DATA behind it. Returns how many bytes of DATA were taken. */
+static size_t take_complete(struct gw_exchange *self, const char *head, const uint8_t *data,
+                            size_t len)
+{
+    const bool *gone = self->gone;
+
+    if (self->response.code >= 200)
+        return begin(self, head, data, len);
+    if (self->response.code == 101)
+        pass_switch(self, head);
+    else
+        pass_interim(self, head);
+    if (!*gone)
+        gw_bytes_clear(&self->part);
+    return 0;
+}
+
+static size_t take_head(struct gw_exchange *self, const uint8_t *data, size_t len)
+{
+    size_t before = self->part.len, used;
+    bool is_whole = before == 0;
+
+    if (self->times.first_us == 0)
+        self->times.first_us = clock_mono_us();
+    if (!is_whole && gw_bytes_add(&self->part, data, len) != ERR_OK) {
+        fail_memory(self);
+        return 0;
+    }
+    switch (http_response_feed(&self->response, (const char *)(is_whole ? data : self->part.data),
+                               before + len)) {
+    case HTTP_HEAD_OK:
+        used = self->response.len - before;
+        return used + take_complete(self, (const char *)(is_whole ? data : self->part.data),
+                                    data + used, len - used);
+    case HTTP_HEAD_BAD:
+        fail_bad(self, self->response.why);
+        return 0;
+    case HTTP_HEAD_MORE:
+    default:
+        if (is_whole && gw_bytes_add(&self->part, data, len) != ERR_OK)
+            fail_memory(self);
+        return len;
+    }
+}
+
+/* ---- what the way tells -------------------------------------------------------------------- */
+
+static size_t on_data(void *arg, const uint8_t *data, size_t len)
+{
+    struct gw_exchange *self = arg;
+    bool gone = false, *outer = self->gone;
+    size_t used = 0, n = 1;
+
+    if (self->answer == GW_ANSWER_NONE || self->answer == GW_ANSWER_DONE) {
+        self->way_last = true; /* nobody asked: not for the next request */
+        return len;
+    }
+    self->gone = &gone;
+    while (!gone && n > 0 && used < len && gw_bytes_left(&self->down) == 0 &&
+           (self->answer == GW_ANSWER_HEAD || self->answer == GW_ANSWER_BODY)) {
+        struct gather none = {0};
+
+        n = self->answer == GW_ANSWER_HEAD ? take_head(self, data + used, len - used)
+                                           : take_body(self, &none, data + used, len - used);
+        used += n;
+    }
+    if (gone) {
+        if (outer != NULL)
+            *outer = true;
+        return used;
+    }
+    self->gone = outer;
+    if (self->answer == GW_ANSWER_DONE && used < len)
+        self->way_last = true;
+    if (self->answer == GW_ANSWER_DONE && gw_bytes_left(&self->down) == 0)
+        gw_exchange_finish(self); /* self may be gone */
+    return used;
+}
+
+static void on_writable(void *arg)
+{
+    gw_exchange_resume(arg);
+}
+
+/* The service left before it said a word, or within its head. SELF may be gone. */
+static void died(struct gw_exchange *self, enum gw_reason reason)
+{
+    bool reused = self->reused;
+
+    if (self->times.first_us != 0 || !self->replayable || self->retried) {
+        gw_exchange_fail(self, GW_REASON_ANSWER_CUT, "the service left before it answered");
+        return;
+    }
+    gw_exchange_drop_way(self);
+    self->answer = GW_ANSWER_NONE;
+    self->retried = true;
+    self->up.at = 0;
+    self->ops->on_retry(self->arg, reason, reused);
+}
+
+/* The end of an answer that says its length by ending. */
+static void complete(struct gw_exchange *self)
+{
+    bool gone = false, *outer = self->gone;
+    struct gather g = {0};
+    size_t sent;
+
+    self->source.done = true;
+    self->answer = GW_ANSWER_DONE;
+    if (self->out == HTTP_BODY_CHUNKED)
+        put(&g, HTTP_CHUNK_LAST, strlen(HTTP_CHUNK_LAST));
+    self->gone = &gone;
+    send_all(self, &g, &sent);
+    if (!gone)
+        keep(self, &g, sent);
+    if (gone) {
+        if (outer != NULL)
+            *outer = true;
+        return;
+    }
+    self->gone = outer;
+    if (gw_bytes_left(&self->down) == 0)
+        gw_exchange_finish(self);
+}
+
+static void on_eof(void *arg)
+{
+    struct gw_exchange *self = arg;
+
+    self->way_last = true;
+    if (self->answer == GW_ANSWER_NONE)
+        gw_exchange_drop_way(self);
+    else if (self->answer == GW_ANSWER_HEAD)
+        died(self, GW_REASON_BACKEND_REFUSED);
+    else if (self->answer == GW_ANSWER_BODY && self->source.kind == HTTP_BODY_CLOSE)
+        complete(self);
+    else if (self->answer == GW_ANSWER_BODY)
+        self->ops->on_end(self->arg, true);
+}
+
+static void on_cut(void *arg, enum gw_reason reason)
+{
+    struct gw_exchange *self = arg;
+
+    (void)gw_exchange_take_way(self); /* it is gone */
+    if (self->answer == GW_ANSWER_HEAD)
+        died(self, reason);
+    else if (self->answer == GW_ANSWER_BODY || self->answer == GW_ANSWER_SWITCH)
+        self->ops->on_end(self->arg, true);
+}
+
+/* The connector leaves: it shall not wait for a way that waits for nothing. */
+static void on_goaway(void *arg)
+{
+    struct gw_exchange *self = arg;
+
+    self->way_last = true;
+    if (self->answer == GW_ANSWER_NONE)
+        gw_exchange_drop_way(self);
+}
+
+const struct gw_way_ops gw_exchange_way_ops = {.on_data = on_data,
+                                               .on_writable = on_writable,
+                                               .on_eof = on_eof,
+                                               .on_cut = on_cut,
+                                               .on_goaway = on_goaway};
+
+/* The visitor's socket takes bytes: those that wait here, then those that wait in the way. */
+void gw_exchange_drain(struct gw_exchange *self)
+{
+    struct gather g = {0};
+    bool gone = false;
+    size_t sent;
+
+    put(&g, self->down.data + self->down.at, gw_bytes_left(&self->down));
+    self->gone = &gone; /* from the loop: nobody else wants to know */
+    send_all(self, &g, &sent);
+    if (gone)
+        return;
+    self->gone = NULL;
+    self->down.at += sent;
+    if (gw_bytes_left(&self->down) > 0)
+        return;
+    gw_bytes_clear(&self->down);
+    ev_io_stop(self->common->loop, &self->wr);
+    if (self->answer == GW_ANSWER_SWITCH)
+        self->ops->on_switch(self->arg, self->in.data, self->in.len);
+    else if (self->answer == GW_ANSWER_DONE)
+        gw_exchange_finish(self);
+    else if (self->way != NULL)
+        (void)gw_way_pull(self->way); /* self may be gone */
+}

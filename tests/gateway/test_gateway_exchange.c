@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request after the other: what lasts between them, what ends them, and how long all may take.
+ */
+#include "modules/gateway/exchange.h"
+
+#include <check.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bus/base/clock.h"
+#include "tests/gateway/hall.h"
+#include "tests/net/loop_until.h"
+#include "tests/support/suite.h"
+
+#define HOST "Host: " HALL_HOST "\r\n"
+#define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+static struct hall hall;
+
+static void setup(void)
+{
+    hall_setup(&hall);
+    hall.seat.limits.first_bytes_timeout_ms = 200;
+    hall.seat.limits.idle_timeout_ms = 300;
+    hall_join(&hall);
+}
+
+static void teardown(void)
+{
+    hall_teardown(&hall);
+}
+
+/* A visitor whose first request was answered. */
+static int answered(void)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP, GET);
+
+    hall_accept(&hall, 0);
+    hall_heard(&hall, 0, "\r\n\r\n");
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    return fd;
+}
+
+START_TEST(test_exchange_first_head_has_its_time_however_it_dribbles)
+{
+    uint64_t since = clock_mono_ms();
+    int fd = hall_come(&hall, GW_PORT_HTTP, "GET / HTTP/1.1\r\nX: ");
+    const char *got;
+
+    while (clock_mono_ms() - since < 150) {
+        hall_say(fd, "x");
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    }
+    got = hall_get(&hall, fd, "\r\n\r\n");
+    ck_assert_int_eq(strncmp(got, "HTTP/1.1 408 ", 13), 0);
+    ck_assert_uint_ge(clock_mono_ms() - since, 190);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_later_head_has_as_much)
+{
+    int fd = answered();
+
+    hall_say(fd, "GET /");
+    ck_assert_int_eq(hall_status(&hall, fd), 408);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_who_never_speaks_is_told_nothing)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP, "");
+
+    LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
+    ck_assert_uint_eq(hall.seat.refused.count[GW_REASON_FIRST_BYTES_TIMEOUT], 1);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_between_requests_ends_in_order_when_it_is_idle)
+{
+    int fd = answered();
+
+    LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_silent_service_is_a_504)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP, GET);
+
+    hall_accept(&hall, 0);
+    ck_assert_int_eq(hall_status(&hall, fd), 504);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_visitor_that_stops_in_its_body_is_told_so)
+{
+    int fd =
+        hall_come(&hall, GW_PORT_HTTP, "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nab");
+
+    hall_accept(&hall, 0);
+    hall_heard(&hall, 0, "\r\n\r\nab");
+    ck_assert_int_eq(hall_status(&hall, fd), 408);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_stream_serves_the_next_request_too)
+{
+    int fd = answered();
+
+    hall_forget(&hall, 0);
+    hall_say(fd, GET);
+    hall_heard(&hall, 0, "GET / ");
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    ck_assert_uint_eq(hall.connector.opens, 1);
+    ck_assert_uint_eq(hall.site->connections, 1);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_stream_that_its_service_ended_is_not_used_again)
+{
+    int fd = answered();
+
+    tun_stream_finish(hall.connector.streams[0]);
+    link_session_touch(hall.connector.session);
+    LOOP_UNTIL(hall.seat.loop, hall.site->active == 0);
+    hall_say(fd, GET);
+    hall_accept(&hall, 1);
+    hall_answer(&hall, 1, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_outlives_its_connector)
+{
+    int fd;
+
+    hall.seat.limits.idle_timeout_ms = 20000;
+    fd = answered();
+    seat_leave(&hall.connector);
+    LOOP_UNTIL(hall.seat.loop, hall.site->active == 0);
+    memset(&hall.connector, 0, sizeof(hall.connector));
+    hall_join(&hall);
+    hall_say(fd, GET);
+    hall_accept(&hall, 0);
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_of_the_last_answers_says_so)
+{
+    int fd = answered();
+
+    hall.front.http.last_answers = true;
+    hall_say(fd, GET);
+    hall_heard(&hall, 0, "\r\n\r\nGET / ");
+    hall_answer(&hall, 0, OK);
+    ck_assert_ptr_nonnull(strstr(hall_get(&hall, fd, "\r\n\r\nok"), "Connection: close\r\n"));
+    LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_bytes_are_counted_as_the_visitor_sent_and_got_them)
+{
+    size_t got;
+    int fd = hall_come(&hall, GW_PORT_HTTP, GET);
+
+    hall_accept(&hall, 0);
+    hall_heard(&hall, 0, "\r\n\r\n");
+    hall_answer(&hall, 0, OK);
+    got = strlen(hall_get(&hall, fd, "\r\n\r\nok"));
+    ck_assert_uint_eq(hall.site->rx_bytes, strlen(GET));
+    ck_assert_uint_eq(hall.site->tx_bytes, got);
+    close(fd);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gateway_exchange");
+    TCase *tc = tcase_create("exchange");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 20);
+    tcase_add_test(tc, test_exchange_first_head_has_its_time_however_it_dribbles);
+    tcase_add_test(tc, test_exchange_later_head_has_as_much);
+    tcase_add_test(tc, test_exchange_who_never_speaks_is_told_nothing);
+    tcase_add_test(tc, test_exchange_between_requests_ends_in_order_when_it_is_idle);
+    tcase_add_test(tc, test_exchange_silent_service_is_a_504);
+    tcase_add_test(tc, test_exchange_visitor_that_stops_in_its_body_is_told_so);
+    tcase_add_test(tc, test_exchange_stream_serves_the_next_request_too);
+    tcase_add_test(tc, test_exchange_stream_that_its_service_ended_is_not_used_again);
+    tcase_add_test(tc, test_exchange_outlives_its_connector);
+    tcase_add_test(tc, test_exchange_of_the_last_answers_says_so);
+    tcase_add_test(tc, test_exchange_bytes_are_counted_as_the_visitor_sent_and_got_them);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a visitor says, and what of it the service gets. */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "modules/gateway/exchange.h"
+#include "tests/gateway/hall.h"
+#include "tests/net/loop_until.h"
+#include "tests/support/suite.h"
+
+#define HOST "Host: " HALL_HOST "\r\n"
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+static struct hall hall;
+
+static void setup(void)
+{
+    hall_setup(&hall);
+    hall_join(&hall);
+}
+
+static void teardown(void)
+{
+    hall_teardown(&hall);
+}
+
+START_TEST(test_request_reaches_the_service_in_our_words)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP,
+                       "GET http://BLOG.example/a?b HTTP/1.1\r\nHost: Blog.Example.\r\n"
+                       "X-Forwarded-For: 6.6.6.6\r\nConnection: x-evil\r\nX-Evil: 1\r\n\r\n");
+    const char *heard;
+
+    hall_accept(&hall, 0);
+    heard = hall_heard(&hall, 0, "\r\n\r\n");
+    ck_assert_int_eq(strncmp(heard, "GET /a?b HTTP/1.1\r\n", 19), 0);
+    ck_assert_ptr_nonnull(strstr(heard, "\r\nHost: blog.example\r\n"));
+    ck_assert_ptr_nonnull(strstr(heard, "\r\nX-Forwarded-For: 192.0.2.7\r\n"));
+    ck_assert_ptr_nonnull(strstr(heard, "\r\nX-Request-Id: "));
+    ck_assert_ptr_nonnull(strstr(heard, "\r\nVia: 1.1 netwall\r\n"));
+    ck_assert_ptr_null(strstr(heard, "6.6.6.6"));
+    ck_assert_ptr_null(strcasestr(heard, "evil"));
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_request_byte_by_byte_is_the_same)
+{
+    static const char text[] = "POST /x HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+                               "3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: x\r\n\r\n";
+    int fd = hall_come(&hall, GW_PORT_HTTP, "");
+    const char *heard;
+    bool accepted = false;
+
+    for (const char *at = text; *at != '\0'; at++) {
+        char one[2] = {*at, '\0'};
+
+        hall_say(fd, one);
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+        if (!accepted && hall.connector.opens == 1) {
+            hall_accept(&hall, 0);
+            accepted = true;
+        }
+    }
+    if (!accepted)
+        hall_accept(&hall, 0);
+    heard = hall_heard(&hall, 0, "0\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(heard, "\r\nTransfer-Encoding: chunked\r\n"));
+    ck_assert_ptr_null(strstr(heard, "ext"));
+    ck_assert_ptr_null(strstr(heard, "railer"));
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    close(fd);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    int status;
+} refused[] = {
+    {"GET / HTTP/1.1\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400},
+    {"GET / HTTP/1.1\r\n" HOST "A : b\r\n\r\n", 400},
+    {"GET / HTTP/1.1\n" HOST "\r\n", 400},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1 \r\na\r\n", 400},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n-1\r\n", 400},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", 501},
+    {"CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n", 405},
+    {"GET / HTTP/2.0\r\n" HOST "\r\n", 505},
+    {"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n", 404},
+    {"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n", 404},
+};
+
+START_TEST(test_request_that_is_none_is_refused_and_the_service_hears_nothing)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP, refused[_i].text);
+
+    ck_assert_int_eq(hall_status(&hall, fd), refused[_i].status);
+    ck_assert_uint_eq(hall.connector.opens, 0);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_request_with_a_bad_chunk_later_ends_both_sides)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP,
+                       "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+
+    hall_accept(&hall, 0);
+    hall_heard(&hall, 0, "1\r\na\r\n");
+    hall_say(fd, "zz\r\n");
+    ck_assert_int_eq(hall_status(&hall, fd), 400);
+    LOOP_UNTIL(hall.seat.loop, hall.connector.reset);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_requests_in_one_piece_are_answered_in_order)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP,
+                       "GET /1 HTTP/1.1\r\n" HOST "\r\nGET /2 HTTP/1.1\r\n" HOST
+                       "\r\nPOST /3 HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc");
+
+    hall_accept(&hall, 0);
+    ck_assert_ptr_null(strstr(hall_heard(&hall, 0, "GET /1 "), "/2"));
+    hall_answer(&hall, 0, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
+    ck_assert_ptr_null(strstr(hall_heard(&hall, 0, "GET /2 "), "/3"));
+    hall_answer(&hall, 0, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2");
+    hall_heard(&hall, 0, "\r\n\r\nabc");
+    hall_answer(&hall, 0, "HTTP/1.1 204 No Content\r\n\r\n");
+    hall_get(&hall, fd, "HTTP/1.1 204 ");
+    ck_assert_uint_eq(hall.connector.opens, 1); /* all of them on one stream */
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_request_body_comes_with_its_head)
+{
+    int fd =
+        hall_come(&hall, GW_PORT_HTTP, "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
+    size_t early;
+
+    LOOP_UNTIL(hall.seat.loop, hall.connector.opens == 1);
+    for (int i = 0; i < 10; i++)
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    early = tun_stream_waiting(hall.connector.streams[0]); /* it was not accepted yet */
+    hall_accept(&hall, 0);
+    ck_assert_uint_eq(strlen(hall_heard(&hall, 0, "\r\n\r\nhello")), early);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_request_whose_visitor_ends_its_side_is_answered_and_the_service_hears_of_it)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP, "GET / HTTP/1.1\r\n" HOST "\r\n");
+
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    hall_accept(&hall, 0);
+    hall_heard(&hall, 0, "\r\n\r\n");
+    LOOP_UNTIL(hall.seat.loop, tun_stream_eof(hall.connector.streams[0]));
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
+    close(fd);
+    LOOP_UNTIL(hall.seat.loop, hall.front.count == 0);
+}
+END_TEST
+
+START_TEST(test_request_that_stops_in_the_middle_is_gone_with_its_visitor)
+{
+    int fd =
+        hall_come(&hall, GW_PORT_HTTP,
+                  _i == 0 ? "GET / HTT" : "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nab");
+
+    if (_i == 1)
+        hall_accept(&hall, 0);
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    LOOP_UNTIL(hall.seat.loop, hall.front.count == 0);
+    if (_i == 1)
+        LOOP_UNTIL(hall.seat.loop, hall.connector.reset);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_request_early_bytes_of_an_upgrade_wait_for_the_101)
+{
+    int fd =
+        hall_come(&hall, GW_PORT_HTTP,
+                  "GET / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: chat\r\n\r\nearly");
+
+    hall_accept(&hall, 0);
+    ck_assert_ptr_nonnull(strcasestr(hall_heard(&hall, 0, "\r\n\r\n"), "\r\nUpgrade: chat\r\n"));
+    for (int i = 0; i < 20; i++)
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    ck_assert_ptr_null(strstr(hall_heard(&hall, 0, ""), "early"));
+    hall_answer(&hall, 0,
+                "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n\x01 first");
+    hall_get(&hall, fd, "\r\n\r\n\x01 first");
+    hall_heard(&hall, 0, "\r\n\r\nearly");
+    hall_say(fd, "GET \x02");
+    hall_heard(&hall, 0, "earlyGET \x02");
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_request_long_body_is_held_back_by_the_service)
+{
+    static char body[65536];
+    size_t sent = 0, before;
+    int fd = hall_come(&hall, GW_PORT_HTTP,
+                       "POST / HTTP/1.1\r\n" HOST "Content-Length: 1000000000\r\n\r\n");
+    ssize_t n;
+
+    hall_accept(&hall, 0);
+    do { /* until nothing more is taken, though nobody reads the stream */
+        before = sent;
+        for (int i = 0; i < 50; i++) {
+            n = send(fd, body, sizeof(body), MSG_NOSIGNAL | MSG_DONTWAIT);
+            sent += n > 0 ? (size_t)n : 0;
+            ev_run(hall.seat.loop, EVRUN_NOWAIT);
+        }
+    } while (sent > before);
+    ck_assert_uint_lt(sent, 64u << 20);
+    close(fd);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gateway_exchange_request");
+    TCase *tc = tcase_create("request");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 20);
+    tcase_add_test(tc, test_request_reaches_the_service_in_our_words);
+    tcase_add_test(tc, test_request_byte_by_byte_is_the_same);
+    tcase_add_loop_test(tc, test_request_that_is_none_is_refused_and_the_service_hears_nothing, 0,
+                        sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tc, test_request_with_a_bad_chunk_later_ends_both_sides);
+    tcase_add_test(tc, test_requests_in_one_piece_are_answered_in_order);
+    tcase_add_test(tc, test_request_body_comes_with_its_head);
+    tcase_add_test(
+        tc, test_request_whose_visitor_ends_its_side_is_answered_and_the_service_hears_of_it);
+    tcase_add_loop_test(tc, test_request_that_stops_in_the_middle_is_gone_with_its_visitor, 0, 2);
+    tcase_add_test(tc, test_request_early_bytes_of_an_upgrade_wait_for_the_101);
+    tcase_add_test(tc, test_request_long_body_is_held_back_by_the_service);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
