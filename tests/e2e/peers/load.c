@@ -52,9 +52,10 @@ static bool is_put(const struct load_target *target)
 
 size_t load_head(const struct load_target *target, char *out, size_t cap)
 {
-    int n = snprintf(out, cap, "%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n",
-                     is_put(target) ? "PUT" : "GET", target->path, target->host,
-                     is_put(target) ? "Content-Length: 1000000000000\r\n" : "");
+    int n =
+        snprintf(out, cap, "%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", is_put(target) ? "PUT" : "GET",
+                 target->path, target->host,
+                 is_put(target) ? "Content-Length: 1000000000000\r\n" : "Connection: close\r\n");
 
     if (n < 0 || (size_t)n >= cap)
         load_die("head");

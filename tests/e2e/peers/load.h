@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOAD_PAGE_BYTES 4096u /* what "/page" answers, head included */
+#define LOAD_PAGE_BYTES 4096u /* what "/page" answers, head included; a gateway adds to that */
 #define LOAD_PING_BYTES 64u
 
 /* What visitors ask for. */

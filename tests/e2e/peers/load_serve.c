@@ -33,13 +33,17 @@ struct guest {
 static char piece[PIECE_BYTES];
 static char page[LOAD_PAGE_BYTES];
 
+#define PAGE_HEAD "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: "
+#define PAGE_BODY_BYTES 4000u
+#define BULK_HEAD PAGE_HEAD "1000000000000\r\n\r\n"
+
+/* LOAD_PAGE_BYTES in all: a field makes up for what the head lacks. */
 static void make_page(void)
 {
-    int n;
+    int n = snprintf(page, sizeof(page), PAGE_HEAD "%u\r\nX: ", PAGE_BODY_BYTES);
 
-    memset(page, 'p', sizeof(page));
-    n = snprintf(page, sizeof(page), "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
-    page[n] = 'p';
+    memset(page + n, 'p', sizeof(page) - (size_t)n);
+    memcpy(page + sizeof(page) - PAGE_BODY_BYTES - 4, "\r\n\r\n", 4);
 }
 
 static void leave(struct guest *self)
@@ -88,9 +92,11 @@ static bool read_head(int epoll, struct guest *self)
     self->len -= (size_t)(end + 4 - self->bytes);
     if (self->temper == ECHO)
         return send(self->fd, end + 4, self->len, MSG_NOSIGNAL) == (ssize_t)self->len;
-    if (self->temper == BULK)
+    if (self->temper == BULK) {
         watch(epoll, self, EPOLLOUT);
-    else if (self->temper == NEVER)
+        return send(self->fd, BULK_HEAD, strlen(BULK_HEAD), MSG_NOSIGNAL) > 0;
+    }
+    if (self->temper == NEVER)
         watch(epoll, self, 0); /* errors and hang-ups are told all the same */
     return true;
 }

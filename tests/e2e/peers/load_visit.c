@@ -73,7 +73,7 @@ static void on_event(struct round *self, struct visitor *visitor, uint32_t event
     if (n > 0)
         visitor->got += (size_t)n;
     else if (n == 0 || errno != EAGAIN)
-        over(self, visitor, n == 0 && visitor->got == LOAD_PAGE_BYTES);
+        over(self, visitor, n == 0 && visitor->got >= LOAD_PAGE_BYTES);
 }
 
 /* Begin what is due and end what is late; returns when to look again, in ms. */
