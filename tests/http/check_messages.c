@@ -16,6 +16,7 @@
 
 #include "modules/http/body.h"
 #include "modules/http/response.h"
+#include "modules/http/rewrite.h"
 
 #define MESSAGE_MAX ((size_t)1 << 20)
 #define LINE_CAP (2 * MESSAGE_MAX + 4096)
@@ -121,6 +122,46 @@ static void print_framing(struct reading *r, const struct http_framing *f)
     put(r, text);
 }
 
+/* The request as it is sent to a service, for second_forward.py. */
+static void print_sent_request(struct reading *r, const struct http_head *head)
+{
+    const struct http_forward how = {.visitor = "192.0.2.7",
+                                     .proto = "http",
+                                     .port = 80,
+                                     .request_id = "r-1",
+                                     .keep_alive = true};
+    size_t cap = head->len + HTTP_REWRITE_EXTRA;
+    char *out = malloc(cap);
+    size_t n;
+
+    assert(out != NULL);
+    n = http_rewrite_request(out, cap, head, r->seen, &how);
+    assert(n > 0);
+    put(r, " sent ");
+    put_hex(r, out, n);
+    free(out);
+}
+
+/* The answer as it is sent to a visitor that speaks HTTP/1.1. */
+static void print_sent_answer(struct reading *r, const struct http_response *head)
+{
+    const struct http_reply how = {.body = http_response_body(head, r->record->kind == 'H'),
+                                   .minor = 1,
+                                   .upgrade = head->code == 101 && head->framing.upgrade};
+    size_t cap = head->len + HTTP_REWRITE_EXTRA;
+    char *out = malloc(cap);
+    size_t n;
+
+    assert(out != NULL);
+    n = http_rewrite_response(out, cap, head, r->seen, &how);
+    assert(n > 0 || how.upgrade);
+    if (n > 0) {
+        put(r, " sent ");
+        put_hex(r, out, n);
+    }
+    free(out);
+}
+
 static void put_span(struct reading *r, struct http_span span)
 {
     put(r, " ");
@@ -128,7 +169,7 @@ static void put_span(struct reading *r, struct http_span span)
 }
 
 /* "more", "bad <status>" or "ok <length of the head> <host> <port> 1.<minor> none|chunked|length
- * <length> <flags> <path> <upgrade>" and the body. */
+ * <length> <flags> <path> <upgrade>", the body, and, when a host is named, " sent <head>". */
 static void print_request(struct reading *r)
 {
     struct http_head head;
@@ -158,6 +199,8 @@ static void print_request(struct reading *r)
                                                      : HTTP_BODY_NONE,
                    head.framing.content_length, &r->record->limits);
     print_body(r, &body, head.len);
+    if (head.authority.host[0] != '\0')
+        print_sent_request(r, &head);
 }
 
 /* "more", "bad" or "ok <length of the head> <code> 1.<minor> ... <flags> <reason> <upgrade>". */
@@ -182,6 +225,7 @@ static void print_answer(struct reading *r)
     http_body_init(&body, http_response_body(&head, r->record->kind == 'H'),
                    head.framing.content_length, &r->record->limits);
     print_body(r, &body, head.len);
+    print_sent_answer(r, &head);
 }
 
 static void read_record(struct reading *r, uint32_t seed)

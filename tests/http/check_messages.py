@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two HTTP/1 readers, one verdict: messages made by a grammar and then damaged go through nw_http (the program
 check_messages, whole and in pieces) and through second_parser.py. Both must agree on verdict, status, host, framing, flags,
-path, payload and where the message ends. NW_HTTP_CASES sets how many messages (default 6000), NW_HTTP_SEED the first seed."""
+path, payload and where the message ends; and what nw_http sends on must be what second_forward.py expects. NW_HTTP_CASES sets how many messages (default 6000), NW_HTTP_SEED the first seed."""
 import os
 import random
 import struct
@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import second_forward
 from second_parser import Limits, read
 
 CHECKER = sys.argv[1]
@@ -32,7 +33,7 @@ METHODS = [b"GET"] * 8 + [b"POST"] * 6 + [b"HEAD", b"PUT", b"DELETE", b"OPTIONS"
 BAD_METHODS = [b"CONNECT", b"TRACE", b"PRI", b"", b"G(T", b"G\tT", b"X" * 32, b"X" * 33, b"\x16\x03"]
 TARGETS = [b"/"] * 6 + [b"/a/b?c=d&e", b"//b.example/", b"/%2e%2e/", b"/a|b\"<>^`{}", b"/" + b"p" * 60, b"/?", b"/*", b"/@:;,"]
 BAD_TARGETS = [b"*", b"", b"a.example:80", b"/a#b", b"/\x00", b"/\x7f", b"/\xc3\xa4", b"?q", b"https://a.example/", b"http:/a", b"x"]
-VERSIONS = [b"HTTP/1.1"] * 30 + [b"HTTP/1.0"] * 3 + [b"HTTP/1.2", b"HTTP/1.9"]
+VERSIONS = [b"HTTP/1.1"] * 20 + [b"HTTP/1.0"] * 3 + [b"HTTP/1.2", b"HTTP/1.9"]
 BAD_VERSIONS = [b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.10", b"http/1.1", b"HTTP/1,1", b"HTTP/11", b"", b"HTTP/1.", b"XTTP/1.1"]
 CODES = [b"200"] * 20 + [b"100", b"101", b"103", b"204", b"205", b"206", b"301", b"304", b"404", b"426", b"500", b"599"]
 BAD_CODES = [b"099", b"600", b"20", b"2000", b"20x", b"", b"+20", b" 20"]
@@ -49,6 +50,8 @@ CODINGS = [
     b"", b"chunked;q=1", b'"chunked"', b"chunke", b"chunkedd", b"chun ked", b"\x0bchunked", b"xchunked", b"chunked\x00",
 ]  # fmt: skip
 NAMES = [b"Accept", b"X-A", b"Cookie", b"Via", b"X-Forwarded-For", b"TE", b"Trailer", b"Hos", b"Hostt", b"Content_Length", b"a" * 17]
+NAMES += [b"Forwarded", b"X-Real-IP", b"X_Forwarded_For", b"X-Forwarded-Proto", b"X-Forwarded", b"X-Request-Id", b"Keep-Alive"]
+NAMES += [b"Proxy-Connection", b"X-Mine", b"HTTP2-Settings", b"Proxy", b"Transfer_Encoding", b"Connection_"]
 BLANKS = [b"", b" ", b" ", b" ", b" ", b"\t", b"  ", b" \t "]
 LINE_ENDS = [b"\n", b"\r", b"\r\r\n", b"\n\r", b"", b"\r\n ", b"\r\n\t", b"\x00\r\n", b"\x0b\r\n", b"\x85\r\n"]
 COLONS = [b" :", b"\t:", b"", b"::", b":\x0b", b";", b":\x00", b":\r\n "]
@@ -153,6 +156,8 @@ class Message:
                 elements = [rng.choice((b"a", b"", b"close"))] * rng.randrange(28, 40)
             self.add(rng.choice((b"Connection", b"connection")), rng.choice((b",", b", ", b" ,\t")).join(elements))
         if rng.randrange(5) == 0:
+            if rng.randrange(2) == 0:
+                self.add(b"Connection", rng.choice((b"Upgrade", b"keep-alive, upgrade")))
             self.add(b"Upgrade", rng.choice((b"websocket", b"WebSocket", b"h2c", b"a/1, b", b"")))
         if rng.randrange(8) == 0:
             self.add(b"Expect", rng.choice((b"100-continue", b"100-Continue", b"x", b"", b"100-continue, x")))
@@ -256,12 +261,20 @@ def check(cases, counts):
     if len(lines) != len(cases):
         sys.exit(f"check_messages: {len(lines)} lines for {len(cases)} messages")
     for (seed, (kind, data, limits)), first in zip(cases, lines):
-        second = read(kind, data, limits)
+        first, _, sent = first.partition(" sent ")
+        second, message = read(kind, data, limits)
         counts[kind_of_verdict(kind, first)] += 1
+        fault = None
         if first not in second:
+            fault = f"\n  nw_http: {first}\n  second:  {' or '.join(sorted(second))}"
+        elif sent:
+            counts[f"{kind} sent on"] += 1
+            fault = second_forward.fault(message, bytes.fromhex(sent))
+            fault = fault and f"\n  sent as {bytes.fromhex(sent)!r}\n  {fault}"
+        if fault:
             faults += 1
             if faults <= 10:
-                print(f"seed {seed}: {kind} {data!r} {limits}\n  nw_http: {first}\n  second:  {' or '.join(sorted(second))}")
+                print(f"seed {seed}: {kind} {data!r} {limits}{fault}")
     return faults
 
 
@@ -269,7 +282,7 @@ def check(cases, counts):
 WANTED = (
     [f"Q bad {code}" for code in (400, 405, 414, 431, 501, 505)]
     + [f"{kind} ok {how}" for kind in "QA" for how in ("none", "length done", "length more", "chunked done", "chunked more", "chunked bad")]
-    + ["Q more", "A more", "A bad", "H bad", "H ok chunked done"]
+    + ["Q more", "Q sent on", "A sent on", "A more", "A bad", "H bad", "H ok chunked done"]
 )
 
 

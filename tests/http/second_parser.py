@@ -210,6 +210,7 @@ class Request:
     def __init__(self, data, limits):
         self.limits = limits
         self.framing = Framing()
+        self.fields = []  # (name in lower case, value)
         self.host = None
         self.expect = False
         lines = Lines(data, 2 if data.startswith(b"\r\n") else 0)
@@ -245,6 +246,7 @@ class Request:
         return method, target
 
     def take(self, name, value):
+        self.fields.append((name, value))
         if name == b"host":
             if self.host is not None:
                 raise Refused(400)
@@ -278,9 +280,10 @@ class Answer:
     def __init__(self, data, limits, to_head):
         self.framing = Framing()
         self.to_head = to_head
+        self.fields = []  # (name in lower case, value)
         lines = Lines(data)
         self.code, self.reason = lines.next(self.status_line, STATUS_LINE_ENDS)
-        fields(lines, limits, self.framing)
+        fields(lines, limits, self.framing, lambda *item: self.fields.append(item))  # and to framing
         self.framing.finish()
         if self.code < 200 or self.code == 204:
             if self.framing.chunked or self.framing.length:
@@ -362,12 +365,12 @@ def body_summary(message, data, limits):
 
 
 def read(kind, data, limits):
-    """The lines that check_messages may print for a message of KIND: Q request, A answer, H answer to HEAD."""
+    """(The lines that check_messages may print, the message if it is sound) of KIND: Q request, A answer, H answer to HEAD."""
     seen = data[: limits.head_max]
     codes, more = set(), False
     try:
         message = Request(seen, limits) if kind == "Q" else Answer(seen, limits, kind == "H")
-        return {f"{message.summary()} {body_summary(message, data, limits)}"}
+        return {f"{message.summary()} {body_summary(message, data, limits)}"}, message
     except Refused as refused:
         codes, more = refused.codes, refused.unfinished
     except More:
@@ -377,4 +380,4 @@ def read(kind, data, limits):
         codes.add(431 if b"\n" in seen[start:] else 414)
         more = False
     verdicts = {f"bad {code}" if kind == "Q" else "bad" for code in codes}
-    return verdicts | {"more"} if more else verdicts
+    return verdicts | {"more"} if more else verdicts, None
