@@ -60,7 +60,7 @@ START_TEST(test_preface_beginning_is_taken_and_waited_for)
     ck_assert_int_eq(say(&b, LINE, cut), GW_PREFACE_MORE);
     check_rest(&b, "");
     ck_assert_int_eq(gw_preface_read(&b.preface, b.fds[1]), GW_PREFACE_MORE);
-    ck_assert_int_eq(say(&b, LINE REQUEST + cut, strlen(LINE REQUEST) - cut), GW_PREFACE_DONE);
+    ck_assert_int_eq(say(&b, &(LINE REQUEST)[cut], strlen(LINE REQUEST) - cut), GW_PREFACE_DONE);
     ck_assert_uint_eq(b.preface.len, strlen(LINE));
     check_rest(&b, REQUEST);
     leave(&b);
