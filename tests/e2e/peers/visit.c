@@ -28,7 +28,7 @@ struct visit {
     uint64_t since_us;
     bool asked;
     size_t got;
-    char head[sizeof(page)];
+    char answer[1024]; /* the gateway has fields of its own in it */
 };
 
 static struct visit visits[PLACES]; /* by descriptor */
@@ -104,11 +104,21 @@ static void begin(const struct sockaddr_in *to, int poll)
     visits[fd] = (struct visit){.open = true, .since_us = now};
 }
 
+/* All of it came, and nothing behind it. */
+static bool is_page(const char *answer, size_t len)
+{
+    static const char first[] = "HTTP/1.1 200 OK\r\n", last[] = "\r\n\r\nhello";
+    size_t first_len = strlen(first), last_len = strlen(last);
+
+    return len >= first_len + last_len && memcmp(answer, first, first_len) == 0 &&
+           memcmp(answer + len - last_len, last, last_len) == 0;
+}
+
 static void end(int fd, int error)
 {
     struct visit *v = &visits[fd];
 
-    if (error == 0 && v->got == sizeof(page) - 1 && memcmp(v->head, page, v->got) == 0)
+    if (error == 0 && is_page(v->answer, v->got))
         took_us[done++] = (unsigned)(clock_mono_us() - v->since_us);
     else
         fail_visit(error);
@@ -129,10 +139,10 @@ static void on_event(const struct epoll_event *event)
         (void)send(fd, request, strlen(request), MSG_NOSIGNAL);
     }
     while (n > 0) {
-        n = recv(fd, v->head + v->got, sizeof(v->head) - v->got, 0);
+        n = recv(fd, v->answer + v->got, sizeof(v->answer) - v->got, 0);
         if (n > 0)
             v->got += (size_t)n;
-        if (n == 0 || v->got == sizeof(v->head))
+        if (n == 0 || v->got == sizeof(v->answer))
             end(fd, 0);
         else if (n < 0 && errno != EAGAIN)
             end(fd, errno);
