@@ -106,6 +106,16 @@ static bool never_has_body(const struct http_response *self)
     return is_interim(self) || self->code == 204 || self->code == 304;
 }
 
+/* A 101 ends HTTP on this connection: there must be no doubt that it is one, and to what. */
+static const char *check_switch(const struct http_response *self)
+{
+    if (self->code != 101)
+        return NULL;
+    if (self->framing.minor == 0)
+        return "101 in HTTP/1.0";
+    return self->framing.upgrades > 1 ? "more than one Upgrade in 101" : NULL;
+}
+
 /*
  * RFC 9112 section 6.1 and RFC 9110 section 8.6: 1xx and 204 announce no body (304 and answers to
  * HEAD may). Content-Length: 0 is harmless and often seen.
@@ -130,8 +140,8 @@ static void finish(struct http_response *self)
         return;
     }
     why = check_no_body(self);
-    if (why == NULL && self->code == 101 && self->framing.upgrades > 1)
-        why = "more than one Upgrade in 101";
+    if (why == NULL)
+        why = check_switch(self);
     if (why != NULL) {
         refuse(self, why);
         return;

@@ -288,7 +288,7 @@ class Answer:
         if self.code < 200 or self.code == 204:
             if self.framing.chunked or self.framing.length:
                 raise Refused(400)
-        if self.code == 101 and len(self.framing.upgrades) > 1:
+        if self.code == 101 and (len(self.framing.upgrades) > 1 or self.framing.minor == 0):
             raise Refused(400)
         self.end = lines.at
 
@@ -342,7 +342,8 @@ def chunks(data, at, limits):
     return trailers.at
 
 
-def body_summary(message, data, limits):
+def body_summaries(message, data, limits):
+    """Mostly one: a reader may wait for the end of a line that is bad already."""
     kind, at, payload = message.body(), message.end, b""
     if kind == "chunked":
         try:
@@ -350,18 +351,18 @@ def body_summary(message, data, limits):
             while True:
                 payload += next(pieces)
         except StopIteration as stop:
-            return f"done {stop.value} {payload.hex() or '-'}"
+            return [f"done {stop.value} {payload.hex() or '-'}"]
         except More:
-            return f"more {payload.hex() or '-'}"
-        except Refused:
-            return "bad"
+            return [f"more {payload.hex() or '-'}"]
+        except Refused as refused:
+            return ["bad", f"more {payload.hex() or '-'}"] if refused.unfinished else ["bad"]
     if kind == "close":
-        return f"more {data[at:].hex() or '-'}"
+        return [f"more {data[at:].hex() or '-'}"]
     length = 0 if kind == "none" else message.framing.length
     payload = data[at : at + length]
     if len(payload) < length:
-        return f"more {payload.hex() or '-'}"
-    return f"done {at + length} {payload.hex() or '-'}"
+        return [f"more {payload.hex() or '-'}"]
+    return [f"done {at + length} {payload.hex() or '-'}"]
 
 
 def read(kind, data, limits):
@@ -370,7 +371,7 @@ def read(kind, data, limits):
     codes, more = set(), False
     try:
         message = Request(seen, limits) if kind == "Q" else Answer(seen, limits, kind == "H")
-        return {f"{message.summary()} {body_summary(message, data, limits)}"}, message
+        return {f"{message.summary()} {body}" for body in body_summaries(message, data, limits)}, message
     except Refused as refused:
         codes, more = refused.codes, refused.unfinished
     except More:

@@ -210,6 +210,7 @@ static const char *const bad[] = {
     "HTTP/1.1 204 No Content\r\n" CL "\r\n",
     "HTTP/1.1 304 Not Modified\r\n" CL TE "\r\n",
     "HTTP/1.1 101 \r\nConnection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n\r\n",
+    "HTTP/1.0 101 \r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
 };
 
 START_TEST(test_unsound_heads_are_not_passed_on)
