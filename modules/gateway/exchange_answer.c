@@ -461,7 +461,8 @@ void gw_exchange_drain(struct gw_exchange *self)
     bool gone = false;
     size_t sent;
 
-    put(&g, self->down.data + self->down.at, gw_bytes_left(&self->down));
+    if (gw_bytes_left(&self->down) > 0)
+        put(&g, self->down.data + self->down.at, gw_bytes_left(&self->down));
     self->gone = &gone; /* from the loop: nobody else wants to know */
     send_all(self, &g, &sent);
     if (gone)
