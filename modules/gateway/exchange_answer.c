@@ -258,12 +258,16 @@ static struct http_reply choose(struct gw_exchange *self)
     unsigned minor = self->head.framing.minor;
     enum http_body_kind kind = http_response_body(response, self->head.is_head);
 
-    self->out = kind;
-    if (kind == HTTP_BODY_CHUNKED || kind == HTTP_BODY_CLOSE)
-        self->out = minor > 0 ? HTTP_BODY_CHUNKED : HTTP_BODY_CLOSE;
-    http_body_init(&self->source, kind, response->framing.content_length, &response->limits);
-    if (self->common->last_answers || self->ask != GW_ASK_DONE || self->out == HTTP_BODY_CLOSE)
+    if (self->common->last_answers || self->ask != GW_ASK_DONE)
         self->last = true;
+    self->out = kind;
+    if (minor == 0 && kind == HTTP_BODY_CHUNKED)
+        self->out = HTTP_BODY_CLOSE;
+    else if (minor > 0 && kind == HTTP_BODY_CLOSE && !self->last)
+        self->out = HTTP_BODY_CHUNKED; /* the visitor's connection goes on */
+    if (self->out == HTTP_BODY_CLOSE)
+        self->last = true;
+    http_body_init(&self->source, kind, response->framing.content_length, &response->limits);
     if (kind == HTTP_BODY_CLOSE || !http_framing_persists(&response->framing))
         self->way_last = true;
     return (struct http_reply){.body = self->out, .minor = minor, .close = self->last};

@@ -53,6 +53,10 @@ static const struct {
      0},
     {GET, "HTTP/1.0 200\r\nKeep-Alive: 5\r\n\r\nuntil the end",
      "\r\n\r\nd\r\nuntil the end\r\n0\r\n\r\n", "Keep-Alive", true, false},
+    {"GET / HTTP/1.1\r\nHost: " HALL_HOST "\r\nConnection: close\r\n\r\n",
+     "HTTP/1.1 200 OK\r\n\r\nuntil the end", "\r\n\r\nuntil the end", "chunked", true, true},
+    {"GET / HTTP/1.0\r\nHost: " HALL_HOST "\r\nConnection: keep-alive\r\n\r\n",
+     "HTTP/1.1 200 OK\r\n\r\nuntil the end", "\r\n\r\nuntil the end", "chunked", true, true},
     {GET_1_0,
      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\nA: "
      "b\r\n\r\n",
