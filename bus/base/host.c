@@ -39,6 +39,8 @@ static bool is_ip6(const char *text, size_t len)
     char copy[INET6_ADDRSTRLEN];
     struct in6_addr ip;
 
+    if (memchr(text, ':', len) == NULL)
+        return false; /* nearly always: the Host of every request comes here */
     if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
         text++;
         len -= 2;

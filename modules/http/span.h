@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+#include <strings.h>
 
 /* len 0 = none. */
 struct http_span {
@@ -15,13 +17,31 @@ struct http_span {
     size_t len;
 };
 
-/* Whether the span of DATA is TEXT. */
-bool http_span_is(struct http_span span, const char *data, const char *text);
+/* Whether the span of DATA is TEXT. Here, so that the length of a literal is known. */
+static inline bool http_span_is(struct http_span span, const char *data, const char *text)
+{
+    return span.len == strlen(text) && memcmp(data + span.at, text, strlen(text)) == 0;
+}
+
 /* The same, with ASCII letters of any case. */
-bool http_span_is_nocase(struct http_span span, const char *data, const char *text);
+static inline bool http_span_is_nocase(struct http_span span, const char *data, const char *text)
+{
+    return span.len == strlen(text) && strncasecmp(data + span.at, text, strlen(text)) == 0;
+}
+
 /* Whether the span of DATA starts with TEXT. */
 bool http_span_starts(struct http_span span, const char *data, const char *text);
-/* The span without blanks and tabs at its edges. */
-struct http_span http_span_trim(struct http_span span, const char *data);
+/* The span without blanks and tabs at its edges. Here, because every field of every head asks. */
+static inline struct http_span http_span_trim(struct http_span span, const char *data)
+{
+    while (span.len > 0 && (data[span.at] == ' ' || data[span.at] == '\t')) {
+        span.at++;
+        span.len--;
+    }
+    while (span.len > 0 &&
+           (data[span.at + span.len - 1] == ' ' || data[span.at + span.len - 1] == '\t'))
+        span.len--;
+    return span;
+}
 
 #endif
