@@ -1,4 +1,5 @@
 """Takes the samples: every path of a column in turn, round after round, and leaves out what others disturbed."""
+import os
 import statistics
 
 from beside import machine
@@ -9,14 +10,12 @@ ENOUGH = 3  # calm samples of a cell; with fewer, all count and the cell is mark
 class Sample:
     """One path under one load for some seconds."""
 
-    def __init__(self, outcome, cost, elsewhere):
+    def __init__(self, outcome, cost, elsewhere, limit):
         self.rate = outcome.count / outcome.seconds
         self.count, self.errors, self.more = outcome.count, outcome.errors, outcome.more
-        self.cost, self.elsewhere = cost, elsewhere  # part -> CPU seconds, or KiB
+        self.cost = cost  # part -> CPU seconds, or KiB
+        self.elsewhere, self.calm = elsewhere, elsewhere <= limit
 
-    @property
-    def calm(self):
-        return self.elsewhere <= machine.CALM
 
 
 class Spread:
@@ -57,13 +56,16 @@ class Cell:
         return sum(s.errors for s in self.samples)
 
 
-def take(shop, path, column, seconds):
+def take(shop, path, column, options):
+    if options.first:
+        machine.prefer(machine.tree(os.getpid()))
     pids = {name: list(found) for name, found in path.pids().items()}
     elsewhere = machine.Elsewhere()
     before = {name: machine.cpu_s(found) for name, found in pids.items()}
-    outcome = column.load.run(shop, path, seconds)
+    outcome = column.load.run(shop, path, options.seconds)
     cpu = {name: machine.cpu_s(found) - before[name] for name, found in pids.items()}
-    return Sample(outcome, cpu if outcome.memory is None else outcome.memory, elsewhere.part())
+    limit = machine.CALM_FIRST if options.first else machine.CALM
+    return Sample(outcome, cpu if outcome.memory is None else outcome.memory, elsewhere.part(), limit)
 
 
 class Table:
@@ -84,10 +86,10 @@ class Table:
             for column in self.columns:
                 for path in self.paths:
                     progress(f"{self.scenario.name}: round {number + 1} of {rounds}: {column.name}: {path.name}")
-                    sample = take(shop, path, column, options.seconds)
+                    sample = take(shop, path, column, options)
                     while not sample.calm and left > 0:
                         left, self.again = left - 1, self.again + 1
-                        sample = take(shop, path, column, options.seconds)
+                        sample = take(shop, path, column, options)
                     self.cell(column, path.name).samples.append(sample)
 
     def ratio(self, column, path, other):

@@ -50,9 +50,9 @@ def listens(port, address="127.0.0.1"):
 class Workshop:
     """The folder and the processes of one run. Use it in a `with`: it ends what it started, and nothing else."""
 
-    def __init__(self, pin, keep):
+    def __init__(self, pin, keep, first=False):
         self.folder = tempfile.mkdtemp(prefix="nw-bench.")
-        self._keep, self._started = keep, []
+        self._keep, self._first, self._started = keep, first, []
         cores = sorted(os.sched_getaffinity(0))
         half = len(cores) // 2 or 1
         # With --pin: load and origin on some cores, what is measured on the others.
@@ -100,9 +100,10 @@ class Workshop:
         self._started.append(process)
         return process
 
-    @staticmethod
-    def in_child(cores):
+    def in_child(self, cores):
         os.setsid()  # Ctrl-C comes to us, and we end them in order
+        if self._first:
+            machine.prefer([os.getpid()])
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if cores:
             os.sched_setaffinity(0, cores)

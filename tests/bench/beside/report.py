@@ -3,7 +3,6 @@ import json
 import shutil
 import subprocess
 
-from beside import machine
 from beside.scenarios import Ratio
 
 
@@ -75,7 +74,7 @@ def notes(table):
     if errors:
         yield f"- {errors} requests failed"
     if table.again:
-        yield f"- {table.again} samples were taken again because others used more than {machine.CALM:.0%} of the machine"
+        yield f"- {table.again} samples were taken again because others used too much of the machine"
     if any(c.disturbed for c in table.cells.values()):
         yield "- \\* others used the machine in so many rounds that all count: believe the CPU, not the rate"
 
@@ -83,7 +82,7 @@ def notes(table):
 def markdown(facts, tables, options):
     lines = ["# Measured beside each other", ""]
     lines += [f"{k}: {v}  " for k, v in facts.items() if v]
-    lines += [f"rounds: {options.rounds} of {options.seconds} s, interleaved{', pinned' if options.pin else ''}; median (min-max)  "]
+    lines += [f"rounds: {options.rounds} of {options.seconds} s, interleaved{', pinned' if options.pin else ''}{', before others' if options.first else ''}; median (min-max)  "]
     for table in tables:
         lines += ["", f"## {table.scenario.name}", "", table.scenario.about[0].upper() + table.scenario.about[1:] + ".", ""]
         lines += [*rates(table), ""]
