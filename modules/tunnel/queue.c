@@ -106,27 +106,24 @@ uint8_t *tun_queue_reserve(struct tun_queue *self, struct tun_pool *pool, size_t
             self->last->next = chunk;
         else
             self->first = chunk;
+        self->before = self->last;
         self->last = chunk;
     }
     *room = room_in(chunk);
     return chunk->data + chunk->tail;
 }
 
-static void drop_empty_last(struct tun_queue *self, struct tun_pool *pool)
+/* CHUNK, or nothing, instead of the last one, which reserve() has just linked. A walk through the
+ * chunks would find the one in front of it, too, and miss the cache with each that waits. */
+static void exchange_last(struct tun_queue *self, struct tun_pool *pool, struct tun_chunk *chunk)
 {
-    struct tun_chunk *last = self->last, *before = self->first;
-
-    if (last == NULL || last->head != last->tail)
-        return;
-    if (before == last) {
-        self->first = self->last = NULL;
-    } else {
-        while (before->next != last)
-            before = before->next;
-        before->next = NULL;
-        self->last = before;
-    }
-    give_back(pool, last);
+    give_back(pool, self->last);
+    if (self->before != NULL)
+        self->before->next = chunk;
+    else
+        self->first = chunk;
+    self->last = chunk != NULL ? chunk : self->before;
+    self->before = NULL;
 }
 
 /*
@@ -135,18 +132,12 @@ static void drop_empty_last(struct tun_queue *self, struct tun_pool *pool)
  */
 static void repack(struct tun_queue *self, struct tun_pool *pool, size_t n)
 {
-    struct tun_chunk *big = self->last, **at = &self->first, *before = NULL, *small;
+    struct tun_chunk *big = self->last, *before = self->before, *small;
 
-    while (*at != big) {
-        before = *at;
-        at = &before->next;
-    }
     if (before != NULL && room_in(before) >= n) {
         memcpy(before->data + before->tail, big->data, n);
         before->tail += (uint32_t)n;
-        before->next = NULL;
-        self->last = before;
-        give_back(pool, big);
+        exchange_last(self, pool, NULL);
         return;
     }
     small = lend(pool, n);
@@ -154,8 +145,7 @@ static void repack(struct tun_queue *self, struct tun_pool *pool, size_t n)
         return;
     memcpy(small->data, big->data, n);
     small->tail = (uint32_t)n;
-    *at = self->last = small;
-    give_back(pool, big);
+    exchange_last(self, pool, small);
 }
 
 void tun_queue_commit(struct tun_queue *self, struct tun_pool *pool, size_t n)
@@ -163,7 +153,8 @@ void tun_queue_commit(struct tun_queue *self, struct tun_pool *pool, size_t n)
     struct tun_chunk *chunk = self->last;
 
     if (n == 0) {
-        drop_empty_last(self, pool);
+        if (chunk != NULL && chunk->head == chunk->tail)
+            exchange_last(self, pool, NULL);
         return;
     }
     assert(chunk != NULL && n <= room_in(chunk));

@@ -30,6 +30,7 @@ struct tun_pool {
  */
 struct tun_queue {
     struct tun_chunk *first, *last;
+    struct tun_chunk *before; /* the last one, between reserve and commit: in front of it */
     size_t len;
     size_t taken;           /* bytes before the mark */
     struct tun_chunk *mark; /* NULL = at the front */

@@ -27,8 +27,8 @@ START_TEST(test_queue_keeps_bytes_in_order)
                 ck_abort();
             in += n;
         } else if (i % 5 == 0 && in + n <= sizeof(model)) {
-            at = tun_queue_reserve(&queue, &pool, 1, n, &room);
-            n = room < n ? room : n;
+            at = tun_queue_reserve(&queue, &pool, 1, i % 3 == 0 ? n : TUN_CHUNK_MAX, &room);
+            n = i % 7 == 0 ? 0 : room < n ? room : n; /* many, few in a big chunk, or none */
             memcpy(at, model + in, n);
             tun_queue_commit(&queue, &pool, n);
             in += n;
