@@ -32,7 +32,8 @@ class Requests:
         need("wrk")
         address, port = path.web
         command = ["wrk", "-t1", f"-c{self.clients}", f"-d{seconds}s", "--timeout", "20s", "-s", shop.write("done.lua", DONE)]
-        command += ["-H", f"Host: {path.host}"] if path.host else []
+        fields = path.fields | ({"Host": path.host} if path.host else {})
+        command += [word for name, value in fields.items() for word in ("-H", f"{name}: {value}")]
         command += ["-H", "Connection: close"] if self.close else []
         done = json.loads(shop.run(command + [f"http://{address}:{port}/{self.page}"], seconds + 30).splitlines()[-1])
         return Outcome(done["requests"], done["us"] / 1e6, done["errors"], {k: done[k] for k in ("p50_us", "p99_us")})

@@ -57,7 +57,8 @@ class Path:
     def __init__(self, name, web=None, bulk=None, tls=None):
         self.name = name
         self.web, self.bulk, self.tls = web, bulk, tls  # (address, port), or None where it cannot
-        self.host = None  # for the Host field and SNI, where that finds the way
+        self.host = None  # for the Host field, where that finds the way
+        self.fields = {}  # more that visitors send
 
     def pids(self):
         """Name of what works on the way -> its processes."""
@@ -139,7 +140,7 @@ class Netwall:
         return {"gateway": [self.node.pids()["gateway"]], "connector": machine.tree(self.connector.pid)}
 
     def paths(self):
-        return [NetwallPort(self), NetwallHost(self)]
+        return [NetwallPort(self), NetwallHost(self), NetwallFields(self)]
 
 
 class NetwallPort(Path):
@@ -158,3 +159,16 @@ class NetwallHost(Path):
         super().__init__("netwall-http", (netwall.node.address, netwall.node.http))
         self.host = HOSTS["web"]
         self.pids = netwall.pids
+
+
+class NetwallFields(NetwallPort):
+    """By TCP port from visitors who send the fields that the gateway adds to a request: the service reads the same as by Host."""
+
+    def __init__(self, netwall):
+        super().__init__(netwall)
+        self.name = "netwall-fields"
+        self.fields = {
+            "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": HOSTS["web"],
+            "X-Forwarded-Port": str(netwall.node.http), "X-Real-IP": "127.0.0.1",
+            "Forwarded": f"for=127.0.0.1;host={HOSTS['web']};proto=http", "X-Request-Id": "0123456789abcdef0123456789abcdef",
+            "Via": "1.1 netwall"}
