@@ -16,6 +16,7 @@
 #include "modules/gateway/answer.h"
 #include "modules/gateway/conn_impl.h"
 #include "modules/gateway/linger.h"
+#include "modules/gateway/preface.h"
 #include "modules/gateway/way.h"
 #include "modules/net/sock.h"
 
@@ -25,6 +26,8 @@
 
 /* Which states may follow which; anything else is a bug in this file. */
 static const uint8_t next_ok[GW_CONN_STATES] = {
+    [GW_CONN_PREFACE] = TO(GW_CONN_PREFACE) | TO(GW_CONN_PEEK) | TO(GW_CONN_WAIT) |
+                        TO(GW_CONN_OPEN) | TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
     [GW_CONN_PEEK] = TO(GW_CONN_PEEK) | TO(GW_CONN_WAIT) | TO(GW_CONN_OPEN) | TO(GW_CONN_EXCHANGE) |
                      TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
     [GW_CONN_WAIT] = TO(GW_CONN_OPEN) | TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
@@ -36,21 +39,26 @@ static const uint8_t next_ok[GW_CONN_STATES] = {
     [GW_CONN_LINGER] = TO(GW_CONN_CLOSED),
 };
 
-static const char *const state_names[GW_CONN_STATES] = {"peek",  "wait",   "open",  "exchange",
-                                                        "relay", "linger", "closed"};
+static const char *const state_names[GW_CONN_STATES] = {"preface",  "peek",  "wait",   "open",
+                                                        "exchange", "relay", "linger", "closed"};
+
+/* From now to UNTIL_MS; 1 when that is over. */
+static uint64_t left_ms(uint64_t until_ms)
+{
+    uint64_t now = clock_mono_ms();
+
+    return until_ms > now ? until_ms - now : 1;
+}
 
 /* How long a visitor may stay in STATE, in ms; 0 = somebody else keeps the time (way, carrying,
  * exchange, linger). */
 static uint64_t time_limit(const struct gw_conn *self, enum gw_conn_state state)
 {
-    uint64_t now;
-
-    if (state == GW_CONN_PEEK && self->port == GW_PORT_TLS)
-        return self->front->limits->first_bytes_timeout_ms;
+    if (state == GW_CONN_PREFACE || (state == GW_CONN_PEEK && self->port == GW_PORT_TLS))
+        return left_ms(self->since_ms + self->front->limits->first_bytes_timeout_ms);
     if (state != GW_CONN_WAIT)
         return 0;
-    now = clock_mono_ms();
-    return self->wait_until_ms > now ? self->wait_until_ms - now : 1;
+    return left_ms(self->wait_until_ms);
 }
 
 /* The only place where `state` changes. */
@@ -97,10 +105,11 @@ static void release(struct gw_conn *self)
     gw_way_free(self->way);
     gw_linger_free(self->linger);
     gw_peek_deinit(&self->peek);
+    free(self->preface);
     gw_conn_detach(self);
     if (self->counted)
         gw_sources_give(front->sources, &self->peer);
-    else
+    if (self->over)
         front->uncounted--;
     LIST_REMOVE(self, of_front);
     front->count--;
@@ -165,6 +174,8 @@ static char *make_answer(const struct gw_conn *self, const struct gw_rejection *
                                  .template = self->front->template};
 
     *len = 0;
+    if (self->preface != NULL) /* a balancer would take it for the service's */
+        return NULL;
     if (self->port == GW_PORT_TLS)
         return gw_answer_alert(rejection->reason,
                                rejection->reason == self->peek.reason ? self->peek.alert : 0, len);
@@ -183,6 +194,10 @@ void gw_conn_reject(struct gw_conn *self, const struct gw_rejection *rejection)
     char *answer;
     size_t len;
 
+    if (self->nameless && rejection->reason == GW_REASON_EARLY_EOF) {
+        gw_conn_close(self, false); /* all is well: it only had a look */
+        return;
+    }
     self->front->refused->count[rejection->reason]++;
     LOG_DEBUG("visitor refused", KV_N("conn", self->id),
               KV_S("reason", gw_reason_name(rejection->reason)), KV_S("why", rejection->why),
@@ -254,8 +269,9 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     ev_io_stop(self->front->loop, &self->io);
-    gw_conn_refuse(self, self->state == GW_CONN_PEEK ? GW_REASON_FIRST_BYTES_TIMEOUT
-                                                     : GW_REASON_NO_CONNECTOR);
+    gw_conn_refuse(self, self->state == GW_CONN_PEEK || self->state == GW_CONN_PREFACE
+                             ? GW_REASON_FIRST_BYTES_TIMEOUT
+                             : GW_REASON_NO_CONNECTOR);
 }
 
 static struct gw_conn *conn_new(struct gw_front *front, enum gw_port_kind port, int fd,
@@ -291,6 +307,7 @@ static void turn_away(struct gw_front *front, enum gw_port_kind port, int fd,
     if (port == GW_PORT_HTTP && front->uncounted < UNCOUNTED_MAX)
         self = conn_new(front, port, fd, peer);
     if (self != NULL) {
+        self->over = true;
         front->uncounted++;
         gw_conn_refuse(self, GW_REASON_SOURCE_LIMIT);
         return;
@@ -320,32 +337,137 @@ static void start_exchange(struct gw_conn *self)
                                      .ops = &gw_conn_exchange_ops,
                                      .arg = self};
 
+    gw_conn_enter(self, GW_CONN_PEEK);
     if (gw_exchange_new(&self->exchange, &cfg) != ERR_OK)
         gw_conn_refuse(self, GW_REASON_NO_MEMORY);
 }
 
+/* Its first bytes are its own now. TCP_PORT: where it really came to. SELF may be gone. */
+static void begin(struct gw_conn *self, uint16_t tcp_port)
+{
+    if (self->port == GW_PORT_TCP) /* nobody peeks: the service may speak first */
+        gw_conn_route(self, gw_routes_by_port(self->front->routes, tcp_port));
+    else if (self->port == GW_PORT_TLS)
+        start_peek(self);
+    else
+        start_exchange(self);
+}
+
+/* --- the header of a balancer --- */
+
+/* Its source holds too much already. SELF may be gone. */
+static void refuse_over(struct gw_conn *self)
+{
+    if (self->port == GW_PORT_HTTP && self->front->uncounted < UNCOUNTED_MAX) {
+        self->over = true;
+        self->front->uncounted++;
+        gw_conn_refuse(self, GW_REASON_SOURCE_LIMIT);
+        return;
+    }
+    self->front->refused->count[GW_REASON_SOURCE_LIMIT]++;
+    gw_conn_close(self, self->port != GW_PORT_TLS);
+}
+
+/* The header is read: from here on the visitor is whom it names. SELF may be gone. */
+static void on_header(struct gw_conn *self)
+{
+    const struct net_proxy_head *head = &self->preface->head;
+    uint16_t tcp_port = addr_port(&self->local);
+
+    self->nameless = !head->has_addresses;
+    if (head->has_addresses) {
+        self->peer = head->visitor;
+        self->local = head->local;
+    }
+    free(self->preface);
+    self->preface = NULL;
+    ev_io_stop(self->front->loop, &self->io);
+    ev_set_cb(&self->io, on_peek);
+    if (gw_sources_take(self->front->sources, &self->peer,
+                        self->front->limits->visitors_per_source) != ERR_OK) {
+        refuse_over(self);
+        return;
+    }
+    self->counted = true;
+    begin(self, tcp_port);
+}
+
+/* Somebody set up a balancer, or an address range, that does not fit. SELF is gone. */
+static void refuse_header(struct gw_conn *self)
+{
+    uint32_t times = log_pace(&self->front->no_header, clock_mono_ms());
+    char from[ADDR_TEXT_MAX];
+
+    addr_print(from, &self->peer);
+    if (times > 0)
+        LOG_WARN("a balancer sent no PROXY header that is right", KV_S("remote", from),
+                 KV_S("why", self->preface->head.why), KV_N("times", times));
+    gw_conn_refuse(self, GW_REASON_BAD_PROXY_HEADER);
+}
+
+static void on_preface(struct ev_loop *loop, ev_io *w, int revents)
+{
+    struct gw_conn *self = w->data;
+
+    (void)loop;
+    (void)revents;
+    switch (gw_preface_read(self->preface, self->fd)) {
+    case GW_PREFACE_MORE:
+        break;
+    case GW_PREFACE_DONE:
+        on_header(self);
+        break;
+    case GW_PREFACE_BAD:
+        refuse_header(self);
+        break;
+    case GW_PREFACE_GONE:
+        gw_conn_refuse(self, GW_REASON_EARLY_EOF);
+        break;
+    }
+}
+
+/* A balancer has come for somebody; it is counted by whom it brings. SELF may be gone. */
+static void start_preface(struct gw_conn *self)
+{
+    self->preface = calloc(1, sizeof(*self->preface));
+    if (self->preface == NULL) {
+        gw_conn_refuse(self, GW_REASON_NO_MEMORY);
+        return;
+    }
+    gw_conn_enter(self, GW_CONN_PREFACE);
+    ev_set_cb(&self->io, on_preface);
+    ev_io_start(self->front->loop, &self->io);
+}
+
+static bool is_balancer(const struct gw_front *front, enum gw_port_kind port,
+                        const struct addr *peer)
+{
+    return front->proxy_from[port] != NULL && gw_ranges_contain(front->proxy_from[port], peer);
+}
+
 void gw_conn_accept(struct gw_front *front, enum gw_port_kind port, int fd, const struct addr *peer)
 {
+    bool counts = !is_balancer(front, port, peer);
     struct gw_conn *self;
 
-    if (gw_sources_take(front->sources, peer, front->limits->visitors_per_source) != ERR_OK) {
+    if (counts &&
+        gw_sources_take(front->sources, peer, front->limits->visitors_per_source) != ERR_OK) {
         turn_away(front, port, fd, peer);
         return;
     }
     self = conn_new(front, port, fd, peer);
     if (self == NULL) {
         front->refused->count[GW_REASON_NO_MEMORY]++;
-        gw_sources_give(front->sources, peer);
+        if (counts)
+            gw_sources_give(front->sources, peer);
         net_sock_reset(fd);
         return;
     }
-    self->counted = true;
-    if (port == GW_PORT_TCP) /* nobody peeks: the service may speak first */
-        gw_conn_route(self, gw_routes_by_port(front->routes, addr_port(&self->local)));
-    else if (port == GW_PORT_TLS)
-        start_peek(self);
+    self->counted = counts;
+    if (counts)
+        begin(self, addr_port(&self->local));
     else
-        start_exchange(self);
+        start_preface(self);
 }
 
 void gw_conn_wake(struct gw_site *site)

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/base/log.h"
 #include "modules/gateway/arrival.h"
 #include "modules/gateway/exchange.h"
 #include "modules/gateway/pick.h"
@@ -24,6 +25,7 @@ struct net_hangup;
 struct gw_conn; /* opaque: conn.c */
 
 enum gw_conn_state {
+    GW_CONN_PREFACE,  /* a balancer came: reading whom it brings */
     GW_CONN_PEEK,     /* reading until the host is known; HTTP: also between two requests */
     GW_CONN_WAIT,     /* route known, no connector online: one may come */
     GW_CONN_OPEN,     /* OPEN sent, or a direct dial under way */
@@ -50,6 +52,10 @@ struct gw_front {
     size_t count;
     size_t uncounted; /* of these, over their source's limit and only being told so */
     uint64_t next_id;
+    /* Per port kind: sources whose connections begin with a PROXY header; NULL = none. A reload may
+     * change them at any time. */
+    const struct gw_ranges *proxy_from[GW_PORT_KINDS];
+    struct log_pace no_header; /* balancers that send none, or a wrong one */
     bool tunnel_on_https;
     uint16_t https_port; /* for redirects; 0 = 443 */
     /* A connector came to the TLS port: the arrival's fd is the callee's. */

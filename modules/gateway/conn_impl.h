@@ -16,11 +16,14 @@ struct gw_conn {
     uint64_t id;
     enum gw_port_kind port;
     enum gw_conn_state state;
-    int fd;            /* -1 once the carrying or the lingering has it */
-    bool counted;      /* in front->sources */
-    uint64_t since_ms; /* clock_mono_ms() of the accept */
-    struct addr peer, local;
-    ev_io io; /* of the peek */
+    int fd;                     /* -1 once the carrying or the lingering has it */
+    bool counted;               /* in front->sources */
+    bool over;                  /* in front->uncounted */
+    bool nameless;              /* a balancer speaks for itself: its health check */
+    uint64_t since_ms;          /* clock_mono_ms() of the accept */
+    struct addr peer, local;    /* as a balancer names them, where one did */
+    struct gw_preface *preface; /* PREFACE: owned */
+    ev_io io;                   /* of the peek */
     ev_timer deadline;
     struct gw_peek peek;          /* TLS port */
     struct gw_exchange *exchange; /* HTTP port: reads the requests, and has the way of one */

@@ -39,6 +39,7 @@ static const struct row rows[GW_REASONS] = {
     [GW_REASON_ANSWER_CUT] = {"answer_cut", 502, "connection_terminated", 0, false},
     [GW_REASON_NOT_TLS] = {"not_tls", 0, NULL, 0, false},
     [GW_REASON_EARLY_EOF] = {"early_eof", 0, NULL, 0, false},
+    [GW_REASON_BAD_PROXY_HEADER] = {"bad_proxy_header", 0, NULL, 0, false},
     [GW_REASON_MALFORMED] = {"malformed", 400, "http_request_error", GW_ALERT_DECODE_ERROR, false},
     [GW_REASON_FIRST_BYTES_TIMEOUT] = {"first_bytes_timeout", 408, "http_request_error", 0, false},
     [GW_REASON_NOT_ALLOWED] = {"not_allowed", 403, "http_request_denied", 0, false},

@@ -13,7 +13,7 @@
 struct http_template;
 
 /* Which port a visitor came to. */
-enum gw_port_kind { GW_PORT_HTTP, GW_PORT_TLS, GW_PORT_TCP };
+enum gw_port_kind { GW_PORT_HTTP, GW_PORT_TLS, GW_PORT_TCP, GW_PORT_KINDS };
 
 enum gw_reason {
     GW_REASON_NONE,
@@ -31,6 +31,7 @@ enum gw_reason {
     GW_REASON_ANSWER_CUT,     /* the way to the service was cut before the answer began */
     GW_REASON_NOT_TLS,
     GW_REASON_EARLY_EOF,
+    GW_REASON_BAD_PROXY_HEADER, /* from a balancer: none, or a wrong one */
     GW_REASON_MALFORMED,
     GW_REASON_FIRST_BYTES_TIMEOUT,
     GW_REASON_NOT_ALLOWED,
