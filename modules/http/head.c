@@ -5,6 +5,7 @@
  */
 #include "modules/http/head.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "bus/base/err.h"
@@ -179,7 +180,7 @@ static void step_line_lf(struct http_head *self, const char *data)
         refuse(self, 400, "bare CR");
         return;
     }
-    self->section.at = self->at + 1;
+    self->section.at = self->section.first = self->at + 1;
     self->state = ST_FIELDS;
     take_method(self, data);
     if (self->status == HTTP_HEAD_MORE)
@@ -204,6 +205,8 @@ static void take_field(struct http_head *self, const char *data)
     const char *why;
     int code;
 
+    if (self->section.role == HTTP_ROLE_PLAIN)
+        return;
     if (name.len == 4 && http_span_is_nocase(name, data, "host")) {
         take_host(self, data);
     } else if (name.len == 6 && http_span_is_nocase(name, data, "expect")) {
@@ -295,7 +298,7 @@ static void step(struct http_head *self, const char *data, size_t end)
 
 void http_head_init(struct http_head *self, const struct http_head_limits *limits)
 {
-    memset(self, 0, sizeof(*self));
+    memset(self, 0, offsetof(struct http_head, section.marks));
     self->limits = *limits;
 }
 

@@ -1,64 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Which fields end here; see hop.h. Names are found by their length first: most fields of a browser
- * have one that no rule has, or differ in their first letter.
- */
+/* Which fields end here; see hop.h. */
 #include "modules/http/hop.h"
 
 #include <string.h>
 #include <strings.h>
-
-#define X_FORWARDED "x-forwarded"
-#define X_FORWARDED_LEN (sizeof(X_FORWARDED) - 1)
-
-struct rule {
-    const char *name; /* NULL ends the list */
-    enum http_role role;
-};
-
-/* By length. Proxy is no field at all, but a variable of CGI services (CVE-2016-5385). */
-static const struct rule rules[][4] = {
-    [2] = {{"te", HTTP_ROLE_HOP}},
-    [4] = {{"host", HTTP_ROLE_HOP}},
-    [5] = {{"proxy", HTTP_ROLE_HOP}},
-    [6] = {{"expect", HTTP_ROLE_EXPECT}},
-    [7] = {{"upgrade", HTTP_ROLE_HOP}, {"trailer", HTTP_ROLE_HOP}},
-    [9] = {{"forwarded", HTTP_ROLE_FORWARDED}, {"x-real-ip", HTTP_ROLE_REAL_IP}},
-    [10] = {{"connection", HTTP_ROLE_HOP}, {"keep-alive", HTTP_ROLE_HOP}},
-    [12] = {{"x-request-id", HTTP_ROLE_REQUEST_ID}},
-    [14] = {{"content-length", HTTP_ROLE_HOP}, {"http2-settings", HTTP_ROLE_HOP}},
-    [15] = {{X_FORWARDED "-for", HTTP_ROLE_FOR}},
-    [16] = {{"proxy-connection", HTTP_ROLE_HOP},
-            {X_FORWARDED "-host", HTTP_ROLE_HOST},
-            {X_FORWARDED "-port", HTTP_ROLE_PORT}},
-    [17] = {{"transfer-encoding", HTTP_ROLE_HOP}, {X_FORWARDED "-proto", HTTP_ROLE_PROTO}},
-};
-
-#define LENGTHS (sizeof(rules) / sizeof(rules[0]))
-
-/* Whether LEN bytes of a token are TEXT, which is in lower case: no other byte of a token becomes a
- * letter or a digit by the bit that makes lower case. */
-static bool same(const char *name, const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if ((name[i] | 0x20) != text[i] && !(name[i] == '_' && text[i] == '-'))
-            return false;
-    }
-    return true;
-}
-
-enum http_role http_role_of(const char *name, size_t len)
-{
-    if (len < LENGTHS) {
-        for (const struct rule *r = rules[len]; r->name != NULL; r++) {
-            if (same(name, r->name, len))
-                return r->role;
-        }
-    }
-    if (len >= X_FORWARDED_LEN && same(name, X_FORWARDED, X_FORWARDED_LEN))
-        return HTTP_ROLE_X_FORWARDED;
-    return HTTP_ROLE_PLAIN;
-}
 
 static void add_name(struct http_hop *self, const char *data, struct http_span name)
 {

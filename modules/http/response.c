@@ -5,6 +5,7 @@
  */
 #include "modules/http/response.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "modules/http/chars.h"
@@ -91,7 +92,7 @@ static void step_line_lf(struct http_response *self, const char *data)
         refuse(self, "bare CR");
         return;
     }
-    self->section.at = self->at + 1;
+    self->section.at = self->section.first = self->at + 1;
     self->state = ST_FIELDS;
 }
 
@@ -155,6 +156,8 @@ static void take_field(struct http_response *self, const char *data)
 {
     const char *why;
 
+    if (self->section.role == HTTP_ROLE_PLAIN)
+        return;
     if (http_framing_take(&self->framing, data, &self->section, &why) != 0)
         refuse(self, why);
 }
@@ -201,7 +204,8 @@ static void step(struct http_response *self, const char *data, size_t end)
 
 void http_response_init(struct http_response *self, const struct http_head_limits *limits)
 {
-    *self = (struct http_response){.limits = *limits, .state = ST_FIXED};
+    memset(self, 0, offsetof(struct http_response, section.marks));
+    self->limits = *limits;
 }
 
 enum http_head_status http_response_feed(struct http_response *self, const char *data, size_t len)

@@ -150,11 +150,51 @@ static bool stays(struct request *r, const struct http_field *field, enum http_r
     return r->how->trusted && stays_as_given(r, field, role);
 }
 
+/* Whether the lines that go on may be copied as they stand: SECTION knows all the others. */
+static bool is_usual(const struct http_section *section, const struct http_framing *framing)
+{
+    return !section->unusual && !framing->nominates;
+}
+
+/* The lines of a usual head but those marked, or of these only the ones that are no HOP. */
+static void put_runs(struct out *o, const struct http_section *section, const char *data,
+                     size_t end, bool only_hop)
+{
+    size_t at = section->first;
+
+    for (unsigned i = 0; i < section->marked; i++) {
+        const struct http_mark *mark = &section->marks[i];
+
+        if (only_hop && mark->role != HTTP_ROLE_HOP)
+            continue;
+        if (mark->at > at)
+            out_bytes(o, data + at, mark->at - at);
+        at = mark->end;
+    }
+    if (end > at)
+        out_bytes(o, data + at, end - at);
+}
+
+static bool expects(const struct http_section *section)
+{
+    for (unsigned i = 0; i < section->marked; i++) {
+        if (section->marks[i].role == HTTP_ROLE_EXPECT)
+            return true;
+    }
+    return false;
+}
+
 static void put_fields(struct request *r)
 {
+    const struct http_section *section = &r->head->section;
     struct http_field field;
     enum http_role role;
 
+    if (!r->how->trusted && is_usual(section, &r->head->framing) && !expects(section)) {
+        put_runs(&r->o, section, r->data, r->head->len - 2, false);
+        return;
+    }
+    http_hop_start(&r->fields, &r->head->framing, r->data, r->head->len);
     while (http_hop_next(&r->fields, r->data, &field, &role)) {
         if (stays(r, &field, role))
             put_field(&r->o, r->data, &field);
@@ -272,7 +312,6 @@ size_t http_rewrite_request(char *out, size_t cap, const struct http_head *head,
     r.data = data;
     r.how = how;
     r.given = 0;
-    http_hop_start(&r.fields, &head->framing, data, head->len);
     put_start(&r);
     put_fields(&r);
     put_visitor(&r);
@@ -366,10 +405,14 @@ size_t http_rewrite_response(char *out, size_t cap, const struct http_response *
     struct http_field field;
     enum http_role role;
 
-    http_hop_start(&fields, &head->framing, data, head->len);
     put_status(&o, head, data);
-    while (http_hop_next(&fields, data, &field, &role))
-        put_field(&o, data, &field);
+    if (is_usual(&head->section, &head->framing)) {
+        put_runs(&o, &head->section, data, head->len - 2, true);
+    } else {
+        http_hop_start(&fields, &head->framing, data, head->len);
+        while (http_hop_next(&fields, data, &field, &role))
+            put_field(&o, data, &field);
+    }
     put_reply_framing(&o, head, how->body);
     put_reply_connection(&o, head, how);
     if (how->upgrade) {

@@ -65,6 +65,23 @@ static enum http_section_event step_value(struct http_section *self, const char 
     return HTTP_SECTION_MORE;
 }
 
+/* What a writer has to know of the line that was read. */
+static void note(struct http_section *self, const char *data)
+{
+    size_t colon = self->name.at + self->name.len, end = self->value.at + self->value.len;
+
+    self->role = http_role_of(data + self->name.at, self->name.len);
+    if (self->value.at != colon + 2 || data[colon + 1] != ' ' || end + 2 != self->at)
+        self->unusual = true;
+    if (self->role == HTTP_ROLE_PLAIN)
+        return;
+    if (self->marked == HTTP_MARKS_MAX)
+        self->unusual = true;
+    else
+        self->marks[self->marked++] =
+            (struct http_mark){(uint32_t)self->name.at, (uint32_t)self->at, self->role};
+}
+
 static enum http_section_event step_lf(struct http_section *self, const char *data)
 {
     bool is_end = self->state == ST_END_LF;
@@ -76,6 +93,7 @@ static enum http_section_event step_lf(struct http_section *self, const char *da
     if (is_end)
         return HTTP_SECTION_END;
     self->value = http_span_trim(self->value, data);
+    note(self, data);
     return HTTP_SECTION_FIELD;
 }
 

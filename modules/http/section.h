@@ -9,7 +9,13 @@
 
 #include <stddef.h>
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "modules/http/role.h"
 #include "modules/http/span.h"
+
+#define HTTP_MARKS_MAX 24
 
 enum http_section_event {
     HTTP_SECTION_MORE,  /* every byte that is there was looked at */
@@ -18,14 +24,25 @@ enum http_section_event {
     HTTP_SECTION_BAD,   /* refuse it with `refusal` */
 };
 
-/* All zero, with `at` behind the first line, is the start. */
+/* The line of a field that does not just go on. */
+struct http_mark {
+    uint32_t at, end; /* its first byte, and behind its last */
+    enum http_role role;
+};
+
+/* All zero up to `marks`, with `at` and `first` behind the first line, is the start. */
 struct http_section {
     size_t at;                    /* next byte to look at */
+    size_t first;                 /* where the field lines begin */
     unsigned state;               /* section.c's own */
     unsigned fields;              /* lines begun so far */
     struct http_span name, value; /* value without blanks at its edges */
     int refusal;                  /* 400 or 431 */
     const char *why;              /* fixed text */
+    enum http_role role;          /* of the field */
+    bool unusual; /* some line can't go on as it is: blanks that nobody writes, or too many marks */
+    unsigned marked;
+    struct http_mark marks[HTTP_MARKS_MAX]; /* of all fields but PLAIN ones; not cleared */
 };
 
 /* Read on in DATA[at, END), at most to the end of one field line of at most FIELDS_MAX. */

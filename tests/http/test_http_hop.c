@@ -8,64 +8,6 @@
 #include "modules/http/head.h"
 #include "tests/support/suite.h"
 
-static const struct {
-    const char *name;
-    enum http_role role;
-} names[] = {
-    {"TE", HTTP_ROLE_HOP},
-    {"Host", HTTP_ROLE_HOP},
-    {"PROXY", HTTP_ROLE_HOP},
-    {"Trailer", HTTP_ROLE_HOP},
-    {"Upgrade", HTTP_ROLE_HOP},
-    {"Connection", HTTP_ROLE_HOP},
-    {"Keep-Alive", HTTP_ROLE_HOP},
-    {"keep_alive", HTTP_ROLE_HOP},
-    {"Content-Length", HTTP_ROLE_HOP},
-    {"Content_Length", HTTP_ROLE_HOP},
-    {"HTTP2-Settings", HTTP_ROLE_HOP},
-    {"Proxy-Connection", HTTP_ROLE_HOP},
-    {"Transfer-Encoding", HTTP_ROLE_HOP},
-    {"transfer_encoding", HTTP_ROLE_HOP},
-    {"Expect", HTTP_ROLE_EXPECT},
-    {"Forwarded", HTTP_ROLE_FORWARDED},
-    {"X-Forwarded-For", HTTP_ROLE_FOR},
-    {"x_forwarded_for", HTTP_ROLE_FOR},
-    {"X_Forwarded-FOR", HTTP_ROLE_FOR},
-    {"X-Forwarded-Proto", HTTP_ROLE_PROTO},
-    {"X-Forwarded-Host", HTTP_ROLE_HOST},
-    {"X-Forwarded-Port", HTTP_ROLE_PORT},
-    {"X-Real-IP", HTTP_ROLE_REAL_IP},
-    {"x_real_ip", HTTP_ROLE_REAL_IP},
-    {"X-Request-ID", HTTP_ROLE_REQUEST_ID},
-    {"X-Request_Id", HTTP_ROLE_REQUEST_ID},
-    {"X-Forwarded", HTTP_ROLE_X_FORWARDED},
-    {"X-Forwarded-Ssl", HTTP_ROLE_X_FORWARDED},
-    {"X_FORWARDED_PREFIX", HTTP_ROLE_X_FORWARDED},
-    {"X-Forwarded-For-Original-And-More", HTTP_ROLE_X_FORWARDED},
-    {"A", HTTP_ROLE_PLAIN},
-    {"T-", HTTP_ROLE_PLAIN},
-    {"Hosts", HTTP_ROLE_PLAIN},
-    {"Hos^", HTTP_ROLE_PLAIN},
-    {"Via", HTTP_ROLE_PLAIN},
-    {"Cookie", HTTP_ROLE_PLAIN},
-    {"Upgrade-Insecure-Requests", HTTP_ROLE_PLAIN},
-    {"Proxy-Authorization", HTTP_ROLE_PLAIN},
-    {"Proxy-Authenticate", HTTP_ROLE_PLAIN},
-    {"Transfer~Encoding", HTTP_ROLE_PLAIN},
-    {"Content.Length", HTTP_ROLE_PLAIN},
-    {"X-Forward", HTTP_ROLE_PLAIN},
-    {"X-Forwarder", HTTP_ROLE_PLAIN},
-    {"X-Requests-Id", HTTP_ROLE_PLAIN},
-};
-
-START_TEST(test_a_name_has_its_role)
-{
-    const char *name = names[_i].name;
-
-    ck_assert_msg(http_role_of(name, strlen(name)) == names[_i].role, "%s", name);
-}
-END_TEST
-
 #define HEAD "GET / HTTP/1.1\r\nHost: a.example\r\n"
 
 /* A head, and the names that are left of it, with a blank behind each. */
@@ -125,7 +67,6 @@ int main(void)
     Suite *suite = suite_create("http_hop");
     TCase *tc = tcase_create("hop");
 
-    tcase_add_loop_test(tc, test_a_name_has_its_role, 0, COUNT(names));
     tcase_add_loop_test(tc, test_hop_by_hop_fields_and_what_connection_names_end_here, 0,
                         COUNT(heads));
     suite_add_tcase(suite, tc);

@@ -90,6 +90,66 @@ START_TEST(test_a_nul_is_refused_anywhere)
 }
 END_TEST
 
+/* All lines of TEXT, which is sound. */
+static void read_all(struct http_section *section, const char *lines)
+{
+    enum http_section_event event;
+
+    do {
+        event = http_section_next(section, lines, strlen(lines), 100);
+    } while (event == HTTP_SECTION_FIELD);
+    ck_assert_int_eq(event, HTTP_SECTION_END);
+}
+
+START_TEST(test_lines_that_do_not_just_go_on_are_marked)
+{
+    static const char lines[] = "A: b\r\nHost: c\r\nD: e\r\nx_real_ip: f\r\n\r\n";
+    struct http_section section = {0};
+
+    read_all(&section, lines);
+    ck_assert(!section.unusual);
+    ck_assert_uint_eq(section.marked, 2);
+    ck_assert_uint_eq(section.marks[0].at, 6);
+    ck_assert_uint_eq(section.marks[0].end, 15);
+    ck_assert_int_eq(section.marks[0].role, HTTP_ROLE_HOP);
+    ck_assert_uint_eq(section.marks[1].at, 21);
+    ck_assert_uint_eq(section.marks[1].end, sizeof(lines) - 1 - 2);
+    ck_assert_int_eq(section.marks[1].role, HTTP_ROLE_REAL_IP);
+}
+END_TEST
+
+static const struct {
+    const char *lines;
+    bool unusual;
+} blanks[] = {
+    {"A: b\r\n\r\n", false},  {"A: b c\r\n\r\n", false}, {"A:b\r\n\r\n", true},
+    {"A:  b\r\n\r\n", true},  {"A:\tb\r\n\r\n", true},   {"A: b \r\n\r\n", true},
+    {"A: b\t\r\n\r\n", true}, {"A:\r\n\r\n", true},      {"A: b\r\nC:d\r\n\r\n", true},
+};
+
+START_TEST(test_blanks_that_nobody_writes_are_told)
+{
+    struct http_section section = {0};
+
+    read_all(&section, blanks[_i].lines);
+    ck_assert_int_eq(section.unusual, blanks[_i].unusual);
+}
+END_TEST
+
+START_TEST(test_more_marks_than_there_is_place_for_are_told)
+{
+    char lines[64 * (HTTP_MARKS_MAX + 1)] = "";
+    struct http_section section = {0};
+
+    for (int i = 0; i < HTTP_MARKS_MAX + _i; i++)
+        strcat(lines, "TE: a\r\n");
+    strcat(lines, "\r\n");
+    read_all(&section, lines);
+    ck_assert_uint_eq(section.marked, HTTP_MARKS_MAX);
+    ck_assert_int_eq(section.unusual, _i == 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http_section");
@@ -99,6 +159,10 @@ int main(void)
     tcase_add_test(tc, test_no_byte_is_looked_at_twice);
     tcase_add_loop_test(tc, test_other_lines_are_refused, 0, (int)COUNT(bad));
     tcase_add_loop_test(tc, test_a_nul_is_refused_anywhere, 0, 10);
+    tcase_add_test(tc, test_lines_that_do_not_just_go_on_are_marked);
+    tcase_add_loop_test(tc, test_blanks_that_nobody_writes_are_told, 0,
+                        (int)(sizeof(blanks) / sizeof(blanks[0])));
+    tcase_add_loop_test(tc, test_more_marks_than_there_is_place_for_are_told, 0, 2);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
