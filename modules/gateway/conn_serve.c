@@ -215,8 +215,9 @@ void gw_conn_route(struct gw_conn *self, struct gw_site *site)
 {
     struct gw_caller caller = {
         .port = self->port, .peer = &self->peer, .is_in = self->site == site};
+    uint64_t now_ms = caller.is_in ? 0 : clock_mono_ms(); /* only who is new takes a token */
     enum gw_reason reason =
-        site != NULL ? gw_site_judge(site, &caller, clock_mono_ms()) : GW_REASON_UNKNOWN_NAME;
+        site != NULL ? gw_site_judge(site, &caller, now_ms) : GW_REASON_UNKNOWN_NAME;
 
     ev_io_stop(self->front->loop, &self->io);
     if (reason != GW_REASON_NONE) {
@@ -241,10 +242,10 @@ void gw_conn_route(struct gw_conn *self, struct gw_site *site)
 
 /* --- requests --- */
 
-/* From SINCE to UNTIL, both of which may never have been. */
+/* From SINCE to UNTIL, both of which may never have been, or when nobody looked at the clock. */
 static uint64_t span_us(uint64_t since_us, uint64_t until_us)
 {
-    return since_us == 0 || until_us < since_us ? GW_ACCESS_NEVER : until_us - since_us;
+    return since_us <= 1 || until_us < since_us ? GW_ACCESS_NEVER : until_us - since_us;
 }
 
 void gw_conn_log(const struct gw_conn *self, enum gw_reason reason, int status)

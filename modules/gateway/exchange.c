@@ -28,6 +28,11 @@ void gw_exchange_common_deinit(struct gw_exchange_common *self)
     self->scratch = NULL;
 }
 
+uint64_t gw_exchange_now(const struct gw_exchange *self)
+{
+    return self->common->is_timed ? clock_mono_us() : 1;
+}
+
 bool gw_exchange_tell(struct gw_exchange *self, void (*op)(void *arg))
 {
     bool gone = false, *outer = self->gone;
@@ -124,7 +129,7 @@ const uint8_t *gw_exchange_first(const struct gw_exchange *self, size_t *len)
 void gw_exchange_send(struct gw_exchange *self)
 {
     self->reused = true;
-    self->times.lent_us = clock_mono_us();
+    self->times.lent_us = gw_exchange_now(self);
     gw_exchange_expect(self);
     gw_exchange_flush_up(self);
 }
@@ -135,7 +140,7 @@ void gw_exchange_lend(struct gw_exchange *self, struct gw_way *way)
     self->blocked = false;
     self->reused = false;
     self->way_last = false;
-    self->times.lent_us = clock_mono_us();
+    self->times.lent_us = gw_exchange_now(self);
     self->moved_at = ev_now(self->common->loop);
     gw_exchange_expect(self);
     if (gw_way_lend(way, &gw_exchange_way_ops, self, &self->up.at) == ERR_OK)

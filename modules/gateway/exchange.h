@@ -66,6 +66,7 @@ struct gw_exchange_common {
     const struct gw_ranges *trusted; /* whose forwarded fields are believed */
     struct net_hangup *hangup;       /* may be NULL */
     bool last_answers;               /* every answer from now on says Connection: close */
+    bool is_timed;                   /* somebody asks for gw_exchange_times */
 
     struct gw_http_scratch *scratch; /* owned */
     uint64_t id_prefix;              /* of request ids: at random, once */

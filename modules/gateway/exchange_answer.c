@@ -12,6 +12,7 @@
 #include "modules/net/sock.h"
 
 #define CHUNKS_MAX 8    /* of one send */
+#define FLAT_MAX 8192   /* bytes of an answer that are worth a copy */
 #define INTERIMS_MAX 16 /* 1xx before one answer */
 
 /* What goes to the visitor in one system call: a head, then payload as it came or as chunks. */
@@ -68,12 +69,28 @@ void gw_exchange_expect(struct gw_exchange *self)
 
 /* ---- to the visitor's socket --------------------------------------------------------------- */
 
-/* Send what G holds; *SENT of it was taken. SELF may be gone. */
-static void send_all(struct gw_exchange *self, const struct gather *g, size_t *sent)
+/* One system call. What is short goes behind the head it follows: copying a page costs less than
+ * the kernel's way to more than one piece. */
+static ssize_t send_gather(struct gw_exchange *self, const struct gather *g)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)g->iov,
                          .msg_iovlen = (size_t)g->count};
-    ssize_t n = g->len > 0 ? sendmsg(self->wr.fd, &msg, MSG_NOSIGNAL) : 0;
+    char *head = self->common->scratch->head;
+    size_t at = g->iov[0].iov_len;
+
+    if (g->count > 1 && (g->iov[0].iov_base != head || g->len > FLAT_MAX))
+        return sendmsg(self->wr.fd, &msg, MSG_NOSIGNAL);
+    for (int i = 1; i < g->count; i++) {
+        memcpy(head + at, g->iov[i].iov_base, g->iov[i].iov_len);
+        at += g->iov[i].iov_len;
+    }
+    return send(self->wr.fd, g->iov[0].iov_base, g->len, MSG_NOSIGNAL);
+}
+
+/* Send what G holds; *SENT of it was taken. SELF may be gone. */
+static void send_all(struct gw_exchange *self, const struct gather *g, size_t *sent)
+{
+    ssize_t n = g->len > 0 ? send_gather(self, g) : 0;
 
     *sent = n > 0 ? (size_t)n : 0;
     if (n < 0 && !net_sock_again(errno)) {
@@ -314,7 +331,7 @@ static size_t take_head(struct gw_exchange *self, const uint8_t *data, size_t le
     bool is_whole = before == 0;
 
     if (self->times.first_us == 0)
-        self->times.first_us = clock_mono_us();
+        self->times.first_us = gw_exchange_now(self);
     if (!is_whole && gw_bytes_add(&self->part, data, len) != ERR_OK) {
         fail_memory(self);
         return 0;

@@ -106,6 +106,8 @@ extern const struct gw_way_ops gw_exchange_way_ops; /* exchange_answer.c; ARG is
  * gone. */
 void gw_exchange_reject(struct gw_exchange *self, const struct gw_rejection *rejection);
 void gw_exchange_fail(struct gw_exchange *self, enum gw_reason reason, const char *why);
+/* For `times`: now, in us; without anybody who looks at them only some moment. */
+uint64_t gw_exchange_now(const struct gw_exchange *self);
 /* Tell the owner in the middle of something; false: SELF is gone. */
 bool gw_exchange_tell(struct gw_exchange *self, void (*op)(void *arg));
 /* N bytes moved: it is not idle. */

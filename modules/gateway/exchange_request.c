@@ -64,7 +64,7 @@ static enum turn take_head(struct gw_exchange *self)
     self->rx_uncounted = self->head.len;
     self->ask = GW_ASK_HELD;
     self->head_due = 0.0;
-    self->times = (struct gw_exchange_times){.begun_us = clock_mono_us()};
+    self->times = (struct gw_exchange_times){.begun_us = gw_exchange_now(self)};
     name_request(self, head);
     if (self->head.authority.host[0] == '\0')
         return reject(self, GW_REASON_NO_NAME, 0, "no host name");
@@ -84,7 +84,7 @@ static enum turn read_head(struct gw_exchange *self)
     case HTTP_HEAD_OK:
         return take_head(self);
     case HTTP_HEAD_BAD:
-        self->times.begun_us = clock_mono_us();
+        self->times.begun_us = gw_exchange_now(self);
         name_request(self, NULL);
         return reject(self, GW_REASON_MALFORMED, self->head.refusal, self->head.why);
     case HTTP_HEAD_MORE:

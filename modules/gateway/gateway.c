@@ -373,6 +373,7 @@ void gw_worker_reload(struct gw_worker *self)
     reload_template(self);
     if (gw_access_apply(&self->front.access, self->loop, &self->config->edge) != ERR_OK)
         LOG_WARN("no memory for the access log: requests are not logged");
+    self->front.http.is_timed = self->front.access != NULL;
 }
 
 void gw_worker_reopen_log(struct gw_worker *self)
