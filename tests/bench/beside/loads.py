@@ -50,19 +50,19 @@ class Bulk:
         address, port = path.bulk
         command = ["iperf3", "-J", "-c", address, "-p", str(port), "-P", str(self.streams), "-t", str(seconds)]
         command += [] if self.up else ["-R"]
-        end = json.loads(self._run(shop, command, seconds + 30))["end"]["sum_received"]
+        end = self._run(shop, command, seconds + 30)
         return Outcome(end["bytes"] * 8 / 1e9, end["seconds"])
 
     @staticmethod
     def _run(shop, command, limit_s, tries=5):
-        """The server takes one test at a time, and needs a moment after each."""
+        """The server takes one test at a time, needs a moment after each, and now and then ends one without its sums."""
         while True:
+            tries -= 1
             try:
-                return shop.run(command, limit_s)
-            except RuntimeError:
-                tries -= 1
+                return json.loads(shop.run(command, limit_s))["end"]["sum_received"]
+            except (RuntimeError, ValueError, KeyError) as problem:
                 if tries == 0:
-                    raise
+                    raise RuntimeError(f"iperf3 gives no sums: {problem}") from problem
                 time.sleep(0.2)
 
 
