@@ -44,18 +44,15 @@ def tree(root, stats=None):
 
 
 def cpu_s(pids):
-    """CPU seconds of PIDS so far; in nanoseconds where the kernel says so, ticks elsewhere."""
-    total = 0.0
+    """CPU seconds of PIDS so far: to the nanosecond from their threads, in ticks where some threads have ended."""
+    total, stats = 0.0, _stats()
     for pid in pids:
         try:
             threads = os.listdir(f"/proc/{pid}/task")
         except OSError:
             continue
         exact = [_read(f"/proc/{pid}/task/{t}/schedstat").split() for t in threads]
-        if all(exact):
-            total += sum(int(e[0]) for e in exact) / 1e9
-        else:
-            total += _stats().get(pid, (0, 0, 0))[1] / TICKS
+        total += max(sum(int(e[0]) for e in exact if e) / 1e9, stats.get(pid, (0, 0, 0))[1] / TICKS)
     return total
 
 
