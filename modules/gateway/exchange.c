@@ -192,6 +192,7 @@ static void renew(struct gw_exchange *self)
     self->head_due = 0.0;
     self->idle_s = (double)limits->idle_timeout_ms / 1000.0;
     self->begun = false;
+    self->line_len = 0;
     self->pace = NULL;
     if (self->up.cap > GW_READ_BYTES / 4)
         gw_bytes_clear(&self->up);

@@ -413,14 +413,15 @@ static void complete(struct gw_exchange *self)
 {
     bool gone = false, *outer = self->gone;
     struct gather g = {0};
-    size_t sent;
+    size_t sent = 0;
 
     self->source.done = true;
     self->answer = GW_ANSWER_DONE;
     if (self->out == HTTP_BODY_CHUNKED)
         put(&g, HTTP_CHUNK_LAST, strlen(HTTP_CHUNK_LAST));
     self->gone = &gone;
-    send_all(self, &g, &sent);
+    if (gw_bytes_left(&self->down) == 0) /* else it goes behind what waits */
+        send_all(self, &g, &sent);
     if (!gone)
         keep(self, &g, sent);
     if (gone) {

@@ -66,9 +66,9 @@ static enum turn take_head(struct gw_exchange *self)
     self->head_due = 0.0;
     self->times = (struct gw_exchange_times){.begun_us = gw_exchange_now(self)};
     name_request(self, head);
+    self->head_data = head;
     if (self->head.authority.host[0] == '\0')
         return reject(self, GW_REASON_NO_NAME, 0, "no host name");
-    self->head_data = head;
     if (!gw_exchange_tell(self, self->ops->on_request))
         return TURN_GONE;
     self->head_data = NULL;

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "bus/base/err.h"
+#include "modules/gateway/access.h"
 #include "modules/gateway/conn.h"
 #include "tests/gateway/hall.h"
 #include "tests/net/loop_until.h"
 #include "tests/support/suite.h"
+#include "tests/support/temp_dir.h"
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -194,6 +196,38 @@ START_TEST(test_connections_limit_is_for_both_names_apart)
 }
 END_TEST
 
+START_TEST(test_request_without_a_name_after_a_long_one_is_logged_without_the_one_before)
+{
+    struct gw_http_config cfg = {0};
+    char *dir = temp_dir_new(), text[4096], line[2048] = {0};
+    int fd;
+    FILE *log;
+
+    (void)snprintf(cfg.access_log, sizeof(cfg.access_log), "%s/log", dir);
+    ck_assert_int_eq(gw_access_apply(&hall.front.access, hall.seat.loop, &cfg), ERR_OK);
+    (void)snprintf(text, sizeof(text),
+                   "GET /first HTTP/1.1\r\nHost: " HALL_HOST "\r\nX: %03000d\r\n\r\n",
+                   0); /* so long that its memory is not kept */
+    fd = hall_come(&hall, GW_PORT_HTTP, text);
+    hall_accept(&hall, 0);
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    hall_say(fd, "GET /second HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n");
+    ck_assert_int_eq(hall_status(&hall, fd), 404);
+    gw_access_free(hall.front.access);
+    hall.front.access = NULL;
+    log = fopen(cfg.access_log, "r");
+    ck_assert_ptr_nonnull(log);
+    ck_assert_ptr_nonnull(fgets(line, sizeof(line), log));
+    ck_assert_ptr_nonnull(strstr(line, "/first"));
+    ck_assert_ptr_nonnull(fgets(line, sizeof(line), log));
+    ck_assert_ptr_nonnull(strstr(line, "/second"));
+    (void)fclose(log);
+    temp_dir_free(dir);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_conn_serve");
@@ -209,6 +243,8 @@ int main(void)
     tcase_add_test(tc, test_request_whose_connector_vanished_goes_to_the_next_one);
     tcase_add_test(tc, test_request_that_had_a_byte_of_its_answer_is_not_sent_again);
     tcase_add_test(tc, test_connections_limit_is_for_both_names_apart);
+    tcase_add_test(tc,
+                   test_request_without_a_name_after_a_long_one_is_logged_without_the_one_before);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -188,6 +188,42 @@ START_TEST(test_exchange_bytes_are_counted_as_the_visitor_sent_and_got_them)
 }
 END_TEST
 
+START_TEST(test_exchange_between_requests_has_no_time_of_the_exposure)
+{
+    uint64_t since = clock_mono_ms();
+    int fd;
+
+    hall.site->exposure->idle_ms = 3600000;
+    fd = hall_come(&hall, GW_PORT_HTTP, GET);
+    hall_accept(&hall, 0);
+    LOOP_UNTIL(hall.seat.loop, clock_mono_ms() - since > 250); /* longer than a head may take */
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_exchange_keeps_no_stream_of_a_connector_that_leaves)
+{
+    struct tun_notice notice = {.code = TUN_CODE_SHUTDOWN};
+    int fd = hall_come(&hall, GW_PORT_HTTP, GET);
+
+    hall.seat.limits.idle_timeout_ms = 20000;
+    LOOP_UNTIL(hall.seat.loop, hall.connector.opens == 1);
+    tun_session_goaway(link_session_tunnel(hall.connector.session), &notice);
+    link_session_touch(hall.connector.session);
+    for (int i = 0; i < 20; i++)
+        ev_run(hall.seat.loop, EVRUN_NOWAIT); /* it is heard before the stream serves */
+    hall_accept(&hall, 0);
+    hall_heard(&hall, 0, "\r\n\r\n");
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    LOOP_UNTIL(hall.seat.loop, hall.site->active == 0);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_exchange");
@@ -206,6 +242,8 @@ int main(void)
     tcase_add_test(tc, test_exchange_outlives_its_connector);
     tcase_add_test(tc, test_exchange_of_the_last_answers_says_so);
     tcase_add_test(tc, test_exchange_bytes_are_counted_as_the_visitor_sent_and_got_them);
+    tcase_add_test(tc, test_exchange_between_requests_has_no_time_of_the_exposure);
+    tcase_add_test(tc, test_exchange_keeps_no_stream_of_a_connector_that_leaves);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a service says, and what of it the visitor gets. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "modules/gateway/exchange.h"
+#include "modules/gateway/conn_impl.h"
+#include "modules/gateway/exchange_impl.h"
 #include "tests/gateway/hall.h"
 #include "tests/net/loop_until.h"
 #include "tests/support/suite.h"
@@ -240,6 +242,86 @@ START_TEST(test_answer_to_a_slow_reader_waits_with_the_service)
 }
 END_TEST
 
+/* The service says PIECE until some of it waits for the visitor, who reads nothing. */
+static void fill(const char *piece)
+{
+    uint64_t before;
+
+    do {
+        before = hall.site->tx_bytes;
+        hall_answer(&hall, 0, piece);
+        for (int i = 0; i < 30; i++)
+            ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    } while (hall.site->tx_bytes >= before + strlen(piece));
+}
+
+START_TEST(test_answer_its_last_chunk_comes_last)
+{
+    static char got[4096 + 1], piece[8000 + 1]; /* one frame */
+    char last[8] = {0};
+    size_t ends = 0, len = 0;
+    ev_io *wr;
+    ssize_t n;
+    int fd = ask(GET);
+
+    hall_answer(&hall, 0, "HTTP/1.0 200 OK\r\n\r\n");
+    memset(piece, 'x', sizeof(piece) - 1);
+    fill(piece);
+    wr = &LIST_FIRST(&hall.front.conns)->exchange->wr;
+    ck_assert(ev_is_active(wr));
+    ev_io_stop(hall.seat.loop, wr); /* there is place again, but it hears of the end first */
+    while (recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT) > 0)
+        continue;
+    hang_up();
+    for (int i = 0; i < 30; i++)
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    ev_io_start(hall.seat.loop, wr);
+    while (ends == 0 || len > 0) {
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+        n = recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT);
+        len = n > 0 ? (size_t)n : 0;
+        got[len] = '\0';
+        if (len > 0) {
+            ck_assert_uint_eq(ends, 0);
+            ends += strstr(got, "0\r\n\r\n") != NULL;
+            memcpy(last, got + (len > 5 ? len - 5 : 0), len > 5 ? 5 : len);
+        }
+    }
+    ck_assert_str_eq(last, "0\r\n\r\n");
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_answer_whose_end_nobody_reads_has_its_time_though_the_service_left)
+{
+    static char answer[60000];
+    uint64_t before = 0;
+    int fd, n;
+
+    n = snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ");
+    memset(answer + n, 'x', sizeof(answer) - 5 - (size_t)n);
+    strcpy(answer + sizeof(answer) - 5, "\r\n\r\n");
+    hall.seat.limits.idle_timeout_ms = 500;
+    fd = ask(GET);
+    hall_answer(&hall, 0, answer);
+    LOOP_UNTIL(hall.seat.loop, hall.site->tx_bytes > 0);
+    while (hall.site->tx_bytes > before + sizeof(answer) - 1000) {
+        before = hall.site->tx_bytes; /* the visitor asks on and on, and reads nothing */
+        hall_forget(&hall, 0);
+        hall_say(fd, GET);
+        hall_heard(&hall, 0, "\r\n\r\n");
+        hall_answer(&hall, 0, answer);
+        for (int i = 0; i < 30; i++)
+            ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    }
+    tun_stream_reset(hall.connector.streams[0], TUN_CODE_CANCELLED);
+    link_session_touch(hall.connector.session);
+    LOOP_UNTIL(hall.seat.loop, hall.site->active == 0);
+    LOOP_UNTIL(hall.seat.loop, hall.front.count == 0);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_exchange_answer");
@@ -257,6 +339,8 @@ int main(void)
     tcase_add_test(tc, test_answer_says_more_than_its_length_and_the_next_one_is_not_touched);
     tcase_add_test(tc, test_answer_before_the_request_is_complete_is_the_last_one);
     tcase_add_loop_test(tc, test_answer_to_a_slow_reader_waits_with_the_service, 0, 2);
+    tcase_add_test(tc, test_answer_its_last_chunk_comes_last);
+    tcase_add_test(tc, test_answer_whose_end_nobody_reads_has_its_time_though_the_service_left);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
