@@ -202,7 +202,8 @@ void gw_exchange_finish(struct gw_exchange *self)
 {
     if (!gw_exchange_tell(self, self->ops->on_answered))
         return;
-    if (self->last || self->way_last || self->ask != GW_ASK_DONE)
+    if (self->last || self->ask != GW_ASK_DONE || gw_bytes_left(&self->up) > 0 ||
+        !gw_exchange_keeps_way(self))
         gw_exchange_drop_way(self);
     if (self->last || self->ask != GW_ASK_DONE) {
         self->ops->on_end(self->arg, false);
