@@ -413,15 +413,18 @@ static void complete(struct gw_exchange *self)
 {
     bool gone = false, *outer = self->gone;
     struct gather g = {0};
-    size_t sent = 0;
+    size_t sent;
 
     self->source.done = true;
     self->answer = GW_ANSWER_DONE;
     if (self->out == HTTP_BODY_CHUNKED)
         put(&g, HTTP_CHUNK_LAST, strlen(HTTP_CHUNK_LAST));
+    if (gw_bytes_left(&self->down) > 0) {
+        keep(self, &g, 0); /* behind what waits */
+        return;
+    }
     self->gone = &gone;
-    if (gw_bytes_left(&self->down) == 0) /* else it goes behind what waits */
-        send_all(self, &g, &sent);
+    send_all(self, &g, &sent);
     if (!gone)
         keep(self, &g, sent);
     if (gone) {
