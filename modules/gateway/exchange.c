@@ -66,7 +66,7 @@ static ev_tstamp due(const struct gw_exchange *self)
 {
     if (self->ask == GW_ASK_HEAD && self->head_due > 0.0)
         return self->head_due;
-    if (self->ask != GW_ASK_HEAD && self->way == NULL) /* the owner has limits for that */
+    if (self->ask != GW_ASK_HEAD && self->answer == GW_ANSWER_NONE) /* the owner has limits */
         return ev_now(self->common->loop) + self->idle_s;
     return self->moved_at + self->idle_s;
 }
@@ -210,6 +210,7 @@ void gw_exchange_finish(struct gw_exchange *self)
         return;
     }
     renew(self);
+    gw_exchange_aim(self);
     if (self->in.len > 0 || self->eof)
         ev_feed_event(self->common->loop, &self->rd, EV_READ); /* the next one is here already */
     else

@@ -188,6 +188,22 @@ START_TEST(test_exchange_bytes_are_counted_as_the_visitor_sent_and_got_them)
 }
 END_TEST
 
+START_TEST(test_exchange_between_requests_has_no_time_of_the_exposure)
+{
+    uint64_t since = clock_mono_ms();
+    int fd;
+
+    hall.site->exposure->idle_ms = 3600000;
+    fd = hall_come(&hall, GW_PORT_HTTP, GET);
+    hall_accept(&hall, 0);
+    LOOP_UNTIL(hall.seat.loop, clock_mono_ms() - since > 250); /* longer than a head may take */
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "\r\n\r\nok");
+    LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_exchange_keeps_no_stream_of_a_connector_that_leaves)
 {
     struct tun_notice notice = {.code = TUN_CODE_SHUTDOWN};
@@ -226,6 +242,7 @@ int main(void)
     tcase_add_test(tc, test_exchange_outlives_its_connector);
     tcase_add_test(tc, test_exchange_of_the_last_answers_says_so);
     tcase_add_test(tc, test_exchange_bytes_are_counted_as_the_visitor_sent_and_got_them);
+    tcase_add_test(tc, test_exchange_between_requests_has_no_time_of_the_exposure);
     tcase_add_test(tc, test_exchange_keeps_no_stream_of_a_connector_that_leaves);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

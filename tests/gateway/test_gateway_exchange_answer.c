@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a service says, and what of it the visitor gets. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -291,6 +292,36 @@ START_TEST(test_answer_its_last_chunk_comes_last)
 }
 END_TEST
 
+START_TEST(test_answer_whose_end_nobody_reads_has_its_time_though_the_service_left)
+{
+    static char answer[60000];
+    uint64_t before = 0;
+    int fd, n;
+
+    n = snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ");
+    memset(answer + n, 'x', sizeof(answer) - 5 - (size_t)n);
+    strcpy(answer + sizeof(answer) - 5, "\r\n\r\n");
+    hall.seat.limits.idle_timeout_ms = 500;
+    fd = ask(GET);
+    hall_answer(&hall, 0, answer);
+    LOOP_UNTIL(hall.seat.loop, hall.site->tx_bytes > 0);
+    while (hall.site->tx_bytes > before + sizeof(answer) - 1000) {
+        before = hall.site->tx_bytes; /* the visitor asks on and on, and reads nothing */
+        hall_forget(&hall, 0);
+        hall_say(fd, GET);
+        hall_heard(&hall, 0, "\r\n\r\n");
+        hall_answer(&hall, 0, answer);
+        for (int i = 0; i < 30; i++)
+            ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    }
+    tun_stream_reset(hall.connector.streams[0], TUN_CODE_CANCELLED);
+    link_session_touch(hall.connector.session);
+    LOOP_UNTIL(hall.seat.loop, hall.site->active == 0);
+    LOOP_UNTIL(hall.seat.loop, hall.front.count == 0);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_exchange_answer");
@@ -309,6 +340,7 @@ int main(void)
     tcase_add_test(tc, test_answer_before_the_request_is_complete_is_the_last_one);
     tcase_add_loop_test(tc, test_answer_to_a_slow_reader_waits_with_the_service, 0, 2);
     tcase_add_test(tc, test_answer_its_last_chunk_comes_last);
+    tcase_add_test(tc, test_answer_whose_end_nobody_reads_has_its_time_though_the_service_left);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
