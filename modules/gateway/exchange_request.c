@@ -262,12 +262,15 @@ static void pass_end(struct gw_exchange *self)
     }
 }
 
-/* The visitor ended its side. False: SELF is gone. */
+/* The visitor ended its side; what waits in `in` came before that, and the rest of a body may be
+ * there. False: SELF is gone. */
 static bool take_end(struct gw_exchange *self)
 {
     bool is_between = self->ask == GW_ASK_HEAD && self->in.len == 0;
 
     self->eof = true;
+    if (self->ask == GW_ASK_BODY && self->in.len > 0)
+        return true;
     if (is_between && self->times.begun_us != 0) {
         self->ops->on_end(self->arg, false);
         return false;
@@ -378,7 +381,7 @@ static bool look_again(struct gw_exchange *self)
 {
     if (self->head_due == 0.0 && self->in.len > 0 && !look(self, self->in.data, self->in.len))
         return false;
-    return !self->eof || self->ask != GW_ASK_HEAD || take_end(self);
+    return !self->eof || take_end(self);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
@@ -457,7 +460,8 @@ void gw_exchange_resume(struct gw_exchange *self)
 {
     self->blocked = false;
     gw_exchange_flush_up(self);
-    if (self->ask == GW_ASK_BODY && self->in.len > 0 && !look(self, self->in.data, self->in.len))
+    if (self->ask == GW_ASK_BODY && self->in.len > 0 &&
+        (!look(self, self->in.data, self->in.len) || (self->eof && !take_end(self))))
         return;
     gw_exchange_rearm(self);
 }

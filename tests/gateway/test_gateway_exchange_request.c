@@ -230,6 +230,33 @@ START_TEST(test_request_long_body_is_held_back_by_the_service)
 }
 END_TEST
 
+START_TEST(test_request_body_that_waits_survives_the_end_behind_it)
+{
+    static char text[30000];
+    int n = snprintf(text, sizeof(text), "PUT / HTTP/1.1\r\n" HOST "Content-Length: 25000\r\n\r\n"),
+        fd;
+
+    memset(text + n, 'x', 24996);
+    strcpy(text + n + 24996, _i == 0 ? "last" : "las");
+    fd = hall_come(&hall, GW_PORT_HTTP, text);
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    LOOP_UNTIL(hall.seat.loop, hall.connector.opens == 1);
+    for (int i = 0; i < 20; i++)
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    ck_assert(!hall.connector.reset);
+    tun_stream_accept(hall.connector.streams[0]); /* only now is there place for all of it */
+    link_session_touch(hall.connector.session);
+    if (_i == 1) {
+        LOOP_UNTIL(hall.seat.loop, hall.front.count == 0);
+    } else {
+        hall_heard(&hall, 0, "last");
+        hall_answer(&hall, 0, OK);
+        hall_get(&hall, fd, "\r\n\r\nok");
+    }
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_request_whose_answer_overtook_its_end_leaves_no_half_of_it_to_the_next_one)
 {
     int fd =
@@ -269,6 +296,7 @@ int main(void)
     tcase_add_loop_test(tc, test_request_that_stops_in_the_middle_is_gone_with_its_visitor, 0, 2);
     tcase_add_test(tc, test_request_early_bytes_of_an_upgrade_wait_for_the_101);
     tcase_add_test(tc, test_request_long_body_is_held_back_by_the_service);
+    tcase_add_loop_test(tc, test_request_body_that_waits_survives_the_end_behind_it, 0, 2);
     tcase_add_test(tc,
                    test_request_whose_answer_overtook_its_end_leaves_no_half_of_it_to_the_next_one);
     suite_add_tcase(suite, tc);
