@@ -252,11 +252,12 @@ void gw_exchange_rearm(struct gw_exchange *self)
     net_hangup_start(self->common->hangup, &self->hangup, self->rd.fd);
 }
 
-/* The service shall hear that the visitor sends no more, once it has all. */
+/* The service shall hear that the visitor sends no more, once it has all; of an upgrade the
+ * carrying tells it, if there is one. */
 static void pass_end(struct gw_exchange *self)
 {
     if (self->eof && self->ask == GW_ASK_DONE && self->in.len == 0 && self->way != NULL &&
-        gw_bytes_left(&self->up) == 0 && !self->way_last) {
+        gw_bytes_left(&self->up) == 0 && !self->way_last && !self->upgrade) {
         self->way_last = true;
         gw_way_finish(self->way);
     }

@@ -208,6 +208,24 @@ START_TEST(test_request_early_bytes_of_an_upgrade_wait_for_the_101)
 }
 END_TEST
 
+START_TEST(test_request_upgrade_of_a_visitor_that_ended_its_side_ends_with_the_service)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP,
+                       "GET / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: chat\r\n\r\n");
+
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    hall_accept(&hall, 0);
+    hall_heard(&hall, 0, "\r\n\r\n");
+    hall_answer(&hall, 0, "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nfirst");
+    hall_get(&hall, fd, "\r\n\r\nfirst");
+    LOOP_UNTIL(hall.seat.loop, tun_stream_eof(hall.connector.streams[0]));
+    tun_stream_finish(hall.connector.streams[0]);
+    link_session_touch(hall.connector.session);
+    LOOP_UNTIL(hall.seat.loop, hall.front.count == 0);
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_request_long_body_is_held_back_by_the_service)
 {
     static char body[65536];
@@ -295,6 +313,7 @@ int main(void)
         tc, test_request_whose_visitor_ends_its_side_is_answered_and_the_service_hears_of_it);
     tcase_add_loop_test(tc, test_request_that_stops_in_the_middle_is_gone_with_its_visitor, 0, 2);
     tcase_add_test(tc, test_request_early_bytes_of_an_upgrade_wait_for_the_101);
+    tcase_add_test(tc, test_request_upgrade_of_a_visitor_that_ended_its_side_ends_with_the_service);
     tcase_add_test(tc, test_request_long_body_is_held_back_by_the_service);
     tcase_add_loop_test(tc, test_request_body_that_waits_survives_the_end_behind_it, 0, 2);
     tcase_add_test(tc,
