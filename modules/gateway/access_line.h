@@ -30,11 +30,11 @@ struct gw_access_record {
     int status;                    /* that the visitor was told; 0 = nothing */
     uint64_t rx_bytes;             /* from the visitor: head and body */
     uint64_t tx_bytes;             /* to the visitor: likewise */
-    uint64_t first_byte_us;        /* first byte of the request -> first byte of the answer */
-    uint64_t total_us;             /* first byte of the request -> last byte of the answer */
+    uint64_t first_byte_us;        /* head of the request complete -> first byte of the answer */
+    uint64_t total_us;             /* head of the request complete -> end of the answer */
     const uint8_t *connector;      /* its public key; NULL = see `direct` */
     bool direct;                   /* the gateway dialled the backend itself */
-    uint64_t wait_us;              /* routed -> the way to the service is open */
+    uint64_t wait_us;              /* head complete -> the way to the service is open */
     uint64_t service_us;           /* request sent on -> first byte of the service's answer */
     struct gw_access_text request; /* request id: ours, or that of a trusted proxy */
     enum gw_reason refused;        /* why the gateway answered by itself; NONE = it did not */

@@ -85,6 +85,7 @@ void gw_conn_detach(struct gw_conn *self)
     LIST_REMOVE(self, of_site);
     self->site->conn_count--;
     self->site = NULL;
+    self->named = NULL;
 }
 
 void gw_conn_attach(struct gw_conn *self, struct gw_site *site)
@@ -101,6 +102,7 @@ static void release(struct gw_conn *self)
 
     ev_io_stop(front->loop, &self->io);
     ev_timer_stop(front->loop, &self->deadline);
+    gw_conn_log_cut(self);
     gw_exchange_free(self->exchange);
     gw_way_free(self->way);
     gw_linger_free(self->linger);
@@ -150,6 +152,7 @@ void gw_conn_linger(struct gw_conn *self, char *last, size_t len)
     struct gw_linger_config cfg = {
         .fd = self->fd, .last = last, .len = len, .on_done = on_lingered, .arg = self};
 
+    gw_conn_log_cut(self);
     gw_exchange_free(self->exchange);
     self->exchange = NULL;
     gw_way_free(self->way);
@@ -191,8 +194,10 @@ static char *make_answer(const struct gw_conn *self, const struct gw_rejection *
 /* Turn the visitor away as INTERFACE section 8 says. SELF may be gone. */
 void gw_conn_reject(struct gw_conn *self, const struct gw_rejection *rejection)
 {
+    struct gw_conn_outcome outcome = {
+        .reason = rejection->reason,
+        .status = rejection->status != 0 ? rejection->status : gw_reason_status(rejection->reason)};
     char *answer;
-    size_t len;
 
     if (self->nameless && rejection->reason == GW_REASON_EARLY_EOF) {
         gw_conn_close(self, false); /* all is well: it only had a look */
@@ -202,11 +207,10 @@ void gw_conn_reject(struct gw_conn *self, const struct gw_rejection *rejection)
     LOG_DEBUG("visitor refused", KV_N("conn", self->id),
               KV_S("reason", gw_reason_name(rejection->reason)), KV_S("why", rejection->why),
               KV_S("workload", self->site != NULL ? self->site->id : NULL));
-    gw_conn_log(self, rejection->reason,
-                rejection->status != 0 ? rejection->status : gw_reason_status(rejection->reason));
-    answer = make_answer(self, rejection, &len);
+    answer = make_answer(self, rejection, &outcome.len);
+    gw_conn_log(self, &outcome);
     if (answer != NULL)
-        gw_conn_linger(self, answer, len);
+        gw_conn_linger(self, answer, outcome.len);
     else
         gw_conn_close(self, self->port == GW_PORT_TCP);
 }

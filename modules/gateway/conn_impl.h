@@ -28,6 +28,8 @@ struct gw_conn {
     struct gw_peek peek;          /* TLS port */
     struct gw_exchange *exchange; /* HTTP port: reads the requests, and has the way of one */
     struct gw_site *site;         /* NULL until routed and once it ended */
+    const struct gw_site *named;  /* by the present request, also when that is refused; for logs */
+    bool unlogged;                /* the present request has no line in the access log yet */
     struct gw_tries tries;        /* for the present request */
     enum gw_reason failure;       /* of the last try */
     uint64_t wait_until_ms;       /* 0 = has not waited yet */
@@ -49,9 +51,15 @@ void gw_conn_linger(struct gw_conn *self, char *last, size_t len);
 /* Turn the visitor away as INTERFACE section 8 says. SELF may be gone. */
 void gw_conn_reject(struct gw_conn *self, const struct gw_rejection *rejection);
 void gw_conn_refuse(struct gw_conn *self, enum gw_reason reason);
-/* The present request is over, for the access log. REASON: why we answered it ourselves with
- * STATUS; NONE: a service did. */
-void gw_conn_log(const struct gw_conn *self, enum gw_reason reason, int status);
+/* How the present request ended, for the access log. */
+struct gw_conn_outcome {
+    enum gw_reason reason; /* why we answer it ourselves; NONE = a service did, or a redirect */
+    int status;            /* of our answer; 0 = the service's */
+    size_t len;            /* of our answer */
+};
+void gw_conn_log(struct gw_conn *self, const struct gw_conn_outcome *outcome);
+/* The present request, if there is one, ends without an answer or within it. */
+void gw_conn_log_cut(struct gw_conn *self);
 /* SITE is what the visitor wants (NULL = nothing is served there). SELF may be gone. */
 void gw_conn_route(struct gw_conn *self, struct gw_site *site);
 /* The next way that was not tried; or wait; or give up. SELF may be gone. */

@@ -167,14 +167,15 @@ static void redirect(struct gw_conn *self)
                                .port = self->front->https_port,
                                .path = line.path,
                                .path_len = line.path_len};
-    size_t len;
-    char *answer = gw_answer_redirect(&target, &len);
+    struct gw_conn_outcome outcome = {.status = 308};
+    char *answer = gw_answer_redirect(&target, &outcome.len);
 
-    gw_conn_log(self, GW_REASON_NONE, 308);
-    if (answer != NULL)
-        gw_conn_linger(self, answer, len);
-    else
+    if (answer == NULL) {
         gw_conn_refuse(self, GW_REASON_NO_MEMORY);
+        return;
+    }
+    gw_conn_log(self, &outcome);
+    gw_conn_linger(self, answer, outcome.len);
 }
 
 /* Whether the way that is kept is the one to take: with instances "newest" another one may be. */
@@ -220,6 +221,7 @@ void gw_conn_route(struct gw_conn *self, struct gw_site *site)
         site != NULL ? gw_site_judge(site, &caller, now_ms) : GW_REASON_UNKNOWN_NAME;
 
     ev_io_stop(self->front->loop, &self->io);
+    self->named = site;
     if (reason != GW_REASON_NONE) {
         gw_conn_refuse(self, reason);
         return;
@@ -233,6 +235,7 @@ void gw_conn_route(struct gw_conn *self, struct gw_site *site)
             gw_exchange_drop_way(self->exchange);
         gw_conn_detach(self);
         gw_conn_attach(self, site);
+        self->named = site;
     }
     if (self->exchange != NULL)
         send_request(self);
@@ -248,43 +251,64 @@ static uint64_t span_us(uint64_t since_us, uint64_t until_us)
     return since_us <= 1 || until_us < since_us ? GW_ACCESS_NEVER : until_us - since_us;
 }
 
-void gw_conn_log(const struct gw_conn *self, enum gw_reason reason, int status)
+/* Whether it was with a service is told by the times: a way may be left of the request before. */
+static void add_way(struct gw_access_record *record, const struct gw_conn *self,
+                    const struct gw_exchange_times *times)
 {
-    struct gw_access_record record = {.refused = reason};
+    const struct gw_way *way = times->lent_us != 0 ? gw_exchange_way(self->exchange) : NULL;
+
+    record->connector = way != NULL ? gw_way_connector(way) : NULL;
+    record->direct = way != NULL && record->connector == NULL;
+    record->wait_us = span_us(times->begun_us, times->lent_us);
+    record->service_us = span_us(times->lent_us, times->first_us);
+}
+
+static void add_request(struct gw_access_record *record, const struct gw_conn *self)
+{
+    struct gw_request_line line = gw_exchange_line(self->exchange);
+    const char *id = gw_exchange_id(self->exchange);
+
+    record->exposure = self->named != NULL ? self->named->id : NULL;
+    record->host = host_of(self);
+    record->method = (struct gw_access_text){line.method, line.method_len};
+    record->target = (struct gw_access_text){line.path, line.path_len};
+    record->request = (struct gw_access_text){id, strlen(id)};
+}
+
+void gw_conn_log(struct gw_conn *self, const struct gw_conn_outcome *outcome)
+{
+    struct gw_access_record record = {.refused = outcome->reason};
     char visitor[ADDR_IP_MAX];
     struct gw_exchange_times times;
-    struct gw_request_line line;
-    const struct gw_way *way;
 
+    self->unlogged = false;
     if (self->front->access == NULL || self->exchange == NULL)
         return;
     addr_print_ip(visitor, &self->peer);
     gw_exchange_times(self->exchange, &times);
-    line = gw_exchange_line(self->exchange);
-    way = gw_exchange_way(self->exchange);
+    add_request(&record, self);
+    add_way(&record, self, &times);
     record.visitor = visitor;
-    record.exposure = self->site != NULL ? self->site->id : NULL;
-    record.host = host_of(self);
-    record.method = (struct gw_access_text){line.method, line.method_len};
-    record.target = (struct gw_access_text){line.path, line.path_len};
-    record.status = status != 0 ? status : (int)times.status;
+    record.status = outcome->status != 0 ? outcome->status : (int)times.status;
     record.rx_bytes = times.rx_bytes;
-    record.tx_bytes = times.tx_bytes;
-    record.first_byte_us = span_us(times.begun_us, times.first_us);
+    record.tx_bytes = times.tx_bytes + outcome->len;
     record.total_us = span_us(times.begun_us, clock_mono_us());
-    record.connector = way != NULL ? gw_way_connector(way) : NULL;
-    record.direct = way != NULL && record.connector == NULL;
-    record.wait_us = span_us(times.begun_us, times.lent_us);
-    record.service_us = span_us(times.lent_us, times.first_us);
-    record.request = (struct gw_access_text){gw_exchange_id(self->exchange),
-                                             strlen(gw_exchange_id(self->exchange))};
+    record.first_byte_us =
+        outcome->len > 0 ? record.total_us : span_us(times.begun_us, times.first_us);
     gw_access_write(self->front->access, &record);
+}
+
+void gw_conn_log_cut(struct gw_conn *self)
+{
+    if (self->unlogged)
+        gw_conn_log(self, &(struct gw_conn_outcome){0});
 }
 
 static void on_request(void *arg)
 {
     struct gw_conn *self = arg;
 
+    self->unlogged = true;
     self->tries.count = 0;
     self->failure = GW_REASON_NONE;
     self->wait_until_ms = 0;
@@ -318,15 +342,18 @@ static void on_retry(void *arg, enum gw_reason reason, bool reused)
 
 static void on_answered(void *arg)
 {
-    gw_conn_log(arg, GW_REASON_NONE, 0);
-    gw_conn_enter(arg, GW_CONN_PEEK);
+    struct gw_conn *self = arg;
+
+    gw_conn_log(self, &(struct gw_conn_outcome){0});
+    self->named = NULL;
+    gw_conn_enter(self, GW_CONN_PEEK);
 }
 
 static void on_switch(void *arg, const void *first, size_t first_len)
 {
     struct gw_conn *self = arg;
 
-    gw_conn_log(self, GW_REASON_NONE, 0);
+    gw_conn_log(self, &(struct gw_conn_outcome){0});
     self->way = gw_exchange_take_way(self->exchange);
     if (gw_way_switch(self->way, self->fd, idle_limit_ms(self), first, first_len) != ERR_OK) {
         gw_conn_close(self, true);
@@ -342,8 +369,6 @@ static void on_end(void *arg, bool reset)
 {
     struct gw_conn *self = arg;
 
-    if (self->state == GW_CONN_EXCHANGE) /* cut */
-        gw_conn_log(self, GW_REASON_NONE, 0);
     if (reset)
         gw_conn_close(self, true);
     else

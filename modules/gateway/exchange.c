@@ -48,6 +48,8 @@ bool gw_exchange_tell(struct gw_exchange *self, void (*op)(void *arg))
 
 void gw_exchange_reject(struct gw_exchange *self, const struct gw_rejection *rejection)
 {
+    if (self->ask == GW_ASK_HEAD && !self->begun) /* not to be taken for the one before it */
+        gw_exchange_begin(self, NULL);
     if (self->begun)
         self->ops->on_end(self->arg, true);
     else
@@ -298,6 +300,7 @@ const char *gw_exchange_id(const struct gw_exchange *self)
 void gw_exchange_times(const struct gw_exchange *self, struct gw_exchange_times *out)
 {
     *out = self->times;
+    out->rx_bytes += self->rx_uncounted;
 }
 
 struct gw_request_line gw_exchange_line(const struct gw_exchange *self)

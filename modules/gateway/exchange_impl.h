@@ -102,6 +102,9 @@ struct gw_exchange {
 
 extern const struct gw_way_ops gw_exchange_way_ops; /* exchange_answer.c; ARG is the exchange */
 
+/* A request is here, with an id and times of its own: HEAD are its bytes, NULL when they never
+ * became a sound head. */
+void gw_exchange_begin(struct gw_exchange *self, const char *head);
 /* The request can't be answered by a service: told so, or, when the answer has begun, cut. SELF is
  * gone. */
 void gw_exchange_reject(struct gw_exchange *self, const struct gw_rejection *rejection);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/exchange_impl.h"
@@ -56,16 +55,22 @@ static void name_request(struct gw_exchange *self, const char *head)
     self->id[id.len] = '\0';
 }
 
+void gw_exchange_begin(struct gw_exchange *self, const char *head)
+{
+    self->times = (struct gw_exchange_times){.begun_us = gw_exchange_now(self)};
+    self->rx_uncounted = self->head.at;
+    name_request(self, head);
+}
+
 static enum turn take_head(struct gw_exchange *self)
 {
     const char *head = (const char *)self->view.data + self->view.at;
 
     self->view.at += self->head.len;
-    self->rx_uncounted = self->head.len;
     self->ask = GW_ASK_HELD;
     self->head_due = 0.0;
-    self->times = (struct gw_exchange_times){.begun_us = gw_exchange_now(self)};
-    name_request(self, head);
+    gw_exchange_begin(self, head);
+    self->rx_uncounted = self->head.len;
     self->head_data = head;
     if (self->head.authority.host[0] == '\0')
         return reject(self, GW_REASON_NO_NAME, 0, "no host name");
@@ -84,8 +89,6 @@ static enum turn read_head(struct gw_exchange *self)
     case HTTP_HEAD_OK:
         return take_head(self);
     case HTTP_HEAD_BAD:
-        self->times.begun_us = gw_exchange_now(self);
-        name_request(self, NULL);
         return reject(self, GW_REASON_MALFORMED, self->head.refusal, self->head.why);
     case HTTP_HEAD_MORE:
     default:
