@@ -506,7 +506,10 @@ static void go_another_way(struct gw_conn *self)
     gw_way_free(self->way);
     self->way = NULL;
     self->tries.count = 0; /* backends have other places now */
-    gw_conn_open_next(self);
+    if (gw_conn_may_repeat(self))
+        gw_conn_open_next(self);
+    else
+        gw_conn_refuse(self, GW_REASON_ANSWER_CUT);
 }
 
 void gw_conn_readmit(struct gw_site *site, bool served_too)

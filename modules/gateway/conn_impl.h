@@ -62,6 +62,9 @@ void gw_conn_log(struct gw_conn *self, const struct gw_conn_outcome *outcome);
 void gw_conn_log_cut(struct gw_conn *self);
 /* SITE is what the visitor wants (NULL = nothing is served there). SELF may be gone. */
 void gw_conn_route(struct gw_conn *self, struct gw_site *site);
+/* Whether what the present request sent may be sent again, though a service may have it (RFC 9110
+ * section 9.2.2). */
+bool gw_conn_may_repeat(const struct gw_conn *self);
 /* The next way that was not tried; or wait; or give up. SELF may be gone. */
 void gw_conn_open_next(struct gw_conn *self);
 /* Begin to read requests: ops of the exchange are conn_serve.c's. */

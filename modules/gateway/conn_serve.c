@@ -52,6 +52,11 @@ static void on_way_open(void *arg)
     gw_conn_enter(self, GW_CONN_RELAY);
 }
 
+bool gw_conn_may_repeat(const struct gw_conn *self)
+{
+    return self->exchange == NULL || gw_exchange_head(self->exchange)->is_idempotent;
+}
+
 static void on_way_failed(void *arg, const struct gw_way_failure *failure)
 {
     struct gw_conn *self = arg;
@@ -62,7 +67,11 @@ static void on_way_failed(void *arg, const struct gw_way_failure *failure)
     LOG_DEBUG("backend failed", KV_N("conn", self->id), KV_S("workload", self->site->id),
               KV_S("reason", gw_reason_name(failure->reason)), KV_S("what", failure->what));
     front->on_backend_error(front->arg, self->site, failure->connector, failure->what);
-    gw_conn_open_next(self);
+    if (!failure->maybe_served || gw_conn_may_repeat(self))
+        gw_conn_open_next(self);
+    else
+        gw_conn_refuse(self, failure->reason == GW_REASON_OPEN_TIMEOUT ? GW_REASON_OPEN_TIMEOUT
+                                                                       : GW_REASON_ANSWER_CUT);
 }
 
 /* Nobody is sent to a session without a link, so it is another one, or we wait for this one. */
@@ -71,7 +80,8 @@ static bool has_other_way(void *arg)
     const struct gw_conn *self = arg;
     struct gw_pick pick;
 
-    return gw_pick(&pick, self->front->registry, self->site, &self->tries);
+    return gw_conn_may_repeat(self) &&
+           gw_pick(&pick, self->front->registry, self->site, &self->tries);
 }
 
 static void on_way_done(void *arg)

@@ -102,8 +102,10 @@ static void fail(struct gw_way *self, enum gw_reason reason, const char *what)
     struct gw_way_config cfg = self->cfg;
     uint8_t key[GW_KEY_LEN];
     char text[TUN_WHY_MAX + 1];
-    struct gw_way_failure failure = {
-        .reason = reason, .connector = self->backend.tunnel ? key : NULL, .what = text};
+    struct gw_way_failure failure = {.reason = reason,
+                                     .connector = self->backend.tunnel ? key : NULL,
+                                     .what = text,
+                                     .maybe_served = self->maybe_served && self->first_sent > 0};
 
     memcpy(key, self->backend.key, sizeof(key));
     (void)snprintf(text, sizeof(text), "%s", what);
@@ -139,6 +141,7 @@ static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 
     (void)loop;
     (void)revents;
+    self->maybe_served = true;
     if (now_ms >= self->limit_ms) {
         fail(self, GW_REASON_OPEN_TIMEOUT, "no answer in time");
         return;
@@ -208,6 +211,7 @@ static void on_open_err(void *user, const struct tun_notice *notice)
     char what[TUN_WHY_MAX + 40];
 
     self->stream = NULL;
+    self->maybe_served = false;
     if (notice->code == TUN_CODE_LOST) {
         open_again(self);
         return;
@@ -263,6 +267,7 @@ static void on_reset(void *user, enum tun_code code)
         return;
     }
     self->stream = NULL;
+    self->maybe_served = true;
     if (self->ops != NULL)
         gw_way_lent_cut(self, reason);
     else

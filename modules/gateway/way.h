@@ -28,6 +28,7 @@ struct gw_way_failure {
     enum gw_reason reason;    /* BACKEND_REFUSED, OPEN_TIMEOUT, NO_CONNECTOR (the session ended) */
     const uint8_t *connector; /* its key; NULL for a direct backend */
     const char *what;         /* for the workload's state; perhaps the connector's words */
+    bool maybe_served;        /* nobody said no: cfg.first may have reached the service */
 };
 
 struct gw_way_config {

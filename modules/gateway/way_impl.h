@@ -25,6 +25,7 @@ struct gw_way {
     struct net_dial *dial;
     int service_fd;    /* direct: connected, until the flow or the relay has it; else -1 */
     size_t first_sent; /* of cfg.first, already in the stream */
+    bool maybe_served; /* of a failure: see gw_way_failure */
     size_t extra;      /* bytes to the service that are not the visitor's (PROXY header) */
     struct link_pipe *pipe;
     struct net_relay *relay;

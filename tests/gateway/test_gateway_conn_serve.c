@@ -162,6 +162,36 @@ START_TEST(test_request_whose_connector_vanished_goes_to_the_next_one)
 }
 END_TEST
 
+START_TEST(test_request_that_a_vanished_connector_may_have_passed_on_is_not_sent_again)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP, request(_i == 0 ? "POST" : "GET", HALL_HOST));
+
+    LOOP_UNTIL(hall.seat.loop, hall.connector.opens == 1); /* not accepted */
+    seat_leave(&hall.connector);
+    memset(&hall.connector, 0, sizeof(hall.connector));
+    if (_i == 0) {
+        ck_assert_int_eq(hall_status(&hall, fd), 502);
+    } else {
+        LOOP_UNTIL(hall.seat.loop, hall.errors == 1);
+        ck_assert_uint_eq(hall.site->conn_count, 1); /* it waits for another one */
+    }
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_request_that_was_refused_goes_to_the_next_backend_whatever_it_is)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP, request("POST", HALL_HOST));
+
+    LOOP_UNTIL(hall.seat.loop, hall.connector.opens == 1);
+    tun_stream_refuse(hall.connector.streams[0], TUN_CODE_SHUTDOWN, "it leaves");
+    link_session_touch(hall.connector.session);
+    LOOP_UNTIL(hall.seat.loop, hall.errors == 1);
+    ck_assert_uint_eq(hall.site->conn_count, 1); /* nobody was asked: it waits */
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_request_that_had_a_byte_of_its_answer_is_not_sent_again)
 {
     int fd = hall_come(&hall, GW_PORT_HTTP, request("GET", HALL_HOST));
@@ -241,6 +271,9 @@ int main(void)
     tcase_add_test(tc, test_idempotent_request_whose_kept_stream_died_is_sent_once_more);
     tcase_add_test(tc, test_other_requests_are_not_sent_twice);
     tcase_add_test(tc, test_request_whose_connector_vanished_goes_to_the_next_one);
+    tcase_add_loop_test(
+        tc, test_request_that_a_vanished_connector_may_have_passed_on_is_not_sent_again, 0, 2);
+    tcase_add_test(tc, test_request_that_was_refused_goes_to_the_next_backend_whatever_it_is);
     tcase_add_test(tc, test_request_that_had_a_byte_of_its_answer_is_not_sent_again);
     tcase_add_test(tc, test_connections_limit_is_for_both_names_apart);
     tcase_add_test(tc,
