@@ -329,15 +329,19 @@ bool http_rewrite_upgrades(const struct http_head *head, const char *data)
            framing->content_length == 0 && http_protocols_pass(head->upgrade, data);
 }
 
+/* Only what means nothing in a log, a page or a shell. */
 static bool is_request_id(const char *data, struct http_span value)
 {
-    for (size_t i = 0; i < value.len; i++) {
-        uint8_t c = (uint8_t)data[value.at + i];
+    static const char ok[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~+/=:@-";
 
-        if (c <= ' ' || c >= 0x7f || c == '"' || c == '\'' || c == ',')
+    if (value.len == 0 || value.len > HTTP_REQUEST_ID_MAX)
+        return false;
+    for (size_t i = 0; i < value.len; i++) {
+        if (memchr(ok, data[value.at + i], sizeof(ok) - 1) == NULL)
             return false;
     }
-    return value.len > 0 && value.len <= HTTP_REQUEST_ID_MAX;
+    return true;
 }
 
 struct http_text http_rewrite_request_id(const struct http_head *head, const char *data,

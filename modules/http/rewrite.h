@@ -56,7 +56,7 @@ size_t http_rewrite_request(char *out, size_t cap, const struct http_head *head,
 bool http_rewrite_upgrades(const struct http_head *head, const char *data);
 
 /* The request id that counts: a trusted peer's own, when it sent one of 1..HTTP_REQUEST_ID_MAX
- * visible characters without quotes and commas; else how->request_id. */
+ * letters, digits and ._~+/=:@-; else how->request_id. */
 struct http_text http_rewrite_request_id(const struct http_head *head, const char *data,
                                          const struct http_forward *how);
 
