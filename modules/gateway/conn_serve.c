@@ -12,13 +12,21 @@
 
 #define ACME_PREFIX "/.well-known/acme-challenge/"
 
-/* Proofs for certificates are for the service even where everything else is under https. */
+/* Proofs for certificates are for the service even where everything else is under https. A token is
+ * of base64url (RFC 8555 section 8.3): no dots, slashes or escapes lead out of the folder. */
 static bool is_acme(const struct gw_conn *self)
 {
+    static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     struct gw_request_line line = gw_exchange_line(self->exchange);
 
-    return line.path_len >= strlen(ACME_PREFIX) &&
-           memcmp(line.path, ACME_PREFIX, strlen(ACME_PREFIX)) == 0;
+    if (line.path_len <= strlen(ACME_PREFIX) ||
+        memcmp(line.path, ACME_PREFIX, strlen(ACME_PREFIX)) != 0)
+        return false;
+    for (size_t i = strlen(ACME_PREFIX); i < line.path_len; i++) {
+        if (memchr(ok, line.path[i], sizeof(ok) - 1) == NULL)
+            return false;
+    }
+    return true;
 }
 
 void gw_conn_open_next(struct gw_conn *self);
@@ -176,7 +184,7 @@ static void redirect(struct gw_conn *self)
                                .host = head->authority.host,
                                .port = self->front->https_port,
                                .path = line.path,
-                               .path_len = line.path_len};
+                               .path_len = head->path.len == 0 ? 0 : line.path_len};
     struct gw_conn_outcome outcome = {.status = 308};
     char *answer = gw_answer_redirect(&target, &outcome.len);
 

@@ -92,6 +92,36 @@ START_TEST(test_request_for_a_name_that_is_not_served_ends_the_connection)
 }
 END_TEST
 
+static const struct {
+    const char *line;
+    const char *location; /* behind the host */
+} moved[] = {
+    {"GET http://blog.example HTTP/1.1", "/"}, /* no path: the line is not one */
+    {"GET http://blog.example?a HTTP/1.1", "/?a"},
+    {"GET http://blog.example/b HTTP/1.1", "/b"},
+    {"OPTIONS * HTTP/1.1", "/"},
+    {"GET //evil.example/ HTTP/1.1", "//evil.example/"},
+    {"GET /.well-known/acme-challenge/ HTTP/1.1", "/.well-known/acme-challenge/"},
+    {"GET /.well-known/acme-challenge/../x HTTP/1.1", "/.well-known/acme-challenge/../x"},
+    {"GET /.well-known/acme-challenge/%2e%2e/x HTTP/1.1", "/.well-known/acme-challenge/%2e%2e/x"},
+    {"GET /.well-known/acme-challenge/x?y HTTP/1.1", "/.well-known/acme-challenge/x?y"},
+};
+
+START_TEST(test_redirect_leads_to_the_same_place_whatever_the_form)
+{
+    char text[256];
+    int fd;
+
+    hall.site->exposure->http = GW_HTTP_REDIRECT;
+    (void)snprintf(text, sizeof(text), "%s\r\nHost: blog.example\r\n\r\n", moved[_i].line);
+    fd = hall_come(&hall, GW_PORT_HTTP, text);
+    (void)snprintf(text, sizeof(text), "\r\nLocation: https://blog.example%s\r\n",
+                   moved[_i].location);
+    ck_assert_ptr_nonnull(strstr(hall_get(&hall, fd, "\r\n\r\n"), text));
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_redirect_answers_308_but_not_for_proofs)
 {
     int fd;
@@ -267,6 +297,8 @@ int main(void)
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, test_each_request_goes_where_its_own_host_says);
     tcase_add_test(tc, test_request_for_a_name_that_is_not_served_ends_the_connection);
+    tcase_add_loop_test(tc, test_redirect_leads_to_the_same_place_whatever_the_form, 0,
+                        sizeof(moved) / sizeof(moved[0]));
     tcase_add_test(tc, test_redirect_answers_308_but_not_for_proofs);
     tcase_add_test(tc, test_idempotent_request_whose_kept_stream_died_is_sent_once_more);
     tcase_add_test(tc, test_other_requests_are_not_sent_twice);
