@@ -289,7 +289,7 @@ const struct http_head *gw_exchange_head(const struct gw_exchange *self)
 
 bool gw_exchange_is_head(const struct gw_exchange *self)
 {
-    return self->head.status == HTTP_HEAD_OK && self->head.is_head;
+    return self->head.is_head; /* known from its first line on, whatever follows */
 }
 
 const char *gw_exchange_id(const struct gw_exchange *self)

@@ -106,6 +106,18 @@ START_TEST(test_request_that_is_none_is_refused_and_the_service_hears_nothing)
 }
 END_TEST
 
+START_TEST(test_request_that_is_a_bad_head_gets_no_page)
+{
+    int fd = hall_come(&hall, GW_PORT_HTTP, "HEAD / HTTP/1.1\r\n" HOST "Content-Length: x\r\n\r\n");
+    const char *answer = hall_get(&hall, fd, "\r\n\r\n");
+
+    ck_assert_int_eq(strncmp(answer, "HTTP/1.1 400 ", 13), 0);
+    ck_assert_str_eq(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+    LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_request_with_a_bad_chunk_later_ends_both_sides)
 {
     int fd = hall_come(&hall, GW_PORT_HTTP,
@@ -306,6 +318,7 @@ int main(void)
     tcase_add_test(tc, test_request_byte_by_byte_is_the_same);
     tcase_add_loop_test(tc, test_request_that_is_none_is_refused_and_the_service_hears_nothing, 0,
                         sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tc, test_request_that_is_a_bad_head_gets_no_page);
     tcase_add_test(tc, test_request_with_a_bad_chunk_later_ends_both_sides);
     tcase_add_test(tc, test_requests_in_one_piece_are_answered_in_order);
     tcase_add_test(tc, test_request_body_comes_with_its_head);
