@@ -17,6 +17,7 @@
 
 #include "bus/base/addr.h"
 #include "modules/gateway/refuse.h"
+#include "modules/http/date.h"
 #include "modules/http/head.h"
 
 struct ev_loop;
@@ -71,6 +72,8 @@ struct gw_exchange_common {
     struct gw_http_scratch *scratch; /* owned */
     uint64_t id_prefix;              /* of request ids: at random, once */
     uint64_t next_request;           /* likewise, counts */
+    uint64_t date_s;                 /* what `date` says, since 1970 */
+    char date[HTTP_DATE_LEN + 1];
 };
 
 struct gw_exchange_config {

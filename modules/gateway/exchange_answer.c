@@ -268,6 +268,17 @@ static void pass_switch(struct gw_exchange *self, const char *head)
         ev_feed_event(self->common->loop, &self->wr, EV_WRITE);
 }
 
+/* Now, for an answer that does not say when it was made; printed once a second. */
+static const char *date_of(struct gw_exchange_common *common)
+{
+    uint64_t now_s = clock_unix_ms() / 1000;
+
+    if (common->date_s != now_s)
+        http_date_print(common->date, (int64_t)now_s);
+    common->date_s = now_s;
+    return common->date;
+}
+
 /* How the answer goes on, and what follows from that for both connections. */
 static struct http_reply choose(struct gw_exchange *self)
 {
@@ -287,7 +298,8 @@ static struct http_reply choose(struct gw_exchange *self)
     http_body_init(&self->source, kind, response->framing.content_length, &response->limits);
     if (kind == HTTP_BODY_CLOSE || !http_framing_persists(&response->framing))
         self->way_last = true;
-    return (struct http_reply){.body = self->out, .minor = minor, .close = self->last};
+    return (struct http_reply){
+        .body = self->out, .minor = minor, .close = self->last, .date = date_of(self->common)};
 }
 
 /* HEAD, complete, is that of the answer; DATA follows it. Returns how much of that was taken. */

@@ -3,9 +3,9 @@
 #include "modules/http/page.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "bus/base/out.h"
+#include "modules/http/date.h"
 #include "modules/http/template.h"
 
 struct text {
@@ -40,19 +40,13 @@ static const struct text *text_of(int status)
     return NULL;
 }
 
-/* RFC 9110 section 5.6.7; own names, as strftime's depend on the locale. */
 static void print_date(struct out *o, int64_t unix_s)
 {
-    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t at = (time_t)unix_s;
-    struct tm tm;
+    char date[HTTP_DATE_LEN + 1];
 
-    if (gmtime_r(&at, &tm) == NULL)
-        return;
-    out_fmt(o, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[tm.tm_wday], tm.tm_mday,
-            months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    http_date_print(date, unix_s);
+    if (date[0] != '\0')
+        out_fmt(o, "Date: %s\r\n", date);
 }
 
 static void print_location(struct out *o, const struct http_page *page)

@@ -156,6 +156,8 @@ static void take_field(struct http_response *self, const char *data)
 {
     const char *why;
 
+    if (self->section.name.len == 4 && http_span_is_nocase(self->section.name, data, "date"))
+        self->has_date = true;
     if (self->section.role == HTTP_ROLE_PLAIN)
         return;
     if (http_framing_take(&self->framing, data, &self->section, &why) != 0)

@@ -21,6 +21,7 @@ struct http_response {
     unsigned code;           /* 100..599; others are BAD */
     struct http_span reason; /* len 0 = none */
     struct http_framing framing;
+    bool has_date;            /* there is a Date */
     struct http_span upgrade; /* value of the (first) Upgrade field; len 0 = none */
     /* the reader's own */
     struct http_head_limits limits;

@@ -417,6 +417,8 @@ size_t http_rewrite_response(char *out, size_t cap, const struct http_response *
         while (http_hop_next(&fields, data, &field, &role))
             put_field(&o, data, &field);
     }
+    if (head->code >= 200 && !head->has_date && how->date != NULL && how->date[0] != '\0')
+        put_text_line(&o, "Date: ", (struct http_text){how->date, strlen(how->date)});
     put_reply_framing(&o, head, how->body);
     put_reply_connection(&o, head, how);
     if (how->upgrade) {

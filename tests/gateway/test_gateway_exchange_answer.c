@@ -101,6 +101,20 @@ START_TEST(test_answer_goes_on_as_its_framing_says)
 }
 END_TEST
 
+START_TEST(test_answer_without_a_date_gets_one)
+{
+    int fd = ask(GET);
+    const char *heard, *date;
+
+    hall_answer(&hall, 0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    heard = hall_get(&hall, fd, "\r\n\r\nok");
+    date = strstr(heard, "\r\nDate: ");
+    ck_assert_ptr_nonnull(date);
+    ck_assert_int_eq(strncmp(date + 8 + HTTP_DATE_LEN - 4, " GMT\r\n", 6), 0);
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_answer_byte_by_byte_is_the_same)
 {
     int fd = ask(answers[_i].request);
@@ -331,6 +345,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 20);
     tcase_add_loop_test(tc, test_answer_goes_on_as_its_framing_says, 0, count);
+    tcase_add_test(tc, test_answer_without_a_date_gets_one);
     tcase_add_loop_test(tc, test_answer_byte_by_byte_is_the_same, 0, count);
     tcase_add_loop_test(tc, test_answer_that_is_none_is_a_502_and_nothing_of_it_goes_on, 0,
                         sizeof(bad) / sizeof(bad[0]));

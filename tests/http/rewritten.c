@@ -319,6 +319,7 @@ static const char *reply_fields_fault(const struct reply_check *c)
     struct http_field field, out;
     char name[NAME_MAX_LEN + 1];
     unsigned ours = 0;
+    bool dated = c->in->code < 200 || c->how->date == NULL || c->in->has_date;
 
     http_fields_start(&in, c->in_data, c->in->len);
     http_fields_start(&rest, c->data, c->out.len);
@@ -337,7 +338,7 @@ static const char *reply_fields_fault(const struct reply_check *c)
         return "no Via of ours";
     if (ours != 1u + c->out.framing.chunked + c->out.framing.has_content_length +
                     (c->out.framing.close || c->out.framing.keep_alive) +
-                    2u * c->out.framing.upgrade)
+                    2u * c->out.framing.upgrade + !dated)
         return "a field that nobody asked for";
     return NULL;
 }
@@ -345,7 +346,7 @@ static const char *reply_fields_fault(const struct reply_check *c)
 static const char *reply_output_fault(struct reply_check *c, const char *out, size_t len)
 {
     const struct http_head_limits limits = {.head_max = len,
-                                            .headers_max = c->in->limits.headers_max + 5};
+                                            .headers_max = c->in->limits.headers_max + 6};
     const char *fault;
 
     c->data = out;
