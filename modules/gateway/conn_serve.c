@@ -12,18 +12,20 @@
 
 #define ACME_PREFIX "/.well-known/acme-challenge/"
 
-/* Proofs for certificates are for the service even where everything else is under https. A token is
- * of base64url (RFC 8555 section 8.3): no dots, slashes or escapes lead out of the folder. */
+/* Proofs for certificates (RFC 8555 section 8.3) are for the service even where everything else is
+ * under https; a path that leads out of their folder again is not one. */
 static bool is_acme(const struct gw_conn *self)
 {
-    static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~/";
     struct gw_request_line line = gw_exchange_line(self->exchange);
 
-    if (line.path_len <= strlen(ACME_PREFIX) ||
+    if (line.path_len < strlen(ACME_PREFIX) ||
         memcmp(line.path, ACME_PREFIX, strlen(ACME_PREFIX)) != 0)
         return false;
-    for (size_t i = strlen(ACME_PREFIX); i < line.path_len; i++) {
+    for (size_t i = strlen(ACME_PREFIX); i < line.path_len && line.path[i] != '?'; i++) {
         if (memchr(ok, line.path[i], sizeof(ok) - 1) == NULL)
+            return false;
+        if (line.path[i] == '.' && line.path[i - 1] == '.')
             return false;
     }
     return true;

@@ -101,10 +101,8 @@ static const struct {
     {"GET http://blog.example/b HTTP/1.1", "/b"},
     {"OPTIONS * HTTP/1.1", "/"},
     {"GET //evil.example/ HTTP/1.1", "//evil.example/"},
-    {"GET /.well-known/acme-challenge/ HTTP/1.1", "/.well-known/acme-challenge/"},
     {"GET /.well-known/acme-challenge/../x HTTP/1.1", "/.well-known/acme-challenge/../x"},
     {"GET /.well-known/acme-challenge/%2e%2e/x HTTP/1.1", "/.well-known/acme-challenge/%2e%2e/x"},
-    {"GET /.well-known/acme-challenge/x?y HTTP/1.1", "/.well-known/acme-challenge/x?y"},
 };
 
 START_TEST(test_redirect_leads_to_the_same_place_whatever_the_form)
@@ -131,10 +129,11 @@ START_TEST(test_redirect_answers_308_but_not_for_proofs)
     ck_assert_ptr_nonnull(
         strstr(hall_get(&hall, fd, "\r\n\r\n"), "Location: https://blog.example/a?b\r\n"));
     close(fd);
-    fd = hall_come(&hall, GW_PORT_HTTP,
-                   "GET /.well-known/acme-challenge/x HTTP/1.1\r\nHost: blog.example\r\n\r\n");
+    fd =
+        hall_come(&hall, GW_PORT_HTTP,
+                  "GET /.well-known/acme-challenge/x.txt?y HTTP/1.1\r\nHost: blog.example\r\n\r\n");
     hall_accept(&hall, 0);
-    hall_heard(&hall, 0, "GET /.well-known/acme-challenge/x ");
+    hall_heard(&hall, 0, "GET /.well-known/acme-challenge/x.txt?y ");
     close(fd);
 }
 END_TEST
