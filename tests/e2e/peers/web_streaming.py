@@ -365,6 +365,13 @@ def a_body_of_any_size_passes_in_constant_memory(host, origin):
 SLOW = 12  # visitors at once
 
 
+def within_buffers(sent):
+    """No more went in than the kernel's buffers of the three connections on the way may take and a few MB in our own
+    programs, whose memory is measured apart: how far the kernel lets a receive buffer grow is each machine's setting."""
+    most = [int(open("/proc/sys/net/ipv4/tcp_" + name).read().split()[2]) for name in ("rmem", "wmem")]
+    assert sent < 3 * sum(most) + 8 * MB, sent
+
+
 @both
 def a_reader_that_stops_holds_back_the_service(host, origin):
     sent = []
@@ -387,7 +394,7 @@ def a_reader_that_stops_holds_back_the_service(host, origin):
         eq(Visitor(at.http).ask(host, "/beside").json()["target"], "/beside")
 
     grown(work, 2 + SLOW * 1.5)
-    assert max(sent) < 16 * MB, max(sent)
+    within_buffers(max(sent))
     for v in stopped:
         v.cut()
 
@@ -415,7 +422,7 @@ def a_service_that_does_not_read_holds_back_the_visitor(host, origin):
         eq(Visitor(at.http).ask(host, "/beside").json()["target"], "/beside")
 
     grown(work, 2 + SLOW * 1.5)
-    assert max(sent) < 16 * MB, max(sent)
+    within_buffers(max(sent))
     go.set()
     for v in visitors:
         v.sock.shutdown(socket.SHUT_RDWR)
