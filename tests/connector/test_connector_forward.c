@@ -89,12 +89,10 @@ END_TEST
 START_TEST(test_forward_service_down_is_refused)
 {
     struct tun_open open = bench_open("7-1-x", "web");
-    struct sockaddr_in in;
     char item[64], why[CON_WHY_CAP];
 
     setup();
-    close(tcp_listen(&in));
-    snprintf(item, sizeof(item), "web=127.0.0.1:%u", ntohs(in.sin_port));
+    snprintf(item, sizeof(item), "web=127.0.0.1:%u", tcp_free_port());
     ck_assert_int_eq(con_config_add_service(f.b.config, item, why), ERR_OK);
     expect_refusal(&open, TUN_CODE_REFUSED);
     teardown();

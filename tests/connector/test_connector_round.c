@@ -53,11 +53,9 @@ static void teardown(void)
 /* An address where nobody listens. */
 static void dead_address(struct con_target *out)
 {
-    struct sockaddr_in in;
     char text[64];
 
-    close(tcp_listen(&in));
-    snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(in.sin_port));
+    snprintf(text, sizeof(text), "127.0.0.1:%u", tcp_free_port());
     ck_assert_int_eq(con_target_parse(out, text), ERR_OK);
 }
 

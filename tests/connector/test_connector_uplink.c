@@ -306,14 +306,12 @@ END_TEST
 START_TEST(test_uplink_tries_every_address_in_order)
 {
     struct con_gateway *gateway;
-    struct sockaddr_in in;
     char text[64];
 
     prepare();
     gateway = &f.b.config->gateways[0];
     gateway->addresses[2] = gateway->addresses[0];
-    close(tcp_listen(&in));
-    snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(in.sin_port));
+    snprintf(text, sizeof(text), "127.0.0.1:%u", tcp_free_port());
     ck_assert_int_eq(con_target_parse(&gateway->addresses[0], text), ERR_OK);
     ck_assert_int_eq(con_target_parse(&gateway->addresses[1], "no-such.invalid:7443"), ERR_OK);
     gateway->address_count = 3;

@@ -16,6 +16,7 @@
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "modules/net/sock.h"
+#include "tests/net/tcp_pair.h"
 
 #define PATIENCE_MS 5000
 
@@ -181,7 +182,7 @@ struct gw_exposure *rig_exposure(const char *id, const char *host, unsigned n)
     if (host != NULL)
         (void)snprintf(e->host, sizeof(e->host), "%s", host);
     else
-        e->port = rig_free_port();
+        e->port = tcp_free_port();
     e->backend_count = 1;
     e->backends[0].tunnel = true;
     rig_key(e->backends[0].key, n);
@@ -195,20 +196,6 @@ int rig_serve(struct rig *self, struct gw_exposure *exposure)
 
     gw_exposure_unref(exposure);
     return rc;
-}
-
-uint16_t rig_free_port(void)
-{
-    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(sin);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    /* Bound but not listening, it keeps the port from everybody who lets the kernel choose; a
-     * listener that asks for it by number, with SO_REUSEADDR as ours do, gets it all the same. */
-    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
-    return ntohs(sin.sin_port); /* the socket stays until the test program ends */
 }
 
 struct count {

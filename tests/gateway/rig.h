@@ -85,8 +85,6 @@ void rig_key(uint8_t out[GW_KEY_LEN], unsigned n);
 struct gw_exposure *rig_exposure(const char *id, const char *host, unsigned n);
 /* Give it to the worker and drop our reference. Returns what gw_worker_set_exposure said. */
 int rig_serve(struct rig *self, struct gw_exposure *exposure);
-/* A TCP port of 127.0.0.1 that nobody else gets while this process lives. */
-uint16_t rig_free_port(void);
 
 /* Connector number N dials, with this key, an instance id made of INSTANCE, and EPOCH; waits for
  * the verdict. */

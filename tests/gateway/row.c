@@ -19,14 +19,6 @@
 #include "tests/net/tcp_pair.h"
 #include "tests/support/temp_dir.h"
 
-static uint16_t free_port(void)
-{
-    struct sockaddr_in in;
-
-    close(tcp_listen(&in));
-    return ntohs(in.sin_port);
-}
-
 static void write_state(const struct row *self)
 {
     char boot[GW_BOOT_MAX], *text, *path = temp_dir_path(self->dir, GW_SNAPSHOT_FILE);
@@ -51,8 +43,8 @@ void row_open(struct row *self)
     log_setup(LOG_LEVEL_ERROR, false);
     self->loop = ev_loop_new(EVFLAG_AUTO);
     self->dir = temp_dir_new();
-    self->http = free_port();
-    self->tunnel = free_port();
+    self->http = tcp_free_port();
+    self->tunnel = tcp_free_port();
     (void)snprintf(conf, sizeof(conf),
                    "[gateway]\ndomain = gw1.localhost\npublic-address = 127.0.0.1\n"
                    "verify-fqdn = no\n[listen]\nhttp = 127.0.0.1:%u\nhttps =\n"

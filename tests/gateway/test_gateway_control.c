@@ -15,6 +15,7 @@
 #include "schemas/workload.h"
 #include "tests/bus/world.h"
 #include "tests/gateway/made.h"
+#include "tests/net/tcp_pair.h"
 #include "tests/support/suite.h"
 #include "tests/support/temp_dir.h"
 
@@ -28,19 +29,6 @@ static struct gw_identity identity;
 static struct gw_control *control;
 static struct made_desired d;
 static uint16_t http_port, tcp_port;
-
-/* A port that is free on loopback now. */
-static uint16_t free_port(void)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(in);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-    close(fd);
-    return ntohs(in.sin_port);
-}
 
 static int start(bool with_bus)
 {
@@ -75,13 +63,13 @@ static void setup(void)
     world_open(&w, NULL);
     dir = temp_dir_new();
     memset(&d, 0, sizeof(d));
-    http_port = free_port();
-    tcp_port = free_port();
+    http_port = tcp_free_port();
+    tcp_port = tcp_free_port();
     (void)snprintf(conf, sizeof(conf),
                    "[gateway]\ndomain = gw1.localhost\npublic-address = 127.0.0.1\n"
                    "verify-fqdn = no\n[listen]\nhttp = 127.0.0.1:%u\nhttps =\n"
                    "tunnel = 127.0.0.1:%u\ntcp-address = 127.0.0.1\ntcp-ports = %u-%u\n",
-                   (unsigned)http_port, (unsigned)free_port(), (unsigned)tcp_port,
+                   (unsigned)http_port, (unsigned)tcp_free_port(), (unsigned)tcp_port,
                    (unsigned)tcp_port);
     made_config(&config, conf);
     ck_assert_int_eq(gw_config_place(&config, dir), ERR_OK);

@@ -10,6 +10,7 @@
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "tests/gateway/rig.h"
+#include "tests/net/tcp_pair.h"
 #include "tests/support/suite.h"
 
 #define RATE 400000u
@@ -91,7 +92,7 @@ static struct gw_exposure *limited(const char *id, uint16_t port, uint64_t rate)
 START_TEST(test_a_limit_holds_and_the_neighbour_is_not_slowed)
 {
     struct rig *rig = rig_new();
-    uint16_t slow_port = rig_free_port(), fast_port = rig_free_port();
+    uint16_t slow_port = tcp_free_port(), fast_port = tcp_free_port();
     struct transfer slow, fast;
 
     ck_assert_int_eq(rig_serve(rig, limited("7-1-slow", slow_port, RATE)), ERR_OK);
@@ -118,7 +119,7 @@ END_TEST
 START_TEST(test_an_update_changes_the_limit_for_open_visitors)
 {
     struct rig *rig = rig_new();
-    uint16_t port = rig_free_port();
+    uint16_t port = tcp_free_port();
     struct transfer t;
 
     ck_assert_int_eq(rig_serve(rig, limited("7-1-slow", port, 1000)), ERR_OK);
@@ -139,7 +140,7 @@ END_TEST
 START_TEST(test_who_waits_for_tokens_can_be_ended)
 {
     struct rig *rig = rig_new();
-    uint16_t port = rig_free_port();
+    uint16_t port = tcp_free_port();
     struct transfer t;
 
     ck_assert_int_eq(rig_serve(rig, limited("7-1-slow", port, 1)), ERR_OK);
@@ -169,7 +170,7 @@ static void echo(int fd)
 START_TEST(test_a_limit_holds_for_a_direct_backend)
 {
     struct rig *rig = rig_new();
-    uint16_t port = rig_free_port();
+    uint16_t port = tcp_free_port();
     struct gw_exposure *e = limited("7-1-slow", port, RATE);
     struct addr *addr = &e->backends[0].addr;
     int listener = socket(AF_INET, SOCK_STREAM, 0), service;

@@ -23,6 +23,23 @@ static inline int tcp_listen(struct sockaddr_in *addr)
     return fd;
 }
 
+/*
+ * A free loopback port that nobody else gets while this process lives: bound but not listening, it
+ * keeps the port from everybody who lets the kernel choose; a listener that asks for it by number,
+ * with SO_REUSEADDR as ours do, gets it all the same.
+ */
+static inline uint16_t tcp_free_port(void)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(addr);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    return ntohs(addr.sin_port); /* the socket stays until the test program ends */
+}
+
 /* Both ends block; the test sets what it needs. */
 static inline void tcp_pair(int fds[2])
 {

@@ -76,9 +76,10 @@ static void silent_stop(struct silent *s)
 /* A loopback port where nobody listens. */
 static struct addr refusing(void)
 {
-    struct sockaddr_in in;
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons(tcp_free_port())};
 
-    close(tcp_listen(&in));
     return addr_of(&in);
 }
 
