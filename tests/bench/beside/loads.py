@@ -1,6 +1,8 @@
 """What visitors do for some seconds: a load on one path gives a count, and what happened meanwhile."""
 import json
 import socket
+import statistics
+import threading
 import time
 
 from beside import machine
@@ -17,12 +19,26 @@ end
 class Outcome:
     """COUNT of what was done in SECONDS; ERRORS among it; more that is worth knowing."""
 
-    def __init__(self, count, seconds, errors=0, more=None, memory=None):
+    def __init__(self, count, seconds, errors=0, more=None, memory=None, figures=None):
         self.count, self.seconds, self.errors, self.more = count, seconds, errors, more or {}
         self.memory = memory  # part -> KiB, where that is the cost; else None: CPU seconds are
+        self.figures = figures or (count / seconds,)  # one for each of the column's
 
 
-class Requests:
+class Load:
+    """What all loads have."""
+
+    again = True  # may be taken again where others disturbed it
+
+    def prepare(self, shop, paths, options):
+        """Before the first sample of any path; returns what a reader should know, or None."""
+
+    def run(self, shop, path, seconds):
+        """An Outcome."""
+        raise NotImplementedError
+
+
+class Requests(Load):
     """CLIENTS who ask for PAGE again and again, on one connection each or (CLOSE) on a new one each time."""
 
     def __init__(self, clients, page, close=False):
@@ -39,7 +55,7 @@ class Requests:
         return Outcome(done["requests"], done["us"] / 1e6, done["errors"], {k: done[k] for k in ("p50_us", "p99_us")})
 
 
-class Bulk:
+class Bulk(Load):
     """iperf3 with STREAMS connections, UP from the visitor or down to it; counts Gbit."""
 
     def __init__(self, streams, up):
@@ -66,7 +82,7 @@ class Bulk:
                 time.sleep(0.2)
 
 
-class Idle:
+class Idle(Load):
     """VISITORS who come, ask once and stay; counts them and the memory that each part has more than before the first came."""
 
     before = {}  # processes -> KiB before any visitor; later ones find freed memory of the earlier ones
@@ -96,3 +112,72 @@ class Idle:
     def _memory(self, path):
         """Of each part, KiB more than before the first visitor."""
         return {part: machine.rss_kib(pids) - self.before.get(tuple(pids), 0) for part, pids in path.pids().items()}
+
+
+class Capacity:
+    """What each path sustains of 64 keep-alive clients, measured once, right before the loads that want a part of it."""
+
+    def __init__(self):
+        self._sustained = {}
+
+    def measure(self, shop, paths, options):
+        if not self._sustained:
+            taken = [[self._sample(shop, path, options.seconds) for path in paths] for _ in range(min(3, options.rounds))]
+            self._sustained = {path.name: statistics.median(rates) for path, rates in zip(paths, zip(*taken))}
+        return self._sustained
+
+    @staticmethod
+    def _sample(shop, path, seconds):
+        outcome = Requests(64, "1k").run(shop, path, seconds)
+        return outcome.count / outcome.seconds
+
+
+def paced(shop, path, clients, rate, seconds):
+    """What tests/bench/pace says of requests for 1 KB at a fixed RATE."""
+    address, port = path.web
+    return json.loads(shop.run([shop.tool("pace"), address, str(port), "/1k", path.host or "localhost", str(clients), f"{rate:.1f}",
+                                str(seconds)], seconds + 30))
+
+
+def latencies(told):
+    """p99 and p50 in ms; what was never answered is an error, and in the figures with its age."""
+    return (told["p99_us"] / 1e3, told["p50_us"] / 1e3), told["errors"] + told["unanswered"]
+
+
+class HalfLoad(Load):
+    """64 keep-alive clients at half the rate that the slowest of AMONG (None: of all paths) sustained; the same for each."""
+
+    def __init__(self, capacity, among=None):
+        self._capacity, self._among, self.rate = capacity, among, None
+
+    def prepare(self, shop, paths, options):
+        sustained = self._capacity.measure(shop, paths, options)
+        slowest = min((n for n in sustained if self._among is None or n in self._among), key=sustained.get)
+        self.rate = sustained[slowest] / 2
+        return f"{self.rate:.0f} requests/s: half of what {slowest} sustained in this run ({sustained[slowest]:.0f})"
+
+    def run(self, shop, path, seconds):
+        told = paced(shop, path, 64, self.rate, seconds)
+        figures, errors = latencies(told)
+        return Outcome(told["requests"], told["us"] / 1e6, errors, told, figures=figures)
+
+
+class Interactive(Load):
+    """8 clients with RATE small requests a second while a bulk transfer runs down the same way; counts its Gbit."""
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def run(self, shop, path, seconds):
+        bulk = []
+        beside = threading.Thread(target=lambda: bulk.append(Bulk(1, up=False).run(shop, path, seconds + 1)))
+        beside.start()
+        time.sleep(0.5)  # the transfer is at its full speed
+        try:
+            told = paced(shop, path, 8, self.rate, seconds)
+        finally:
+            beside.join()
+        if not bulk:
+            raise RuntimeError("the bulk transfer beside the requests failed")
+        figures, errors = latencies(told)
+        return Outcome(bulk[0].count, bulk[0].seconds, errors, told, figures=(*figures, bulk[0].count / bulk[0].seconds))

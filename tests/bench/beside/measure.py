@@ -1,4 +1,5 @@
 """Takes the samples: every path of a column in turn, round after round, and leaves out what others disturbed."""
+import math
 import os
 import statistics
 
@@ -11,11 +12,10 @@ class Sample:
     """One path under one load for some seconds."""
 
     def __init__(self, outcome, cost, elsewhere, limit):
-        self.rate = outcome.count / outcome.seconds
+        self.figures = outcome.figures  # one for each of the column's
         self.count, self.errors, self.more = outcome.count, outcome.errors, outcome.more
         self.cost = cost  # part -> CPU seconds, or KiB
         self.elsewhere, self.calm = elsewhere, elsewhere <= limit
-
 
 
 class Spread:
@@ -43,14 +43,18 @@ class Cell:
     def disturbed(self):
         return not all(s.calm for s in self.counted)
 
-    def rate(self):
-        return Spread([s.rate for s in self.counted])
+    def figure(self, number=0):
+        return Spread([s.figures[number] for s in self.counted])
 
     def cost(self, per):
         """What each part spent for PER of what was counted."""
         parts = self.counted[0].cost
         total = sum(s.count for s in self.counted)
         return {part: sum(s.cost[part] for s in self.counted) * per / total for part in parts} if total else {}
+
+    def cost_spread(self, part, per):
+        """The same of one PART, as a Spread of the samples."""
+        return Spread([s.cost[part] * per / s.count for s in self.counted if s.count] or [math.nan])
 
     def errors(self):
         return sum(s.errors for s in self.samples)
@@ -74,30 +78,35 @@ class Table:
     def __init__(self, scenario, columns, paths):
         self.scenario, self.columns, self.paths = scenario, columns, paths
         self.cells = {(c.name, p.name): Cell() for c in columns for p in paths}
-        self.again = 0
+        self.again, self.notes, self.rounds = 0, [], 0
 
     def cell(self, column, path):
         return self.cells[column.name, path]
 
     def fill(self, shop, options, progress):
         left = options.retries * len(self.cells)
+        for column in self.columns:
+            progress(f"{self.scenario.name}: {column.name}: getting ready")
+            note = column.load.prepare(shop, self.paths, options)
+            self.notes += [f"{column.name}: {note}"] if note else []
         rounds = min(options.rounds, self.scenario.rounds or options.rounds)
         for number in range(rounds):
             for column in self.columns:
                 for path in self.paths:
                     progress(f"{self.scenario.name}: round {number + 1} of {rounds}: {column.name}: {path.name}")
                     sample = take(shop, path, column, options)
-                    while not sample.calm and left > 0:
+                    while not sample.calm and left > 0 and column.load.again:
                         left, self.again = left - 1, self.again + 1
                         sample = take(shop, path, column, options)
                     self.cell(column, path.name).samples.append(sample)
+            self.rounds = number + 1
 
-    def ratio(self, column, path, other):
-        """PATH beside OTHER: their ratio in each round in which both count, as a Spread."""
+    def ratio(self, column, path, other, value=lambda sample: sample.figures[0]):
+        """VALUE of PATH beside that of OTHER: their ratio in each round in which both count, as a Spread."""
         mine, theirs = self.cell(column, path), self.cell(column, other)
-        pairs = [(a, b) for a, b in zip(mine.samples, theirs.samples) if a in mine.counted and b in theirs.counted and b.rate]
-        pairs = pairs or list(zip(mine.samples, theirs.samples))
-        return Spread([a.rate / b.rate for a, b in pairs])
+        pairs = [(a, b) for a, b in zip(mine.samples, theirs.samples) if a in mine.counted and b in theirs.counted and value(b)]
+        pairs = pairs or [(a, b) for a, b in zip(mine.samples, theirs.samples) if value(b)]
+        return Spread([value(a) / value(b) for a, b in pairs] or [math.nan])  # which meets no goal
 
     def verdicts(self):
         """A Verdict for every goal whose paths were measured, in each of its columns."""

@@ -50,8 +50,9 @@ def listens(port, address="127.0.0.1"):
 class Workshop:
     """The folder and the processes of one run. Use it in a `with`: it ends what it started, and nothing else."""
 
-    def __init__(self, pin, keep, first=False):
+    def __init__(self, pin, keep, first=False, binaries=""):
         self.folder = tempfile.mkdtemp(prefix="nw-bench.")
+        self.binaries = binaries  # the build's folder of programs
         self._keep, self._first, self._started = keep, first, []
         cores = sorted(os.sched_getaffinity(0))
         half = len(cores) // 2 or 1
@@ -119,6 +120,13 @@ class Workshop:
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")
         return done.stdout
+
+    def tool(self, name):
+        """A program of tests/bench that the build made."""
+        found = os.path.join(self.binaries, "..", "tests", name)
+        if not os.path.exists(found):
+            raise Missing(f"{found} is not built")
+        return found
 
     def path(self, name):
         return os.path.join(self.folder, name)

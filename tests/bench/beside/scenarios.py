@@ -1,91 +1,131 @@
 """What is measured: scenarios of columns, each a load that every path of the scenario carries in turn, and the goals."""
-from beside.loads import Bulk, Idle, Requests
+from beside.loads import Bulk, Capacity, HalfLoad, Idle, Interactive, Requests
 
 
 class Column:
-    """One load. RATE is the unit of what is counted each second, PER what the costs of one are multiplied by, COST the
-    title of that: CPU comes in seconds, so that PER is 1e6 for "ms per 1 000"."""
+    """One load. FIGURES are the names of what an Outcome tells, the first of which goals and plots take; PER what the costs of one
+    are multiplied by, COST the title of that: CPU comes in seconds, so that PER is 1e6 for "ms per 1 000"."""
 
-    def __init__(self, name, load, rate, per, cost, quick=True):
-        self.name, self.load, self.rate, self.per, self.cost = name, load, rate, per, cost
+    def __init__(self, name, load, figures, per, cost, quick=True):
+        self.name, self.load, self.figures, self.per, self.cost = name, load, figures, per, cost
         self.quick = quick  # part of --quick
 
 
 class Verdict:
-    def __init__(self, text, met, disturbed):
-        self.text, self.met, self.disturbed = text, met, disturbed
+    """WHAT was measured as the Spread MEASURED, beside the GOAL."""
+
+    def __init__(self, column, what, measured, goal, met, disturbed):
+        self.column, self.what, self.measured, self.goal = column.name, what, measured, goal
+        self.met, self.disturbed = met, disturbed
 
 
-class Ratio:
-    """In each of COLUMNS (None: in all) the rate of PATH is at least LEAST times that of OTHER."""
+class Goal:
+    """A figure of PATHS in each of COLUMNS (None: in all) is at least LEAST, or at most MOST."""
 
-    def __init__(self, path, other, least, columns=None):
-        self.path, self.other, self.least, self.columns = path, other, least, columns
-        self.paths = (path, other)
-
-    def judge(self, table, column):
-        ratio = table.ratio(column, self.path, self.other)
-        disturbed = any(table.cell(column, p).disturbed for p in self.paths)
-        text = f"{column.name}: {self.path} / {self.other} = {ratio.median:.3f}, goal >= {self.least}"
-        return Verdict(text, ratio.median >= self.least, disturbed)
-
-
-class Cost:
-    """PART of PATH spends at most MOST of the column's cost."""
-
-    columns = None
-
-    def __init__(self, path, part, most):
-        self.path, self.part, self.most = path, part, most
-        self.paths = (path,)
+    def __init__(self, what, paths, least=None, most=None, columns=None):
+        self.what, self.paths, self.least, self.most, self.columns = what, paths, least, most, columns
 
     def judge(self, table, column):
-        cost = table.cell(column, self.path).cost(column.per)[self.part]
-        return Verdict(f"{column.name}: {self.path}: {self.part}: {cost:.1f} {column.cost}, goal <= {self.most}", cost <= self.most, False)
+        measured = self.measure(table, column)
+        met = measured.median >= self.least if self.most is None else measured.median <= self.most
+        goal = f">= {self.least}" if self.most is None else f"<= {self.most}"
+        return Verdict(column, self.what, measured, goal, met, self.disturbed(table, column))
+
+    def measure(self, table, column):
+        """A Spread."""
+        raise NotImplementedError
+
+    def disturbed(self, table, column):
+        return any(table.cell(column, p).disturbed for p in self.paths)
+
+
+class Ratio(Goal):
+    """The first figure of PATH beside that of OTHER."""
+
+    def __init__(self, path, other, **limits):
+        super().__init__(f"{path} / {other}", (path, other), **limits)
+
+    def measure(self, table, column):
+        return table.ratio(column, *self.paths)
+
+
+class Cost(Goal):
+    """What PART of PATH spends of the column's cost."""
+
+    def __init__(self, path, part, **limits):
+        super().__init__(f"{path}: {part}", (path,), **limits)
+        self._part = part
+
+    def judge(self, table, column):
+        verdict = super().judge(table, column)
+        verdict.what += f", {column.cost}"
+        return verdict
+
+    def measure(self, table, column):
+        return table.cell(column, self.paths[0]).cost_spread(self._part, column.per)
+
+    def disturbed(self, table, column):
+        return False  # others cannot take it away
 
 
 class Scenario:
-    def __init__(self, name, about, paths, columns, goals=(), rounds=None):
+    def __init__(self, name, about, paths, columns, goals=(), rounds=None, quick=None):
         self.name, self.about, self.paths, self.columns, self.goals = name, about, paths, columns, goals
         self.rounds = rounds  # where more say nothing new
+        self.quick = quick or paths  # the paths of --quick
 
 
 def requests(clients, page, quick=True):
-    return Column(f"{clients} x {page}", Requests(clients, page), "requests/s", 1e6, "CPU ms per 1 000 requests", quick)
+    return Column(f"{clients} x {page}", Requests(clients, page), ("requests/s",), 1e6, "CPU ms per 1 000 requests", quick)
 
 
 def bulk(streams, up):
     name = f"{streams} stream{'s' if streams > 1 else ''} {'up' if up else 'down'}"
-    return Column(name, Bulk(streams, up), "Gbit/s", 8e3, "CPU ms per GB", quick=not up)
+    return Column(name, Bulk(streams, up), ("Gbit/s",), 8e3, "CPU ms per GB", quick=not up)
 
 
 def short(clients):
-    return Column(f"{clients} clients", Requests(clients, "1k", close=True), "connections/s", 1e6, "CPU ms per 1 000 connections",
-                  clients == 64)
+    return Column(f"{clients} clients", Requests(clients, "1k", close=True), ("connections/s",), 1e6,
+                  "CPU ms per 1 000 connections", clients == 64)
 
 
 def idle(visitors, quick):
-    return Column(f"{visitors} visitors", Idle(visitors), "visitors/s", 1, "KiB per visitor", quick)
+    return Column(f"{visitors} visitors", Idle(visitors), ("visitors/s",), 1, "KiB per visitor", quick)
+
+
+def half_load(name, capacity, among=None, quick=False):
+    return Column(name, HalfLoad(capacity, among), ("p99 ms", "p50 ms"), 1e6, "CPU ms per 1 000 requests", quick)
 
 
 EVERYBODY = ("direct", "haproxy", "haproxy-2", "nginx-stream", "stunnel-2", "ssh-2", "netwall")
+COMPARED = ("haproxy", "haproxy-2", "stunnel-2", "netwall")  # those of the goals
+CAPACITY = Capacity()
 
 # idle comes first: later the parts' heaps hold what earlier visitors left.
 SCENARIOS = (
     Scenario("idle", "keep-alive visitors who asked once and stay: how fast they came, and memory",
              ("haproxy", "haproxy-2", "nginx-stream", "stunnel-2", "netwall", "netwall-http"),
              [idle(1000, True), idle(5000, False)],
-             [Cost("netwall", "gateway", 20), Cost("netwall-http", "gateway", 20)], rounds=2),
+             [Cost("netwall", "gateway", most=20), Cost("netwall-http", "gateway", most=20)], rounds=2,
+             quick=("haproxy", "netwall", "netwall-http")),
     Scenario("http", "keep-alive requests: by Host beside the opaque bytes of a TCP port of the same build",
              ("direct", "netwall", "netwall-fields", "netwall-http"),
-             [requests(c, p, quick=c == 64) for p in ("1k", "100k") for c in (16, 64, 256)],
-             [Ratio("netwall-http", "netwall", 0.95), Ratio("netwall-http", "netwall-fields", 0.95)]),
+             [requests(c, p, quick=(c, p) == (64, "1k")) for p in ("1k", "100k") for c in (16, 64, 256)],
+             [Ratio("netwall-http", "netwall", least=0.95), Ratio("netwall-http", "netwall-fields", least=0.95)],
+             quick=("netwall", "netwall-fields", "netwall-http")),
     Scenario("requests", "keep-alive requests, beside others", EVERYBODY,
              [requests(c, p, quick=(c, p) == (64, "1k")) for p in ("1k", "100k") for c in (16, 64, 256)],
-             [Ratio("netwall", "haproxy", 1.0, ("64 x 1k", "256 x 1k"))]),
+             [Ratio("netwall", "haproxy", least=1.0, columns=("64 x 1k", "256 x 1k"))], quick=COMPARED),
     Scenario("close", "a connection for each request, beside others", EVERYBODY, [short(16), short(64)],
-             [Ratio("netwall", "haproxy", 1.0, ("64 clients",))]),
+             [Ratio("netwall", "haproxy", least=1.0, columns=("64 clients",))], quick=COMPARED),
     Scenario("bulk", "iperf3 from and to the visitor, beside others", EVERYBODY,
              [bulk(n, up) for n in (1, 8) for up in (False, True)],
-             [Ratio("netwall", "haproxy-2", 1.15), Ratio("netwall", "stunnel-2", 1.5)]),
+             [Ratio("netwall", "haproxy-2", least=1.15), Ratio("netwall", "stunnel-2", least=1.5)], quick=COMPARED),
+    Scenario("latency", "64 keep-alive clients at a fixed rate, half of what the slowest sustained, beside others", EVERYBODY,
+             [half_load("half of the slowest of all", CAPACITY, quick=True),
+              half_load("half of the slower of netwall and haproxy-2", CAPACITY, ("netwall", "haproxy-2"))],
+             [Ratio("netwall", "haproxy-2", most=1.0)], quick=COMPARED),
+    Scenario("interactive", "8 clients with 200 small requests a second while one bulk transfer runs down the same way, beside others",
+             EVERYBODY, [Column("under bulk", Interactive(200), ("p99 ms", "p50 ms", "Gbit/s of the transfer"), 8e3,
+                                "CPU ms per GB of the transfer, the requests in it")], quick=COMPARED),
 )
