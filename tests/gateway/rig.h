@@ -64,6 +64,7 @@ struct rig {
     struct link_hub *hub;
     struct rig_connector connectors[RIG_CONNECTORS];
     ev_timer tick;
+    unsigned ticks;
     /* events */
     unsigned ups, downs;
     unsigned link_ups, link_losses, resumes;
@@ -99,9 +100,9 @@ void rig_add_link(struct rig_connector *connector, unsigned n, uint8_t number);
 void rig_cut(struct rig_connector *connector, uint8_t number);
 void rig_hang_up(struct rig_connector *connector);
 
-/* Run the loop until *FLAG or 5 s have passed; returns *FLAG. */
+/* Run the loop until *FLAG or 10 s of turns have passed; returns *FLAG. */
 bool rig_until(struct rig *self, const bool *flag);
-/* Run the loop until CLAIM(arg) or 5 s have passed. */
+/* Run the loop until CLAIM(arg) or 10 s have passed. */
 bool rig_until_true(struct rig *self, bool (*claim)(void *arg), void *arg);
 /* Run for MS. */
 void rig_run(struct rig *self, unsigned ms);
@@ -111,11 +112,11 @@ int rig_visit(struct rig *self, const char *what);
 int rig_visit_port(struct rig *self, uint16_t port);
 void rig_send(int fd, const void *data, size_t len);
 void rig_send_text(int fd, const char *text);
-/* Read until WANT came (the bytes before it are dropped), the end or 5 s; returns whether it did.
+/* Read until WANT came (the bytes before it are dropped), the end or 10 s; returns whether it did.
  */
 bool rig_expect(struct rig *self, int fd, const char *want);
 enum rig_end { RIG_OPEN, RIG_FIN, RIG_RST };
-/* Read everything up to the end into OUT (NUL-terminated); 5 s at most. */
+/* Read everything up to the end into OUT (NUL-terminated); 10 s at most. */
 enum rig_end rig_read_all(struct rig *self, int fd, char *out, size_t cap);
 /* The ClientHello of openssl for "blog.gw.example"; returns its length. */
 size_t rig_hello(uint8_t *out, size_t cap);

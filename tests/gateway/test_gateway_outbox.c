@@ -115,7 +115,9 @@ START_TEST(test_outbox_survives_a_killed_server)
     ck_assert_uint_eq(gw_outbox_waiting(outbox), 2);
     redis_server_restart(w.redis);
     LOOP_UNTIL(w.loop, gw_outbox_waiting(outbox) == 0);
-    ck_assert(stream_has("unconfirmed") && stream_has("new") && !stream_has("old"));
+    ck_assert(stream_has("unconfirmed"));
+    ck_assert(stream_has("new"));
+    ck_assert(!stream_has("old"));
 }
 END_TEST
 

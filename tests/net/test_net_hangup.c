@@ -64,9 +64,11 @@ static void end(void)
 
 static void turn(void)
 {
+    int left = 1;
     ev_timer tick;
 
-    ev_timer_init(&tick, loop_until_tick, 0.02, 0.0);
+    ev_timer_init(&tick, loop_until_tick, LOOP_UNTIL_TICK_S, 0.0);
+    tick.data = &left;
     ev_now_update(loop);
     ev_timer_start(loop, &tick);
     while (ev_is_active(&tick))
