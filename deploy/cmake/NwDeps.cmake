@@ -16,6 +16,15 @@ add_library(Libev::Libev UNKNOWN IMPORTED)
 set_target_properties(Libev::Libev PROPERTIES
   IMPORTED_LOCATION ${LIBEV_LIBRARY}
   INTERFACE_INCLUDE_DIRECTORIES ${LIBEV_INCLUDE_DIR})
+find_path(IPSEC_MB_INCLUDE_DIR intel-ipsec-mb.h) # neither does libipsec-mb; wide AES, for amd64 only
+find_library(IPSEC_MB_LIBRARY IPSec_MB)
+option(NW_IPSEC_MB "Use libipsec-mb for the tunnels' AES where it is installed and suits the CPU" ON)
+if(NW_IPSEC_MB AND IPSEC_MB_INCLUDE_DIR AND IPSEC_MB_LIBRARY)
+  add_library(IpsecMb::IpsecMb UNKNOWN IMPORTED)
+  set_target_properties(IpsecMb::IpsecMb PROPERTIES
+    IMPORTED_LOCATION ${IPSEC_MB_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${IPSEC_MB_INCLUDE_DIR})
+endif()
 if(BUILD_TESTING)
   pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
 endif()

@@ -23,12 +23,22 @@ struct tun_cipher {
 
 static const struct tun_cipher_ops *provider_ops(enum tun_provider provider)
 {
-    return provider == TUN_PROVIDER_SODIUM ? &tun_cipher_sodium_ops : &tun_cipher_crypto_ops;
+    switch (provider) {
+    case TUN_PROVIDER_SODIUM:
+        return &tun_cipher_sodium_ops;
+    case TUN_PROVIDER_IPSEC:
+        return &tun_cipher_ipsec_ops;
+    case TUN_PROVIDER_CRYPTO:
+        break;
+    }
+    return &tun_cipher_crypto_ops;
 }
 
-enum tun_provider tun_cipher_provider(void)
+enum tun_provider tun_cipher_provider(enum tun_suite suite)
 {
-    return DEFAULT_PROVIDER;
+    bool faster = DEFAULT_PROVIDER == TUN_PROVIDER_CRYPTO && tun_cipher_ipsec_ops.works(suite);
+
+    return faster ? TUN_PROVIDER_IPSEC : DEFAULT_PROVIDER;
 }
 
 bool tun_cipher_works(enum tun_provider provider, enum tun_suite suite)

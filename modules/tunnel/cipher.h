@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The two AEAD ciphers as Noise numbers their nonces: AES-256-GCM (00000000 | be64 n) and
- * ChaCha20-Poly1305 (00000000 | le64 n). Provider is libcrypto, or libsodium with the CMake option
- * NW_TUNNEL_PROVIDER=sodium; the bytes are the same. Knows nothing of records or nonce order.
+ * ChaCha20-Poly1305 (00000000 | le64 n). Provider is libcrypto, for AES libIPSec_MB where that
+ * was found and suits the CPU, or libsodium with the CMake option NW_TUNNEL_PROVIDER=sodium; the
+ * bytes are the same. Knows nothing of records or nonce order.
  */
 #ifndef MODULES_TUNNEL_CIPHER_H
 #define MODULES_TUNNEL_CIPHER_H
@@ -21,7 +22,7 @@ enum tun_suite {
 };
 
 /* Which library does the work. */
-enum tun_provider { TUN_PROVIDER_CRYPTO, TUN_PROVIDER_SODIUM };
+enum tun_provider { TUN_PROVIDER_CRYPTO, TUN_PROVIDER_SODIUM, TUN_PROVIDER_IPSEC };
 
 /* Bytes to be sealed; borrowed. */
 struct tun_piece {
@@ -31,9 +32,10 @@ struct tun_piece {
 
 struct tun_cipher; /* opaque: cipher.c. One key, one direction; memory is reused per record. */
 
-/* The provider chosen at build time. */
-enum tun_provider tun_cipher_provider(void);
-/* Whether this build and CPU can run SUITE at all (libsodium does AES only in hardware). */
+/* The provider for records of SUITE: the build's, or a faster one that suits this CPU. */
+enum tun_provider tun_cipher_provider(enum tun_suite suite);
+/* Whether this build and CPU can run SUITE at all (libsodium does AES only in
+ * hardware, libIPSec_MB nothing else). */
 bool tun_cipher_works(enum tun_provider provider, enum tun_suite suite);
 /* The suite a connector should choose: AES when the CPU has instructions for it. */
 enum tun_suite tun_cipher_best_suite(void);
@@ -51,7 +53,8 @@ void tun_cipher_free(struct tun_cipher *self); /* wipes; NULL is fine */
 int tun_cipher_set_key(struct tun_cipher *self, const uint8_t key[TUN_CIPHER_KEY_LEN]);
 /*
  * Encrypt the COUNT pieces one after another to OUT, which has room for all their bytes and the tag
- * after them. Nothing is copied on the way (libcrypto). Returns 0 or ERR_INVALID (library failed).
+ * after them. Nothing is copied on the way (but with libsodium). Returns 0 or ERR_INVALID (library
+ * failed).
  */
 int tun_cipher_seal(struct tun_cipher *self, uint64_t n, const struct tun_piece *pieces,
                     size_t count, uint8_t *out);

@@ -10,7 +10,7 @@
 #define TUN_CIPHER_NONCE_LEN 12
 
 /*
- * One library's way to run both suites; a cipher's memory is the library's own. SEAL and OPEN use
+ * One library's way to run the suites; a cipher's memory is the library's own. SEAL and OPEN use
  * NONCE as given. AD is only used by the handshake; its len is 0 for records.
  */
 struct tun_cipher_ops {
@@ -27,5 +27,6 @@ struct tun_cipher_ops {
 
 extern const struct tun_cipher_ops tun_cipher_crypto_ops;
 extern const struct tun_cipher_ops tun_cipher_sodium_ops;
+extern const struct tun_cipher_ops tun_cipher_ipsec_ops; /* works nowhere when built without it */
 
 #endif

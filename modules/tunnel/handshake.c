@@ -50,7 +50,7 @@ static void make_mac1(uint8_t out[MAC1_LEN], const uint8_t key[32], const uint8_
 static bool suite_works(unsigned suite)
 {
     return (suite == TUN_SUITE_CHACHA || suite == TUN_SUITE_AES) &&
-           tun_cipher_works(tun_cipher_provider(), (enum tun_suite)suite);
+           tun_cipher_works(tun_cipher_provider((enum tun_suite)suite), (enum tun_suite)suite);
 }
 
 /* The one failure path: nothing is left, and every reason looks the same from outside. */

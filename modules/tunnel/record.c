@@ -14,7 +14,7 @@ int tun_record_init(struct tun_record *self, enum tun_suite suite, bool seal,
     memset(self, 0, sizeof(*self));
     self->suite = suite;
     memcpy(self->key, key, sizeof(self->key));
-    return tun_cipher_new(&self->cipher, tun_cipher_provider(), suite, seal, key);
+    return tun_cipher_new(&self->cipher, tun_cipher_provider(suite), suite, seal, key);
 }
 
 void tun_record_deinit(struct tun_record *self)

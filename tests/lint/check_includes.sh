@@ -34,6 +34,7 @@ only 'msgpack*' bus
 only 'jansson.h' schemas modules/gateway node-agent node-agent/ctl
 only 'sodium.h' schemas modules/tunnel modules/gateway modules/connector node-agent node-agent/ctl
 only 'openssl/*' schemas modules/tunnel
+only 'intel-ipsec-mb.h' modules/tunnel
 only 'sqlite3.h' node-agent
 only 'ev.h' bus modules/net modules/link modules/gateway modules/connector node-agent node-agent/ctl
 only 'ares.h' modules/net
