@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A queue in order of arrival and a map from subject to the entry that waits. An entry on its way
- * is in neither, only in the flight list; if it fails and nothing newer of its subject came, it
- * goes back to the front.
+ * is in neither, only in the flight list; if it fails and nothing newer of its subject came or is
+ * on its way, it goes back to the front.
  */
 #include "modules/gateway/outbox.h"
 
@@ -84,10 +84,22 @@ static void begin_series(struct gw_outbox *self)
     self->number = 0;
 }
 
+/* Whether a newer word about the same is on its way as well. */
+static bool is_overtaken(const struct item *item)
+{
+    const struct item *later = item;
+
+    while ((later = TAILQ_NEXT(later, entry)) != NULL)
+        if (strcmp(later->subject, item->subject) == 0)
+            return true;
+    return false;
+}
+
 static void on_added(void *arg, int rc, const struct bus_value *reply)
 {
     struct item *item = arg;
     struct gw_outbox *self = item->outbox;
+    bool overtaken = rc != ERR_OK && is_overtaken(item);
 
     TAILQ_REMOVE(&self->flight, item, entry);
     self->in_flight--;
@@ -103,7 +115,10 @@ static void on_added(void *arg, int rc, const struct bus_value *reply)
     if (rc == ERR_REFUSED && self->backoff.tries == 0)
         LOG_WARN("the bus refuses a report; trying again", KV_S("stream", self->stream),
                  KV_S("err", reply != NULL ? reply->text : err_text(rc)));
-    put_back(self, item);
+    if (overtaken)
+        item_free(item);
+    else
+        put_back(self, item);
     begin_series(self);
     if (rc == ERR_REFUSED)
         wake_in(self, (double)backoff_next_ms(&self->backoff) / 1000.0);

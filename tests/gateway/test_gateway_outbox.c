@@ -121,6 +121,25 @@ START_TEST(test_outbox_survives_a_killed_server)
 }
 END_TEST
 
+/* Both fail, the older one first: it must not stand in the newer one's place. */
+START_TEST(test_outbox_of_two_under_way_the_newer_is_sent_again)
+{
+    LOOP_UNTIL(w.loop, bus_link_is_up(link_));
+    redis_server_pause(w.redis);
+    put("b", "old");
+    loop_run_ms(w.loop, 100);
+    put("b", "new");
+    loop_run_ms(w.loop, 100);
+    redis_server_kill(w.redis);
+    LOOP_UNTIL(w.loop, !bus_link_is_up(link_));
+    ck_assert_uint_eq(gw_outbox_waiting(outbox), 1);
+    redis_server_restart(w.redis);
+    LOOP_UNTIL(w.loop, gw_outbox_waiting(outbox) == 0);
+    ck_assert(stream_has("new"));
+    ck_assert(!stream_has("old"));
+}
+END_TEST
+
 START_TEST(test_outbox_refused_entry_is_tried_again)
 {
     (void)world_do(&w, "SET", "s", "not a stream", NULL);
@@ -159,6 +178,7 @@ int main(void)
     tcase_add_test(tc, test_outbox_numbers_what_arrives_without_a_gap);
     tcase_add_test(tc, test_outbox_full_refuses_the_newest);
     tcase_add_test(tc, test_outbox_survives_a_killed_server);
+    tcase_add_test(tc, test_outbox_of_two_under_way_the_newer_is_sent_again);
     tcase_add_test(tc, test_outbox_refused_entry_is_tried_again);
     tcase_add_test(tc, test_outbox_free_with_entries_under_way);
     suite_add_tcase(suite, tc);
