@@ -6,12 +6,27 @@ import threading
 import time
 
 from beside import machine
+from beside.crowd import SETTLED_S
 from beside.process import need
 
+LIMIT_S = 150  # more than a load takes, on a machine that is held up for a while, too
 DONE = """done = function(summary, latency, requests)
     local e = summary.errors
     io.write(string.format('\\n{"requests":%d,"us":%d,"bytes":%d,"errors":%d,"p50_us":%d,"p99_us":%d}\\n', summary.requests,
         summary.duration, summary.bytes, e.connect + e.read + e.write + e.status + e.timeout, latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+IN_TURN = """local requests, next = {}, 0
+function init(args)
+    for i, host in ipairs(hosts) do
+        wrk.headers["Host"] = host
+        requests[i] = wrk.format()
+    end
+end
+function request()
+    next = next % #requests + 1
+    return requests[next]
 end
 """
 
@@ -47,12 +62,19 @@ class Requests(Load):
     def run(self, shop, path, seconds):
         need("wrk")
         address, port = path.web
-        command = ["wrk", "-t1", f"-c{self.clients}", f"-d{seconds}s", "--timeout", "20s", "-s", shop.write("done.lua", DONE)]
-        fields = path.fields | ({"Host": path.host} if path.host else {})
+        in_turn = path.hosts if self.close else None
+        command = ["wrk", "-t1", f"-c{self.clients}", f"-d{seconds}s", "--timeout", "20s", "-s", self._script(shop, in_turn)]
+        fields = path.fields | ({"Host": path.host} if path.host and not in_turn else {})
         command += [word for name, value in fields.items() for word in ("-H", f"{name}: {value}")]
         command += ["-H", "Connection: close"] if self.close else []
-        done = json.loads(shop.run(command + [f"http://{address}:{port}/{self.page}"], seconds + 30).splitlines()[-1])
+        done = json.loads(shop.run(command + [f"http://{address}:{port}/{self.page}"], seconds + LIMIT_S).splitlines()[-1])
         return Outcome(done["requests"], done["us"] / 1e6, done["errors"], {k: done[k] for k in ("p50_us", "p99_us")})
+
+
+    @staticmethod
+    def _script(shop, hosts):
+        in_turn = "hosts = {%s}\n" % ", ".join(f'"{h}"' for h in hosts) + IN_TURN if hosts else ""
+        return shop.write("done.lua", in_turn + DONE)
 
 
 class Bulk(Load):
@@ -66,7 +88,7 @@ class Bulk(Load):
         address, port = path.bulk
         command = ["iperf3", "-J", "-c", address, "-p", str(port), "-P", str(self.streams), "-t", str(seconds)]
         command += [] if self.up else ["-R"]
-        end = self._run(shop, command, seconds + 30)
+        end = self._run(shop, command, seconds + LIMIT_S)
         return Outcome(end["bytes"] * 8 / 1e9, end["seconds"])
 
     @staticmethod
@@ -97,7 +119,7 @@ class Idle(Load):
         begin, held, errors = time.monotonic(), [], 0
         try:
             for _ in range(self.visitors):
-                held.append(socket.create_connection(path.web, 20))
+                held.append(socket.create_connection(path.web, LIMIT_S))
                 held[-1].sendall(ask)
             for visitor in held:
                 errors += b" 200 " not in visitor.recv(4096)
@@ -122,7 +144,7 @@ class Capacity:
 
     def measure(self, shop, paths, options):
         if not self._sustained:
-            taken = [[self._sample(shop, path, options.seconds) for path in paths] for _ in range(min(3, options.rounds))]
+            taken = [[self._sample(shop, path, options.seconds) for path in paths] for _ in range(max(1, options.rounds // 2))]
             self._sustained = {path.name: statistics.median(rates) for path, rates in zip(paths, zip(*taken))}
         return self._sustained
 
@@ -136,7 +158,7 @@ def paced(shop, path, clients, rate, seconds):
     """What tests/bench/pace says of requests for 1 KB at a fixed RATE."""
     address, port = path.web
     return json.loads(shop.run([shop.tool("pace"), address, str(port), "/1k", path.host or "localhost", str(clients), f"{rate:.1f}",
-                                str(seconds)], seconds + 30))
+                                str(seconds)], seconds + LIMIT_S))
 
 
 def latencies(told):
@@ -181,3 +203,45 @@ class Interactive(Load):
             raise RuntimeError("the bulk transfer beside the requests failed")
         figures, errors = latencies(told)
         return Outcome(bulk[0].count, bulk[0].seconds, errors, told, figures=(*figures, bulk[0].count / bulk[0].seconds))
+
+
+class Storm(Load):
+    """All tunnels of a node are idle, and come back when the gateway was killed; counts them, in memory that each part has more than
+    before the first came. Figures: seconds from the restarted gateway's first answer, and from the end of the former."""
+
+    again = False
+    empty_kib = 0
+
+    def prepare(self, shop, paths, options):
+        (path,) = paths
+        self.empty_kib = machine.rss_kib(path.pids()["gateway"])
+        path.fill()
+        return None
+
+    def run(self, shop, path, seconds):
+        time.sleep(SETTLED_S)
+        memory = {"gateway": machine.rss_kib(path.pids()["gateway"]) - self.empty_kib,
+                  "connectors": machine.rss_kib([path.herd.process.pid])}
+        killed, answered = path.kill_gateway()
+        back = path.herd.back_at_ms(killed)
+        took = (back - answered) / 1e3, (back - killed) / 1e3
+        return Outcome(path.crowd.tunnels, took[0], memory=memory, figures=took)
+
+
+class Among(Requests):
+    """Requests on a node with a crowd, which is there before the first; what the node does without visitors is not their cost."""
+
+    def prepare(self, shop, paths, options):
+        for path in paths:
+            path.fill()
+        before, begin = [self._used(path) for path in paths], time.monotonic()
+        time.sleep(2 if options.quick else 30)  # one reconciliation in it
+        took = time.monotonic() - begin
+        for path, used in zip(paths, before):
+            path.idle_cpu = {part: (now - used[part]) / took for part, now in self._used(path).items()}
+        told = ", ".join(f"{path.idle_cpu['gateway'] * 1000:.1f} with {path.name}" for path in paths)
+        return f"left out: what the gateway does without visitors, ms of CPU a second: {told}"
+
+    @staticmethod
+    def _used(path):
+        return {part: machine.cpu_s(pids) for part, pids in path.pids().items()}

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import platform
+import signal
 import subprocess
 import time
 
@@ -63,6 +64,10 @@ def rss_kib(pids):
             if line.startswith("VmRSS:"):
                 total += int(line.split()[1])
     return total
+
+
+def end_now(pid):
+    os.kill(pid, signal.SIGKILL)
 
 
 def prefer(pids):

@@ -2,6 +2,7 @@
 import math
 import os
 import statistics
+import time
 
 from beside import machine
 
@@ -65,9 +66,10 @@ def take(shop, path, column, options):
         machine.prefer(machine.tree(os.getpid()))
     pids = {name: list(found) for name, found in path.pids().items()}
     elsewhere = machine.Elsewhere()
-    before = {name: machine.cpu_s(found) for name, found in pids.items()}
+    before, begin = {name: machine.cpu_s(found) for name, found in pids.items()}, time.monotonic()
     outcome = column.load.run(shop, path, options.seconds)
-    cpu = {name: machine.cpu_s(found) - before[name] for name, found in pids.items()}
+    took = time.monotonic() - begin
+    cpu = {name: machine.cpu_s(found) - before[name] - path.idle_cpu.get(name, 0) * took for name, found in pids.items()}
     limit = machine.CALM_FIRST if options.first else machine.CALM
     return Sample(outcome, cpu if outcome.memory is None else outcome.memory, elsewhere.part(), limit)
 
@@ -89,7 +91,8 @@ class Table:
             progress(f"{self.scenario.name}: {column.name}: getting ready")
             note = column.load.prepare(shop, self.paths, options)
             self.notes += [f"{column.name}: {note}"] if note else []
-        rounds = min(options.rounds, self.scenario.rounds or options.rounds)
+        most = self.scenario.quick_rounds if options.quick else self.scenario.rounds
+        rounds = min(options.rounds, most or options.rounds)
         for number in range(rounds):
             for column in self.columns:
                 for path in self.paths:

@@ -4,6 +4,7 @@ import pwd
 import subprocess
 
 from beside import machine
+from beside.crowd import Crowd, CrowdPath
 from beside.parts import Direct, Netwall, Origin, Path
 from beside.process import Missing, listens, need, wait_for
 
@@ -151,6 +152,19 @@ OTHERS = {
 }
 
 
+def crowd(name, **shape):
+    return lambda shop, origin: CrowdPath(name, Crowd(shop, origin, **shape))
+
+
+# A node of its own each.
+CROWDS = {
+    "1 exposure": crowd("1 exposure"),
+    "1 000 exposures": crowd("1 000 exposures", exposures=1000),
+    "100 000 exposures": crowd("100 000 exposures", exposures=100000),
+    "2 000 tunnels": crowd("2 000 tunnels", tunnels=2000),
+}
+
+
 class Paths:
     """The paths by name; each is started when it is first asked for."""
 
@@ -165,5 +179,5 @@ class Paths:
             netwall = Netwall(self._shop, self._binaries, self._origin)
             self._made |= {path.name: path for path in netwall.paths()}
         if name not in self._made:
-            self._made[name] = OTHERS[name](self._shop, self._origin)
+            self._made[name] = (OTHERS | CROWDS)[name](self._shop, self._origin)
         return self._made[name]

@@ -58,7 +58,9 @@ class Path:
         self.name = name
         self.web, self.bulk, self.tls = web, bulk, tls  # (address, port), or None where it cannot
         self.host = None  # for the Host field, where that finds the way
+        self.hosts = None  # or many of them, for a new connection each in turn
         self.fields = {}  # more that visitors send
+        self.idle_cpu = {}  # part -> CPU seconds a second without visitors, where that is to be left out of their cost
 
     def pids(self):
         """Name of what works on the way -> its processes."""
@@ -73,19 +75,24 @@ class Direct(Path):
 class Netwall:
     """A node whose twin exposes the origin by TCP port, by Host and by SNI, through one connector."""
 
-    def __init__(self, shop, binaries, origin):
-        self._shop, self._binaries = shop, binaries
-        authority = Signer("authority")
-        self._twin = Twin(1, 100, 10)
-        self.node = Node(binaries, shop.folder, authority.public, 10, tunnel_wait="3s")
-        self.node.process = shop.start("agent", [f"{binaries}/netwall-agent", "--config", f"{shop.folder}/agent.conf"])
+    def __init__(self, shop, binaries, origin, name="netwall"):
+        self.shop, self.name, self._binaries = shop, name, binaries
+        self.authority = Signer("authority")
+        self.twin = self.own_twin()
+        self.folder = shop.path(name)
+        os.mkdir(self.folder)
+        self.node = Node(binaries, self.folder, self.authority.public, 10, tunnel_wait="3s")
+        self.node.process = shop.start(f"{name}-agent", [f"{binaries}/netwall-agent", "--config", f"{self.folder}/agent.conf"])
         wait_for("the bus listens", lambda: os.path.exists(self.node.socket))
         self._netwall("--json", "node", until='"public_key"')
         self._make_key()
-        shop.write("grant.json", json.dumps(self._twin.grant(authority)))
-        self._netwall("admit", shop.path("grant.json"))
-        self._deploy()
+        self._netwall("admit", shop.write(f"{name}/grant.json", json.dumps(self.twin.grant(self.authority))))
+        self.deploy()
         self._connect(origin)
+
+    def own_twin(self):
+        """The tenant whose service is visited."""
+        return Twin(1, 100, 10)
 
     def _netwall(self, *words, until=None):
         command = [f"{self._binaries}/netwall", "--bus", f"unix://{self.node.socket}", *words]
@@ -99,40 +106,52 @@ class Netwall:
         return wait_for(" ".join(words), ask)
 
     def _make_key(self):
-        key = self._shop.path("connector.key")
+        key = f"{self.folder}/connector.key"
         subprocess.run([f"{self._binaries}/netwall", "keygen", "--type", "x25519", "--out", key], check=True, capture_output=True)
         public = subprocess.run([f"{self._binaries}/netwall", "pubkey", key], check=True, capture_output=True, text=True)
-        self.key = self._twin.connector = public.stdout.strip()
+        self.key = self.twin.connector = public.stdout.strip()
 
     def _connect(self, origin):
-        gateway = self._gateway_key()
-        self.connector = self._shop.start("connector", [
-            f"{self._binaries}/netwall-connector", "--key", self._shop.path("connector.key"), "--twin", "1",
-            "--gateway", f"{self.node.address}:{self.node.tunnel}#{gateway}",
+        self.connector = self.shop.start(f"{self.name}-connector", [
+            f"{self._binaries}/netwall-connector", "--key", f"{self.folder}/connector.key", "--twin", "1",
+            "--gateway", f"{self.node.address}:{self.node.tunnel}#{self.gateway_key()}",
             "--service", f"web=127.0.0.1:{origin.web},tls=127.0.0.1:{origin.tls}",
             "--service", f"bulk=127.0.0.1:{origin.bulk}"])
-        wait_for("the origin is served", self._serves)
+        wait_for("the origin is served", self.serves)
 
-    def _gateway_key(self):
+    def gateway_key(self):
         return json.loads(self._netwall("--json", "node"))["tunnel"].get("public_key")
 
-    def _deploy(self):
+    def deploy(self):
+        contract = self.twin.contract(1, 0, self.workloads(), self.node.name)
+        self._netwall("deploy", self.shop.write(f"{self.name}/contract.json", json.dumps(contract)))
+
+    def workloads(self):
         web, bulk = f"tunnel:{self.key}/web", f"tunnel:{self.key}/bulk"
-        workloads = [
+        return [
             {"name": "web", "type": "gateway-name-proxy", "data": {"name": "web", "backends": [web]}},
             {"name": "tls", "type": "gateway-name-proxy",
              "data": {"name": "secure", "backends": [web], "tls_passthrough": True}},
             {"name": "port", "type": "gateway-tcp-proxy", "data": {"port": 20000, "backends": [web]}},
             {"name": "bulk", "type": "gateway-tcp-proxy", "data": {"port": 20001, "backends": [bulk]}},
         ]
-        self._shop.write("contract.json", json.dumps(self._twin.contract(1, 0, workloads, self.node.name)))
-        self._netwall("deploy", self._shop.path("contract.json"))
 
-    def _serves(self):
+    def serves(self):
         try:
             with socket.create_connection((self.node.address, self.node.http), 5) as s:
                 s.sendall(f"GET /1k HTTP/1.1\r\nHost: {HOSTS['web']}\r\nConnection: close\r\n\r\n".encode())
                 return b" 200 " in s.recv(64)
+        except OSError:
+            return False
+
+    def answers(self, former):
+        """Whether another gateway than the one with the pid FORMER answers visitors."""
+        if self.node.pids().get("gateway", former) == former:
+            return False
+        try:
+            with socket.create_connection((self.node.address, self.node.http), 1) as s:
+                s.sendall(b"GET / HTTP/1.1\r\nHost: nobody.example\r\n\r\n")
+                return s.recv(64) != b""
         except OSError:
             return False
 

@@ -47,7 +47,7 @@ def document(facts, tables, options):
 
 def merged(documents):
     """One document of several parts of one run: of one commit on one machine, whatever is in them once."""
-    out = {"facts": dict(documents[0]["facts"]), "scenarios": []}
+    out = documents[0] | {"facts": dict(documents[0]["facts"]), "scenarios": []}
     for part in documents:
         differ = [k for k, v in part["facts"].items() if k != "date" and v != out["facts"].get(k)]
         if differ:
@@ -169,8 +169,10 @@ def markdown(document_, plots=None):
     """The report; with pictures where they lie in the folder PLOTS."""
     lines = ["# Measured beside each other", ""]
     lines += [f"{k}: {v}  " for k, v in document_["facts"].items() if v]
-    lines += ["all paths in turn, round after round; median (min-max) of the rounds  ", "", "## Goals", ""]
-    lines += [*goals(document_)]
+    lines += ["all paths in turn, round after round; median (min-max) of the rounds; README.md says how to read them  "]
+    lines += ["", document_["note"]] if document_.get("note") else []
+    if any(s["goals"] for s in document_["scenarios"]):
+        lines += ["", "## Goals", "", *goals(document_)]
     for scenario in document_["scenarios"]:
         lines += ["", f"## {scenario['name']}", "", how(scenario), ""]
         lines += [f"![{scenario['name']}]({plots}/{scenario['name']}.svg)", ""] if plots else []

@@ -1,5 +1,5 @@
 """What is measured: scenarios of columns, each a load that every path of the scenario carries in turn, and the goals."""
-from beside.loads import Bulk, Capacity, HalfLoad, Idle, Interactive, Requests
+from beside.loads import Among, Bulk, Capacity, HalfLoad, Idle, Interactive, Requests, Storm
 
 
 class Column:
@@ -68,10 +68,36 @@ class Cost(Goal):
         return False  # others cannot take it away
 
 
+class Figure(Goal):
+    """The first figure of PATH."""
+
+    def __init__(self, path, **limits):
+        super().__init__(path, (path,), **limits)
+
+    def judge(self, table, column):
+        verdict = super().judge(table, column)
+        verdict.what += f", {column.figures[0]}"
+        return verdict
+
+    def measure(self, table, column):
+        return table.cell(column, self.paths[0]).figure()
+
+
+class Growth(Goal):
+    """What PART of PATH spends of the column's cost beside what it does on OTHER."""
+
+    def __init__(self, path, other, part, **limits):
+        super().__init__(f"{part}'s cost: {path} / {other}", (path, other), **limits)
+        self._part = part
+
+    def measure(self, table, column):
+        return table.ratio(column, *self.paths, lambda s: s.cost[self._part] / s.count if s.count else 0)
+
+
 class Scenario:
-    def __init__(self, name, about, paths, columns, goals=(), rounds=None, quick=None):
+    def __init__(self, name, about, paths, columns, goals=(), rounds=None, quick=None, quick_rounds=None):
         self.name, self.about, self.paths, self.columns, self.goals = name, about, paths, columns, goals
-        self.rounds = rounds  # where more say nothing new
+        self.rounds, self.quick_rounds = rounds, quick_rounds or rounds  # where more say nothing new
         self.quick = quick or paths  # the paths of --quick
 
 
@@ -107,7 +133,7 @@ SCENARIOS = (
              ("haproxy", "haproxy-2", "nginx-stream", "stunnel-2", "netwall", "netwall-http"),
              [idle(1000, True), idle(5000, False)],
              [Cost("netwall", "gateway", most=20), Cost("netwall-http", "gateway", most=20)], rounds=2,
-             quick=("haproxy", "netwall", "netwall-http")),
+             quick=("haproxy", "netwall", "netwall-http"), quick_rounds=1),
     Scenario("http", "keep-alive requests: by Host beside the opaque bytes of a TCP port of the same build",
              ("direct", "netwall", "netwall-fields", "netwall-http"),
              [requests(c, p, quick=(c, p) == (64, "1k")) for p in ("1k", "100k") for c in (16, 64, 256)],
@@ -128,4 +154,16 @@ SCENARIOS = (
     Scenario("interactive", "8 clients with 200 small requests a second while one bulk transfer runs down the same way, beside others",
              EVERYBODY, [Column("under bulk", Interactive(200), ("p99 ms", "p50 ms", "Gbit/s of the transfer"), 8e3,
                                 "CPU ms per GB of the transfer, the requests in it")], quick=COMPARED),
+    Scenario("storm", "2 000 idle tunnels of as many connectors, and how fast they are back when the gateway was killed",
+             ("2 000 tunnels",),
+             [Column("2 000 tunnels", Storm(), ("s from the gateway's first answer", "s from the end of the former"), 1,
+                     "KiB per tunnel")],
+             [Figure("2 000 tunnels", most=3), Cost("2 000 tunnels", "gateway", most=24)], quick_rounds=1),
+    Scenario("growth", "what a visitor costs on nodes that have more exposures or tunnels: by Host, keep-alive to one exposure, or a "
+             "connection for each request, the next one to another of at most 1 000 exposures", ("1 exposure", "1 000 exposures", "100 000 exposures", "2 000 tunnels"),
+             [Column("64 keep-alive", Among(64, "1k"), ("requests/s",), 1e6, "CPU ms per 1 000 requests"),
+              Column("64 close", Among(64, "1k", close=True), ("requests/s",), 1e6, "CPU ms per 1 000 requests")],
+             [Growth(crowd, "1 exposure", "gateway", most=1.15)
+              for crowd in ("1 000 exposures", "100 000 exposures", "2 000 tunnels")],
+             quick=("1 exposure", "1 000 exposures", "2 000 tunnels")),
 )
