@@ -81,6 +81,7 @@ void gw_config_default(struct gw_config *out)
     out->tunnel_on_https = true;
     out->tcp_from = 20000;
     out->tcp_to = 20999;
+    out->threads = 1;
     out->edge.access_log_rate = ACCESS_RATE;
     (void)snprintf(out->key_path, sizeof(out->key_path), "gateway.key");
     (void)snprintf(out->state_dir, sizeof(out->state_dir), PATH_DEFAULT);

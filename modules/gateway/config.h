@@ -14,11 +14,12 @@
 #include "bus/base/host.h"
 #include "bus/base/ini.h"
 
-#define GW_LISTEN_MAX 16               /* addresses of one list */
-#define GW_CIDR_MAX 64                 /* address ranges of one list */
-#define GW_PATH_MAX 1024               /* a path with its NUL */
-#define GW_URL_MAX 512                 /* bus URL with its NUL */
-#define GW_PREFIX_MAX 64               /* bus prefix with its NUL */
+#define GW_LISTEN_MAX 16 /* addresses of one list */
+#define GW_CIDR_MAX 64   /* address ranges of one list */
+#define GW_PATH_MAX 1024 /* a path with its NUL */
+#define GW_URL_MAX 512   /* bus URL with its NUL */
+#define GW_PREFIX_MAX 64 /* bus prefix with its NUL */
+#define GW_THREADS_MAX 8
 #define GW_ENDPOINT_MAX (HOST_CAP + 8) /* "host:port" with its NUL */
 
 struct gw_addrs {
@@ -105,6 +106,7 @@ struct gw_config {
     enum gw_verify_mode verify_fqdn;
     struct gw_addrs resolvers; /* none = the system's; port 53 when not given */
     struct gw_direct direct;
+    unsigned threads; /* that carry bytes: 1..GW_THREADS_MAX */
     /* [listen] */
     struct gw_addrs http;
     struct gw_addrs https;

@@ -118,6 +118,12 @@ static void release(struct gw_conn *self)
     free(self);
 }
 
+void gw_conn_vacate(struct gw_conn *self)
+{
+    gw_conn_enter(self, GW_CONN_CLOSED);
+    release(self);
+}
+
 /* The one end of a visitor; SELF is gone. RESET: the visitor shall see a reset. */
 void gw_conn_close(struct gw_conn *self, bool reset)
 {
@@ -233,8 +239,7 @@ static void hand_over(struct gw_conn *self)
 
     if (self->peek.len <= sizeof(arrival.first))
         memcpy(arrival.first, self->peek.data, self->peek.len);
-    gw_conn_enter(self, GW_CONN_CLOSED);
-    release(self);
+    gw_conn_vacate(self);
     front->on_tunnel(front->arg, &arrival);
     if (front->on_left != NULL)
         front->on_left(front->arg);
@@ -278,8 +283,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
                              : GW_REASON_NO_CONNECTOR);
 }
 
-static struct gw_conn *conn_new(struct gw_front *front, enum gw_port_kind port, int fd,
-                                const struct addr *peer)
+struct gw_conn *gw_conn_new(struct gw_front *front, enum gw_port_kind port, int fd,
+                            const struct addr *peer)
 {
     struct gw_conn *self = calloc(1, sizeof(*self));
 
@@ -309,7 +314,7 @@ static void turn_away(struct gw_front *front, enum gw_port_kind port, int fd,
     struct gw_conn *self = NULL;
 
     if (port == GW_PORT_HTTP && front->uncounted < UNCOUNTED_MAX)
-        self = conn_new(front, port, fd, peer);
+        self = gw_conn_new(front, port, fd, peer);
     if (self != NULL) {
         self->over = true;
         front->uncounted++;
@@ -331,7 +336,7 @@ static void start_peek(struct gw_conn *self)
     ev_io_start(self->front->loop, &self->io);
 }
 
-static void start_exchange(struct gw_conn *self)
+void gw_conn_start_exchange(struct gw_conn *self, const void *first, size_t first_len)
 {
     struct gw_exchange_config cfg = {.common = &self->front->http,
                                      .fd = self->fd,
@@ -339,7 +344,9 @@ static void start_exchange(struct gw_conn *self)
                                      .local = &self->local,
                                      .since_ms = self->since_ms,
                                      .ops = &gw_conn_exchange_ops,
-                                     .arg = self};
+                                     .arg = self,
+                                     .first = first,
+                                     .first_len = first_len};
 
     gw_conn_enter(self, GW_CONN_PEEK);
     if (gw_exchange_new(&self->exchange, &cfg) != ERR_OK)
@@ -354,7 +361,7 @@ static void begin(struct gw_conn *self, uint16_t tcp_port)
     else if (self->port == GW_PORT_TLS)
         start_peek(self);
     else
-        start_exchange(self);
+        gw_conn_start_exchange(self, NULL, 0);
 }
 
 /* --- the header of a balancer --- */
@@ -459,7 +466,7 @@ void gw_conn_accept(struct gw_front *front, enum gw_port_kind port, int fd, cons
         turn_away(front, port, fd, peer);
         return;
     }
-    self = conn_new(front, port, fd, peer);
+    self = gw_conn_new(front, port, fd, peer);
     if (self == NULL) {
         front->refused->count[GW_REASON_NO_MEMORY]++;
         if (counts)

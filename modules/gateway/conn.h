@@ -20,6 +20,7 @@
 
 struct ev_loop;
 struct gw_access;
+struct gw_letter;
 struct http_template;
 struct net_hangup;
 struct gw_conn; /* opaque: conn.c */
@@ -56,6 +57,12 @@ struct gw_front {
      * change them at any time. */
     const struct gw_ranges *proxy_from[GW_PORT_KINDS];
     struct log_pace no_header; /* balancers that send none, or a wrong one */
+    /* Which of several workers this is; 0 is the first one, which knows all exposures, or the only
+     * one. */
+    unsigned index;
+    /* LETTER goes to worker TO. Returns 0, or ERR_LIMIT: it is still the caller's. Not of an only
+     * one. */
+    int (*send)(void *arg, unsigned to, struct gw_letter *letter);
     bool tunnel_on_https;
     uint16_t https_port; /* for redirects; 0 = 443 */
     /* A connector came to the TLS port: the arrival's fd is the callee's. */

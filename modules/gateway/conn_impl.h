@@ -30,6 +30,7 @@ struct gw_conn {
     struct gw_site *site;         /* NULL until routed and once it ended */
     const struct gw_site *named;  /* by the present request, also when that is refused; for logs */
     bool unlogged;                /* the present request has no line in the access log yet */
+    bool sent;                    /* here by another worker, for the present request */
     struct gw_tries tries;        /* for the present request */
     enum gw_reason failure;       /* of the last try */
     uint64_t wait_until_ms;       /* 0 = has not waited yet */
@@ -39,6 +40,14 @@ struct gw_conn {
     LIST_ENTRY(gw_conn) of_site;
 };
 
+/* A visitor in no state yet: FD is its own; NULL without memory. */
+struct gw_conn *gw_conn_new(struct gw_front *front, enum gw_port_kind port, int fd,
+                            const struct addr *peer);
+/* HTTP: read requests, after FIRST_LEN bytes with a whole head that were read elsewhere. SELF may
+ * be gone. */
+void gw_conn_start_exchange(struct gw_conn *self, const void *first, size_t first_len);
+/* Its socket goes somewhere else: the caller's now. SELF is gone; on_left has not been told. */
+void gw_conn_vacate(struct gw_conn *self);
 /* The only place where `state` changes. */
 void gw_conn_enter(struct gw_conn *self, enum gw_conn_state to);
 /* It is one of SITE's visitors / of none. */

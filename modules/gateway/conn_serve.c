@@ -8,6 +8,7 @@
 #include "modules/gateway/access.h"
 #include "modules/gateway/answer.h"
 #include "modules/gateway/conn_impl.h"
+#include "modules/gateway/passage.h"
 #include "modules/gateway/way.h"
 
 #define ACME_PREFIX "/.well-known/acme-challenge/"
@@ -231,8 +232,8 @@ static void send_request(struct gw_conn *self)
     gw_conn_open_next(self);
 }
 
-/* SITE is what the visitor wants (NULL = nothing is served there). SELF may be gone. */
-void gw_conn_route(struct gw_conn *self, struct gw_site *site)
+/* It is this worker's to serve. SELF may be gone. */
+static void serve(struct gw_conn *self, struct gw_site *site)
 {
     struct gw_caller caller = {
         .port = self->port, .peer = &self->peer, .is_in = self->site == site};
@@ -261,6 +262,25 @@ void gw_conn_route(struct gw_conn *self, struct gw_site *site)
         send_request(self);
     else
         gw_conn_open_next(self);
+}
+
+/* The worker that serves SITE's new visitors; the first one knows what is unknown here. */
+static unsigned home_of(const struct gw_conn *self, const struct gw_site *site)
+{
+    if (self->sent)
+        return self->front->index; /* somebody else has looked already */
+    return site != NULL ? site->home : 0;
+}
+
+/* SITE is what the visitor wants (NULL = nothing is served there). SELF may be gone. */
+void gw_conn_route(struct gw_conn *self, struct gw_site *site)
+{
+    unsigned home = home_of(self, site);
+
+    if (home == self->front->index)
+        serve(self, site);
+    else
+        gw_passage_depart(self, home);
 }
 
 /* --- requests --- */
@@ -366,6 +386,7 @@ static void on_answered(void *arg)
 
     gw_conn_log(self, &(struct gw_conn_outcome){0});
     self->named = NULL;
+    self->sent = false;
     gw_conn_enter(self, GW_CONN_PEEK);
 }
 

@@ -403,7 +403,7 @@ void gw_control_retire(struct gw_control *self, void (*on_done)(void *arg), void
 {
     self->on_drained = on_done;
     self->drained_arg = arg;
-    gw_ending_retire(gw_worker_ending(self->worker), on_drained, self);
+    gw_worker_retire(self->worker, on_drained, self);
 }
 
 void gw_control_reload(struct gw_control *self, const struct gw_config *next)

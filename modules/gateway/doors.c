@@ -203,6 +203,8 @@ void gw_doors_close(struct gw_doors *self)
     struct door *door;
     size_t at = 0;
 
+    if (self == NULL)
+        return;
     door_close(&self->http);
     door_close(&self->https);
     door_close(&self->tunnel);
@@ -280,7 +282,8 @@ static void door_pause(struct door *door, bool pause)
 
 void gw_doors_leave_tunnel(struct gw_doors *self, bool absent)
 {
-    door_pause(&self->tunnel, absent);
+    if (self != NULL)
+        door_pause(&self->tunnel, absent);
 }
 
 void gw_doors_open(struct gw_doors *self)

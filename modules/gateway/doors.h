@@ -38,11 +38,11 @@ int gw_doors_bind(struct gw_doors *self, uint16_t port);
 void gw_doors_unbind(struct gw_doors *self, uint16_t port);
 /* Visitors come in as well. */
 void gw_doors_open(struct gw_doors *self);
-/* While ABSENT somebody else accepts on our tunnel listeners, or nobody. */
+/* While ABSENT somebody else accepts on our tunnel listeners, or nobody. SELF may be NULL. */
 void gw_doors_leave_tunnel(struct gw_doors *self, bool absent);
 /* Give FN every listener that was not shown before (ALL: every one). */
 void gw_doors_show(struct gw_doors *self, bool all, gw_doors_show_fn *fn, void *arg);
-/* Close all of them for good. */
+/* Close all of them for good. NULL is fine. */
 void gw_doors_close(struct gw_doors *self);
 /* See gw_worker_bound. */
 int gw_doors_bound(const struct gw_doors *self, const char *what, size_t n, struct addr *out);

@@ -30,7 +30,7 @@ struct gw_ending {
     struct ev_loop *loop;
     const struct gw_limits *limits;
     struct gw_front *front;
-    struct gw_doors *doors;
+    struct gw_doors *doors; /* NULL = it has none */
     struct gw_registry *registry;
     struct link_hub *hub;
 

@@ -236,6 +236,10 @@ int gw_exchange_new(struct gw_exchange **out, const struct gw_exchange_config *c
 
     if (self == NULL)
         return ERR_NOMEM;
+    if (cfg->first_len > 0 && gw_bytes_add(&self->in, cfg->first, cfg->first_len) != ERR_OK) {
+        free(self);
+        return ERR_NOMEM;
+    }
     self->common = cfg->common;
     self->ops = cfg->ops;
     self->arg = cfg->arg;
@@ -256,6 +260,10 @@ int gw_exchange_new(struct gw_exchange **out, const struct gw_exchange_config *c
     net_sock_set_abortive(cfg->fd, true);
     net_sock_carry(cfg->fd);
     ev_io_start(loop, &self->rd);
+    if (cfg->first_len > 0) {
+        self->head_due = 0.0; /* its head is complete */
+        ev_feed_event(loop, &self->rd, EV_READ);
+    }
     *out = self;
     return ERR_OK;
 }
@@ -280,6 +288,14 @@ void gw_exchange_free(struct gw_exchange *self)
     gw_bytes_clear(&self->part);
     gw_bytes_clear(&self->down);
     free(self);
+}
+
+const void *gw_exchange_unread(const struct gw_exchange *self, size_t *len)
+{
+    const char *end = (const char *)self->view.data + self->view.len;
+
+    *len = (size_t)(end - self->head_data);
+    return self->head_data;
 }
 
 const struct http_head *gw_exchange_head(const struct gw_exchange *self)

@@ -84,6 +84,8 @@ struct gw_exchange_config {
     uint64_t since_ms;        /* clock_mono_ms() of the accept */
     const struct gw_exchange_ops *ops;
     void *arg;
+    const void *first; /* read already, beginning with a complete head; copied */
+    size_t first_len;  /* 0 = none */
 };
 
 /* How an exchange went, for logs. Times in us of clock_mono_us(), 0 = never. */
@@ -114,6 +116,8 @@ struct gw_request_line {
     size_t method_len, path_len;
 };
 struct gw_request_line gw_exchange_line(const struct gw_exchange *self);
+/* Within on_request: its bytes as they were read, and what was read after them. */
+const void *gw_exchange_unread(const struct gw_exchange *self, size_t *len);
 bool gw_exchange_is_head(const struct gw_exchange *self);   /* HEAD: an answer has no body */
 const char *gw_exchange_id(const struct gw_exchange *self); /* of the present request */
 void gw_exchange_times(const struct gw_exchange *self, struct gw_exchange_times *out);

@@ -22,6 +22,35 @@ struct gw_exposure *gw_exposure_ref(struct gw_exposure *self)
     return self;
 }
 
+/* COUNT ranges; NULL when there are none, and without memory. */
+static struct cidr *copy_ranges(const struct cidr *ranges, size_t count)
+{
+    struct cidr *out = count > 0 ? calloc(count, sizeof(*out)) : NULL;
+
+    if (out != NULL)
+        memcpy(out, ranges, count * sizeof(*out));
+    return out;
+}
+
+struct gw_exposure *gw_exposure_copy(const struct gw_exposure *self)
+{
+    struct gw_exposure *out = malloc(sizeof(*out));
+
+    if (out == NULL)
+        return NULL;
+    *out = *self;
+    out->refs = 1;
+    out->allow = copy_ranges(self->allow, self->allow_count);
+    out->deny = copy_ranges(self->deny, self->deny_count);
+    out->urls = self->urls != NULL ? strdup(self->urls) : NULL;
+    if ((out->allow == NULL) == (self->allow_count == 0) &&
+        (out->deny == NULL) == (self->deny_count == 0) &&
+        (out->urls == NULL) == (self->urls == NULL))
+        return out;
+    gw_exposure_unref(out);
+    return NULL;
+}
+
 void gw_exposure_unref(struct gw_exposure *self)
 {
     if (self == NULL || --self->refs > 0)

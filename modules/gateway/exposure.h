@@ -43,7 +43,7 @@ struct gw_backend {
 };
 
 struct gw_exposure {
-    unsigned refs; /* gw_exposure_ref and _unref only; one loop */
+    unsigned refs; /* gw_exposure_ref and _unref only; one thread */
     enum gw_kind kind;
     char id[GW_ID_MAX];  /* "<twin>-<contract>-<name>", or the id of a zbus call */
     uint32_t twin;       /* 0 = none (a zbus id that starts with no number) */
@@ -73,6 +73,8 @@ struct gw_exposure {
 /* An all-zero exposure with one reference, or NULL. */
 struct gw_exposure *gw_exposure_new(void);
 struct gw_exposure *gw_exposure_ref(struct gw_exposure *self);
+/* Another one with the same content and one reference, for another thread; NULL without memory. */
+struct gw_exposure *gw_exposure_copy(const struct gw_exposure *self);
 /* Drops one reference, the last one frees; NULL is fine. */
 void gw_exposure_unref(struct gw_exposure *self);
 

@@ -19,14 +19,19 @@
 #include "modules/gateway/access.h"
 #include "modules/gateway/admission.h"
 #include "modules/gateway/conn.h"
+#include "modules/gateway/crew.h"
 #include "modules/gateway/doors.h"
 #include "modules/gateway/ending.h"
 #include "modules/gateway/gateway_impl.h"
 #include "modules/gateway/key.h"
+#include "modules/gateway/mail.h"
 #include "modules/gateway/owner.h"
 #include "modules/gateway/registry.h"
 #include "modules/gateway/retire.h"
+#include "modules/gateway/share.h"
+#include "modules/gateway/sharing.h"
 #include "modules/gateway/template.h"
+#include "modules/gateway/tidings.h"
 #include "modules/gateway/way.h"
 #include "modules/http/template.h"
 #include "modules/net/hangup.h"
@@ -50,10 +55,9 @@ static void on_tunnel(void *arg, const struct gw_arrival *arrival)
         gw_admission_accept(self->admission, arrival);
 }
 
-static int on_proven(void *arg, const struct tun_handshake_result *result, int fd,
-                     const struct addr *remote)
+int gw_worker_offer(struct gw_worker *self, const struct tun_handshake_result *result, int fd,
+                    const struct addr *remote)
 {
-    struct gw_worker *self = arg;
     int rc = gw_registry_offer(self->registry, result, fd, remote);
     uint32_t times = rc == ERR_NOENT ? log_pace(&self->strangers, clock_mono_ms()) : 0;
 
@@ -66,6 +70,17 @@ static int on_proven(void *arg, const struct tun_handshake_result *result, int f
                  KV_S("remote", from), KV_S("name", result->connector.name), KV_N("times", times));
     }
     return rc;
+}
+
+static int on_proven(void *arg, const struct tun_handshake_result *result, int fd,
+                     const struct addr *remote)
+{
+    struct gw_worker *self = arg;
+    unsigned to = self->crew != NULL ? gw_shares_of(self->shares, result->peer.bytes) : 0;
+
+    if (to != 0)
+        return gw_tidings_offer(self, to, result, fd, remote);
+    return gw_worker_offer(self, result, fd, remote);
 }
 
 /* Its workloads show why they have one session less. */
@@ -103,7 +118,8 @@ static void on_session(void *arg, const struct gw_session *session, bool up)
 
     gw_session_info(session, &info);
     log_session(&info, up ? NULL : session->end_reason, times);
-    gw_admission_session(self->admission, &session->home, up);
+    if (self->admission != NULL) /* else the first worker hears of it as control does */
+        gw_admission_session(self->admission, &session->home, up);
     if (self->events.on_session != NULL)
         self->events.on_session(self->events.arg, &info, up, up ? NULL : session->end_reason);
     if (session->failed && self->events.on_last_error != NULL)
@@ -144,7 +160,7 @@ static void on_site(void *arg, struct gw_site *site)
 {
     struct gw_worker *self = arg;
 
-    if (self->events.on_online != NULL)
+    if (self->events.on_online != NULL && site->home == self->front.index)
         self->events.on_online(self->events.arg, site->id, site->online);
     if (site->online > 0)
         gw_conn_wake(site);
@@ -181,9 +197,18 @@ static uint16_t redirect_port(const struct gw_config *config)
     return 0;
 }
 
+static int on_send(void *arg, unsigned to, struct gw_letter *letter)
+{
+    struct gw_worker *self = arg;
+
+    return gw_mail_post(self->post->to[to], letter);
+}
+
 static int fill_front(struct gw_worker *self)
 {
     self->front = (struct gw_front){
+        .index = self->front.index,
+        .send = on_send,
         .loop = self->loop,
         .limits = &self->config->limits,
         .routes = self->routes,
@@ -259,36 +284,46 @@ static int make_doors(struct gw_worker *self, const struct gw_worker_config *wor
     return gw_doors_new(&self->doors, &cfg);
 }
 
-static int make_parts(struct gw_worker *self, const struct gw_worker_config *cfg)
+/* What only the first worker has. */
+static int make_first(struct gw_worker *self, const struct gw_worker_config *cfg)
+{
+    int rc = gw_owners_new(&self->owners);
+
+    if (rc == ERR_OK)
+        rc = make_admission(self);
+    if (rc == ERR_OK)
+        rc = make_doors(self, cfg);
+    self->ending.doors = self->doors;
+    if (rc != ERR_OK || self->config->threads <= 1)
+        return rc;
+    rc = gw_sharing_new(self);
+    return rc == ERR_OK ? gw_crew_new(&self->crew, self, &cfg->keys) : rc;
+}
+
+/* What every worker has. */
+static int make_parts(struct gw_worker *self)
 {
     int rc = gw_routes_new(&self->routes);
 
-    if (rc == ERR_OK)
+    if (rc == ERR_OK && self->sources == NULL)
         rc = gw_sources_new(&self->sources);
     if (rc == ERR_OK)
         rc = net_hangup_new(&self->hangup, self->loop);
     if (rc == ERR_OK)
         rc = link_hub_new(&self->hub, self->loop);
     if (rc == ERR_OK)
-        rc = gw_owners_new(&self->owners);
-    if (rc == ERR_OK)
         rc = gw_retire_new(&self->retire, self->loop, gw_worker_retired, self);
     if (rc == ERR_OK)
         rc = make_registry(self);
     if (rc == ERR_OK)
-        rc = make_admission(self);
-    if (rc != ERR_OK)
-        return rc;
-    rc = fill_front(self);
+        rc = fill_front(self);
     self->ending.registry = self->registry;
     self->ending.hub = self->hub;
-    if (rc == ERR_OK)
-        rc = make_doors(self, cfg);
-    self->ending.doors = self->doors;
     return rc;
 }
 
-int gw_worker_new(struct gw_worker **out, struct ev_loop *loop, const struct gw_worker_config *cfg)
+int gw_worker_new_at(struct gw_worker **out, struct ev_loop *loop,
+                     const struct gw_worker_config *cfg, const struct gw_place *place)
 {
     struct gw_worker *self = calloc(1, sizeof(*self));
     int rc, saved;
@@ -298,13 +333,20 @@ int gw_worker_new(struct gw_worker **out, struct ev_loop *loop, const struct gw_
     self->loop = loop;
     self->config = cfg->config;
     self->events = cfg->events;
+    if (place != NULL) {
+        self->post = place->post;
+        self->front.index = place->index;
+        self->sources = place->sources;
+    }
     LIST_INIT(&self->front.conns);
     self->ending =
         (struct gw_ending){.loop = loop, .limits = &cfg->config->limits, .front = &self->front};
     gw_ending_init(&self->ending);
     rc = gw_keyring_new(&self->keys, &cfg->keys);
     if (rc == ERR_OK)
-        rc = make_parts(self, cfg);
+        rc = make_parts(self);
+    if (rc == ERR_OK && place == NULL)
+        rc = make_first(self, cfg);
     if (rc != ERR_OK) {
         saved = errno;
         gw_worker_free(self);
@@ -315,12 +357,20 @@ int gw_worker_new(struct gw_worker **out, struct ev_loop *loop, const struct gw_
     return ERR_OK;
 }
 
+int gw_worker_new(struct gw_worker **out, struct ev_loop *loop, const struct gw_worker_config *cfg)
+{
+    return gw_worker_new_at(out, loop, cfg, NULL);
+}
+
 void gw_worker_free(struct gw_worker *self)
 {
     if (self == NULL)
         return;
     gw_ending_deinit(&self->ending);
     self->events = (struct gw_events){0};
+    gw_crew_free(self->crew);
+    gw_sharing_free(self);
+    free(self->farewell);
     gw_doors_free(self->doors);
     self->front.on_left = NULL;
     gw_conn_free_all(&self->front);
@@ -332,11 +382,19 @@ void gw_worker_free(struct gw_worker *self)
     gw_registry_free(self->registry);
     link_hub_free(self->hub);
     net_hangup_free(self->hangup);
-    gw_sources_free(self->sources);
+    if (self->front.index == 0)
+        gw_sources_free(self->sources);
     gw_routes_free(self->routes);
     gw_owners_free(self->owners);
     gw_keyring_unref(self->keys);
     free(self);
+}
+
+/* The same for the others; one that has no memory for it keeps the old ones. */
+static void set_keys_there(void *arg, struct gw_worker *worker)
+{
+    if (gw_worker_set_keys(worker, arg) != ERR_OK)
+        LOG_ERROR("no memory for other keys: some connectors hear of them later");
 }
 
 int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *keys)
@@ -348,8 +406,10 @@ int gw_worker_set_keys(struct gw_worker *self, const struct gw_keyring_config *k
         return rc;
     gw_keyring_unref(self->keys);
     self->keys = fresh;
-    gw_admission_set_keys(self->admission, fresh);
+    if (self->admission != NULL)
+        gw_admission_set_keys(self->admission, fresh);
     gw_registry_set_keys(self->registry, fresh);
+    gw_crew_each(self->crew, set_keys_there, (struct gw_keyring_config *)(uintptr_t)keys);
     return ERR_OK;
 }
 
@@ -374,21 +434,92 @@ void gw_worker_reload(struct gw_worker *self)
     if (gw_access_apply(&self->front.access, self->loop, &self->config->edge) != ERR_OK)
         LOG_WARN("no memory for the access log: requests are not logged");
     self->front.http.is_timed = self->front.access != NULL;
+    if (self->crew != NULL)
+        gw_crew_reload(self->crew);
+}
+
+static void reopen_there(void *arg, struct gw_worker *worker)
+{
+    (void)arg;
+    gw_worker_reopen_log(worker);
 }
 
 void gw_worker_reopen_log(struct gw_worker *self)
 {
     gw_access_reopen(self->front.access);
+    gw_crew_each(self->crew, reopen_there, NULL);
+}
+
+/* --- the end, and a successor --- */
+
+void gw_worker_ended(struct gw_worker *self, unsigned index)
+{
+    self->ending_on &= ~((uint32_t)1 << index);
+    if (self->ending_on == 0 && self->on_done != NULL)
+        self->on_done(self->on_done_arg); /* self may be gone */
+}
+
+static void on_ended(void *arg)
+{
+    gw_worker_ended(arg, 0);
+}
+
+/* Whoever has ended already does not end again: a drain may follow upon a retirement. */
+static void begin_end(struct gw_worker *self, void (*on_done)(void *arg), void *arg)
+{
+    if (self->on_done == NULL)
+        self->ending_on = ((uint32_t)1 << self->config->threads) - 1;
+    self->on_done = on_done;
+    self->on_done_arg = arg;
+}
+
+static void drain_there(void *arg, struct gw_worker *worker)
+{
+    (void)arg;
+    gw_ending_drain(&worker->ending, gw_tidings_ended, worker);
 }
 
 void gw_worker_drain(struct gw_worker *self, void (*on_done)(void *arg), void *arg)
 {
-    gw_ending_drain(&self->ending, on_done, arg);
+    begin_end(self, on_done, arg);
+    gw_crew_each(self->crew, drain_there, NULL);
+    gw_ending_drain(&self->ending, on_ended, self);
 }
 
-struct gw_ending *gw_worker_ending(struct gw_worker *self)
+static void retire_there(void *arg, struct gw_worker *worker)
 {
-    return &self->ending;
+    (void)arg;
+    gw_ending_retire(&worker->ending, gw_tidings_ended, worker);
+}
+
+void gw_worker_retire(struct gw_worker *self, void (*on_done)(void *arg), void *arg)
+{
+    begin_end(self, on_done, arg);
+    gw_crew_each(self->crew, retire_there, NULL);
+    gw_ending_retire(&self->ending, on_ended, self);
+}
+
+static void move_there(void *arg, struct gw_worker *worker)
+{
+    gw_ending_move(&worker->ending, arg);
+}
+
+void gw_worker_move(struct gw_worker *self, const struct gw_move *move)
+{
+    gw_crew_each(self->crew, move_there, (struct gw_move *)(uintptr_t)move);
+    gw_ending_move(&self->ending, move);
+}
+
+static void stay_there(void *arg, struct gw_worker *worker)
+{
+    (void)arg;
+    gw_ending_stay(&worker->ending);
+}
+
+void gw_worker_stay(struct gw_worker *self)
+{
+    gw_crew_each(self->crew, stay_there, NULL);
+    gw_ending_stay(&self->ending);
 }
 
 struct gw_doors *gw_worker_doors(struct gw_worker *self)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The data plane as control sees it: one worker owns the listeners, the connectors' sessions, the
- * routes and every visitor. It reads no bus, no disk and no contract; control tells it what to
- * serve and asks what happens. Everything runs on the loop given at creation; nothing here blocks.
+ * routes and every visitor, alone or with others behind it, each in a thread of its own (crew.h,
+ * sharing.h). It reads no bus, no disk and no contract; control tells it what to serve and asks
+ * what happens. Everything that control hears comes from the loop given at creation; what is asked
+ * of the other threads is waited for, a turn of theirs long.
  */
 #ifndef MODULES_GATEWAY_GATEWAY_H
 #define MODULES_GATEWAY_GATEWAY_H
@@ -21,7 +23,7 @@
 
 struct ev_loop;
 struct gw_doors;
-struct gw_ending;
+struct gw_move;
 struct gw_worker; /* opaque: gateway.c */
 
 /* How a tunnel was lost. */
@@ -39,7 +41,8 @@ struct gw_session_info {
     uint32_t twin;    /* 0 = the connector names none */
     const char *name; /* as the connector calls itself; from outside: escape it */
     const char *software;
-    struct addr remote;
+    struct addr home;                            /* where its first link came from */
+    struct addr remote;                          /* the latest one */
     uint64_t since_ms;                           /* unix time */
     unsigned links;                              /* live */
     struct link_info connections[TUN_LINKS_MAX]; /* these */
@@ -175,8 +178,11 @@ void gw_worker_drain(struct gw_worker *self, void (*on_done)(void *arg), void *a
 
 /* ---- a successor; see upgrade.h ---- */
 
-/* How the worker ends, and its listeners: both stay the worker's. */
-struct gw_ending *gw_worker_ending(struct gw_worker *self);
+/* See ending.h. */
+void gw_worker_move(struct gw_worker *self, const struct gw_move *move);
+void gw_worker_stay(struct gw_worker *self);
+void gw_worker_retire(struct gw_worker *self, void (*on_done)(void *arg), void *arg);
+/* Its listeners, which stay the worker's. */
 struct gw_doors *gw_worker_doors(struct gw_worker *self);
 /* A connector that came to the predecessor's TLS port. */
 void gw_worker_take_tunnel(struct gw_worker *self, const struct gw_arrival *arrival);

@@ -1,15 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the worker share: gateway.c, exposing.c, numbers.c. Private to them. */
+/* What the files of the worker share: gateway.c, exposing.c, numbers.c, and those that bring
+ * several together: crew.c, sharing.c, tidings.c, passage.c. Private to them. */
 #ifndef MODULES_GATEWAY_GATEWAY_IMPL_H
 #define MODULES_GATEWAY_GATEWAY_IMPL_H
 
 #include "bus/base/log.h"
+#include "modules/gateway/config.h"
 #include "modules/gateway/conn.h"
 #include "modules/gateway/ending.h"
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/refuse.h"
 
+struct gw_crew;
+struct gw_letter;
+struct gw_mail;
+struct gw_shares;
+
+/* The mailboxes of all workers of a gateway. Nothing here changes while they run. */
+struct gw_post {
+    struct gw_mail *to[GW_THREADS_MAX];
+    unsigned count;
+};
+
+/*
+ * There is always a first worker: it runs on the loop of control, which sees nobody else, accepts
+ * everybody and knows all exposures. The others (crew.h) have each a thread, and of the following
+ * no doors, no admission and no owners.
+ */
 struct gw_worker {
+    const struct gw_post *post; /* NULL = this is the only one */
+    struct gw_crew *crew;       /* the others; NULL = there are none, or this is one of them */
     struct ev_loop *loop;
     const struct gw_config *config;
     struct gw_events events;
@@ -29,7 +49,32 @@ struct gw_worker {
     struct log_pace
         strangers; /* connectors whose key no contract names: anybody can come with one */
     struct gw_ending ending;
+    struct gw_shares *shares;   /* of the first of several, as is the timer: */
+    ev_timer left;              /* runs while exposures are being left by workers that had them */
+    struct gw_letter *farewell; /* of the others, until they have ended: see tidings.h */
+    /* Its end and that of the others. */
+    uint32_t ending_on; /* workers that have not ended yet, as bits; 0 = nobody ends */
+    void (*on_done)(void *arg);
+    void *on_done_arg;
 };
+
+/* What one of several workers is told when it is made; see gw_crew_new. */
+struct gw_place {
+    unsigned index;
+    const struct gw_post *post;
+    struct gw_sources *sources; /* of all workers */
+};
+
+/* As gw_worker_new, for one of the others: no listeners, nobody is admitted. */
+int gw_worker_new_at(struct gw_worker **out, struct ev_loop *loop,
+                     const struct gw_worker_config *cfg, const struct gw_place *place);
+/* A connector proved its key: FD is taken. Returns as gw_registry_offer. */
+int gw_worker_offer(struct gw_worker *self, const struct tun_handshake_result *result, int fd,
+                    const struct addr *remote);
+/* Worker INDEX has ended. May free SELF. */
+void gw_worker_ended(struct gw_worker *self, unsigned index);
+/* SELF, the first of several, served SITE too and does no more; the exposure stays. */
+void gw_worker_drop_site(struct gw_worker *self, struct gw_site *site);
 
 /* Tell control what went wrong on the way to SITE's service: WHAT, through CONNECTOR's key (NULL:
  * a backend that the gateway dials itself). ARG is the worker. */

@@ -488,6 +488,20 @@ void gw_registry_move(struct gw_registry *self, uint32_t spread_ms)
     gw_session_move(session, self->move_spread_ms);
 }
 
+void gw_registry_leave_key(struct gw_registry *self, const uint8_t bytes[GW_KEY_LEN])
+{
+    const struct gw_key *key = key_get(self, bytes);
+    struct gw_session *session;
+
+    if (key == NULL)
+        return;
+    TAILQ_FOREACH(session, &key->sessions, of_key)
+    {
+        if (!session->leaving)
+            gw_session_move(session, 0);
+    }
+}
+
 void gw_registry_stay(struct gw_registry *self)
 {
     self->moving = false;

@@ -80,6 +80,9 @@ void gw_registry_goaway(struct gw_registry *self, enum tun_code code, const char
  * the sessions that are here.
  */
 void gw_registry_move(struct gw_registry *self, uint32_t spread_ms);
+/* Another worker has KEY now: ask its connectors here to begin a session anew, which comes there.
+ */
+void gw_registry_leave_key(struct gw_registry *self, const uint8_t key[GW_KEY_LEN]);
 /* Nobody takes over after all: who comes now may stay. */
 void gw_registry_stay(struct gw_registry *self);
 /* End every session in order (CLOSE with CODE and WHY, a fixed text); what is open on them is cut.

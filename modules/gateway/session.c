@@ -184,6 +184,7 @@ void gw_session_info(const struct gw_session *session, struct gw_session_info *o
         .twin = session->twin,
         .name = session->name,
         .software = session->software,
+        .home = session->home,
         .remote = session->remote,
         .since_ms = session->since_ms,
     };

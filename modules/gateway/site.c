@@ -16,6 +16,7 @@ struct gw_site *gw_site_new(const char *id)
     if (self == NULL)
         return NULL;
     LIST_INIT(&self->conns);
+    self->on = 1;
     (void)snprintf(self->id, sizeof(self->id), "%s", id); /* as long as the one it comes from */
     return self;
 }

@@ -2,6 +2,7 @@
 /* Connections per source; see source.h. */
 #include "modules/gateway/source.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "bus/base/err.h"
@@ -10,6 +11,7 @@
 #define SOURCE_LEN 16
 
 struct gw_sources {
+    pthread_mutex_t lock;
     struct map *counts; /* source -> struct count */
 };
 
@@ -27,6 +29,7 @@ int gw_sources_new(struct gw_sources **out)
         free(self);
         return ERR_NOMEM;
     }
+    (void)pthread_mutex_init(&self->lock, NULL); /* never fails on Linux */
     *out = self;
     return ERR_OK;
 }
@@ -41,16 +44,14 @@ void gw_sources_free(struct gw_sources *self)
     while ((count = map_next(self->counts, &at, NULL, NULL)) != NULL)
         free(count);
     map_free(self->counts);
+    (void)pthread_mutex_destroy(&self->lock);
     free(self);
 }
 
-int gw_sources_take(struct gw_sources *self, const struct addr *addr, uint64_t max)
+static int take(struct gw_sources *self, const uint8_t source[SOURCE_LEN], uint64_t max)
 {
-    uint8_t source[SOURCE_LEN];
-    struct count *count;
+    struct count *count = map_get(self->counts, source, SOURCE_LEN);
 
-    addr_source(source, addr);
-    count = map_get(self->counts, source, sizeof(source));
     if (count != NULL) {
         if (count->n >= max)
             return ERR_LIMIT;
@@ -60,7 +61,7 @@ int gw_sources_take(struct gw_sources *self, const struct addr *addr, uint64_t m
     if (max == 0)
         return ERR_LIMIT;
     count = calloc(1, sizeof(*count));
-    if (count == NULL || map_put(self->counts, source, sizeof(source), count, NULL) != ERR_OK) {
+    if (count == NULL || map_put(self->counts, source, SOURCE_LEN, count, NULL) != ERR_OK) {
         free(count);
         return ERR_NOMEM;
     }
@@ -68,15 +69,34 @@ int gw_sources_take(struct gw_sources *self, const struct addr *addr, uint64_t m
     return ERR_OK;
 }
 
+int gw_sources_take(struct gw_sources *self, const struct addr *addr, uint64_t max)
+{
+    uint8_t source[SOURCE_LEN];
+    int rc;
+
+    addr_source(source, addr);
+    (void)pthread_mutex_lock(&self->lock);
+    rc = take(self, source, max);
+    (void)pthread_mutex_unlock(&self->lock);
+    return rc;
+}
+
+static void give(struct gw_sources *self, const uint8_t source[SOURCE_LEN])
+{
+    struct count *count = map_get(self->counts, source, SOURCE_LEN);
+
+    if (count == NULL || --count->n > 0)
+        return;
+    (void)map_remove(self->counts, source, SOURCE_LEN);
+    free(count);
+}
+
 void gw_sources_give(struct gw_sources *self, const struct addr *addr)
 {
     uint8_t source[SOURCE_LEN];
-    struct count *count;
 
     addr_source(source, addr);
-    count = map_get(self->counts, source, sizeof(source));
-    if (count == NULL || --count->n > 0)
-        return;
-    (void)map_remove(self->counts, source, sizeof(source));
-    free(count);
+    (void)pthread_mutex_lock(&self->lock);
+    give(self, source);
+    (void)pthread_mutex_unlock(&self->lock);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How many connections each source (IPv4 address or IPv6 /64) holds at once. An entry exists only
- * while its count is above zero, so the memory is bounded by the connections.
+ * while its count is above zero, so the memory is bounded by the connections. Any thread may ask.
  */
 #ifndef MODULES_GATEWAY_SOURCE_H
 #define MODULES_GATEWAY_SOURCE_H

@@ -83,7 +83,7 @@ static void undo(struct gw_upgrade *self, enum gw_upgrade_state state)
     if (state >= GW_UPGRADE_HUSH && gw_control_speak(self->cfg.control) != ERR_OK)
         LOG_ERROR("out of memory: served without the bus from now on");
     if (state >= GW_UPGRADE_MOVE)
-        gw_ending_stay(gw_worker_ending(gw_control_worker(self->cfg.control)));
+        gw_worker_stay(gw_control_worker(self->cfg.control));
 }
 
 static void fail(struct gw_upgrade *self, const char *why)
@@ -202,7 +202,7 @@ static void move(struct gw_upgrade *self)
     enter(self, GW_UPGRADE_MOVE, 0);
     LOG_INFO("the new process runs; connectors move", KV_N("pid", self->pid),
              KV_N("sessions", sessions));
-    gw_ending_move(gw_worker_ending(worker), &how);
+    gw_worker_move(worker, &how);
 }
 
 static void take(struct gw_upgrade *self)

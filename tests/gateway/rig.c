@@ -141,6 +141,9 @@ struct rig *rig_new_with(void (*change)(struct gw_config *config))
     self->config.limits.tunnel_wait_ms = 150;
     self->config.limits.open_timeout_ms = 300;
     self->config.limits.resume_window_ms = 200;
+    self->config.threads = 1;
+    if (getenv("RIG_THREADS") != NULL) /* by hand: everything with several workers */
+        self->config.threads = (unsigned)atoi(getenv("RIG_THREADS"));
     if (change != NULL)
         change(&self->config);
     make_secret(&self->secret, 60);
@@ -160,6 +163,28 @@ struct rig *rig_new_with(void (*change)(struct gw_config *config))
 struct rig *rig_new(void)
 {
     return rig_new_with(NULL);
+}
+
+static void two_threads(struct gw_config *config)
+{
+    config->threads = 2;
+}
+
+static void serve_tls(struct rig *self, const char *id, const char *host, unsigned n)
+{
+    struct gw_exposure *e = rig_exposure(id, host, n);
+
+    e->tls_passthrough = true;
+    ck_assert_int_eq(rig_serve(self, e), ERR_OK);
+}
+
+struct rig *rig_new_pair(void)
+{
+    struct rig *self = rig_new_with(two_threads);
+
+    serve_tls(self, "7-1-first", "first.gw.example", 0);
+    serve_tls(self, "7-1-blog", "blog.gw.example", 1);
+    return self;
 }
 
 void rig_free(struct rig *self)

@@ -77,6 +77,10 @@ struct rig {
 struct rig *rig_new(void);
 /* The same, after CHANGE had a look at the config. */
 struct rig *rig_new_with(void (*change)(struct gw_config *config));
+/* The same with two workers: the first has the exposures of connector 0, the second, in a thread
+ * of its own, those of connector 1. "7-1-blog" (blog.gw.example) is the second's, "7-1-first"
+ * (first.gw.example) the first's; TLS passes through both. */
+struct rig *rig_new_pair(void);
 void rig_free(struct rig *self);
 
 /* The public key of connector number N. */

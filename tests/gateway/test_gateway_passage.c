@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Visitors whose exposure is with another worker: served there, without a byte lost. */
+#include "modules/gateway/passage.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bus/base/err.h"
+#include "tests/gateway/rig.h"
+#include "tests/support/suite.h"
+
+#define HOST "blog.gw.example"
+
+START_TEST(test_passage_of_an_http_visitor_brings_what_it_sent_at_once)
+{
+    struct rig *rig = rig_new_pair();
+    int fd;
+
+    ck_assert(rig_connect(rig, 1)->accepted);
+    fd = rig_visit(rig, "http");
+    rig_send_text(fd, RIG_REQUEST("/", HOST) "and more"); /* opaque only after the 101 */
+    ck_assert(rig_expect(rig, fd, RIG_ECHOED("/", HOST)));
+    ck_assert(rig_expect(rig, fd, "and more"));
+    rig_send_text(fd, "later");
+    ck_assert(rig_expect(rig, fd, "later"));
+    ck_assert_int_eq(rig->connectors[1].last_open.kind, TUN_KIND_HTTP);
+    ck_assert_uint_eq(gw_worker_count_visitors(rig->worker), 1);
+    close(fd);
+    rig_free(rig);
+}
+END_TEST
+
+START_TEST(test_passage_of_a_tls_visitor_brings_its_hello)
+{
+    struct rig *rig = rig_new_pair();
+    uint8_t hello[1024];
+    size_t len = rig_hello(hello, sizeof(hello)), got = 0;
+    int fd;
+
+    ck_assert(rig_connect(rig, 1)->accepted);
+    fd = rig_visit(rig, "https");
+    rig_send(fd, hello, len / 2);
+    rig_run(rig, 20);
+    rig_send(fd, hello + len / 2, len - len / 2);
+    for (uint8_t back[1024]; got < len; rig_run(rig, 1)) { /* check's limit bounds it */
+        ssize_t n = recv(fd, back, len - got, MSG_DONTWAIT);
+
+        if (n <= 0)
+            continue;
+        ck_assert_mem_eq(back, hello + got, (size_t)n);
+        got += (size_t)n;
+    }
+    ck_assert_str_eq(rig->connectors[1].last_open.name, HOST);
+    close(fd);
+    rig_free(rig);
+}
+END_TEST
+
+START_TEST(test_passage_of_a_tcp_visitor_looks_at_nothing)
+{
+    struct rig *rig = rig_new_pair();
+    struct gw_exposure *tcp = rig_exposure("7-1-tcp", NULL, 1);
+    uint16_t port = tcp->port;
+    int fd;
+
+    ck_assert_int_eq(rig_serve(rig, tcp), ERR_OK);
+    ck_assert(rig_connect(rig, 1)->accepted);
+    rig->connectors[1].service = RIG_GREET;
+    fd = rig_visit_port(rig, port);
+    ck_assert(rig_expect(rig, fd, "hello"));
+    ck_assert_int_eq(gw_worker_remove_exposure(rig->worker, "7-1-tcp"), ERR_OK);
+    ck_assert_int_ne(rig_read_all(rig, fd, (char[64]){0}, 64), RIG_OPEN); /* ended with it */
+    close(fd);
+    rig_free(rig);
+}
+END_TEST
+
+START_TEST(test_passage_is_for_those_whose_exposure_is_elsewhere)
+{
+    struct rig *rig = rig_new_pair();
+    char answer[4096];
+    int fd;
+
+    ck_assert(rig_connect(rig, 0)->accepted);
+    fd = rig_visit(rig, "http");
+    rig_send_text(fd, RIG_REQUEST("/", "first.gw.example"));
+    ck_assert(rig_expect(rig, fd, RIG_ECHOED("/", "first.gw.example")));
+    close(fd);
+    fd = rig_visit(rig, "http");
+    rig_send_text(fd, RIG_REQUEST("/", "unknown.gw.example"));
+    ck_assert_int_eq(rig_read_all(rig, fd, answer, sizeof(answer)), RIG_FIN);
+    ck_assert_ptr_nonnull(strstr(answer, "404"));
+    close(fd);
+    rig_free(rig);
+}
+END_TEST
+
+/* Refused there as it would be here, and counted. */
+START_TEST(test_passage_to_an_exposure_without_connector_is_answered_there)
+{
+    struct rig *rig = rig_new_pair();
+    char answer[4096];
+    int fd = rig_visit(rig, "http");
+
+    rig_send_text(fd, RIG_REQUEST("/", HOST));
+    ck_assert_int_eq(rig_read_all(rig, fd, answer, sizeof(answer)), RIG_FIN);
+    ck_assert_ptr_nonnull(strstr(answer, "503"));
+    ck_assert_uint_eq(rig_refused(rig, "no_connector"), 1);
+    close(fd);
+    rig_free(rig);
+}
+END_TEST
+
+static void one_visitor(struct gw_config *config)
+{
+    config->threads = 2;
+    config->limits.visitors_per_source = 1;
+}
+
+START_TEST(test_passage_takes_the_place_of_its_source_along)
+{
+    struct rig *rig = rig_new_with(one_visitor);
+    char answer[4096];
+    int fd, other;
+
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-first", "first.gw.example", 0)), ERR_OK);
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-blog", HOST, 1)), ERR_OK);
+    ck_assert(rig_connect(rig, 1)->accepted);
+    fd = rig_visit(rig, "http");
+    rig_send_text(fd, RIG_REQUEST("/", HOST));
+    ck_assert(rig_expect(rig, fd, RIG_ECHOED("/", HOST)));
+    other = rig_visit(rig, "http");
+    ck_assert_int_eq(rig_read_all(rig, other, answer, sizeof(answer)), RIG_FIN);
+    ck_assert_ptr_nonnull(strstr(answer, "429"));
+    close(other);
+    close(fd);
+    while (gw_worker_count_visitors(rig->worker) > 0) /* check's limit bounds it */
+        rig_run(rig, 5);
+    fd = rig_visit(rig, "http");
+    rig_send_text(fd, RIG_REQUEST("/", HOST));
+    ck_assert(rig_expect(rig, fd, RIG_ECHOED("/", HOST)));
+    close(fd);
+    rig_free(rig);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gateway_passage");
+    TCase *tc = tcase_create("passage");
+
+    tcase_set_timeout(tc, 30);
+    tcase_add_test(tc, test_passage_of_an_http_visitor_brings_what_it_sent_at_once);
+    tcase_add_test(tc, test_passage_of_a_tls_visitor_brings_its_hello);
+    tcase_add_test(tc, test_passage_of_a_tcp_visitor_looks_at_nothing);
+    tcase_add_test(tc, test_passage_is_for_those_whose_exposure_is_elsewhere);
+    tcase_add_test(tc, test_passage_to_an_exposure_without_connector_is_answered_there);
+    tcase_add_test(tc, test_passage_takes_the_place_of_its_source_along);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
