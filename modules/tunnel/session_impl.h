@@ -59,6 +59,7 @@ struct tun_link {
     struct tun_queue control; /* of out_pool; whole frames, each within one chunk */
     LIST_HEAD(, tun_stream) telling_list;
     TAILQ_HEAD(, tun_stream) ready_list;
+    uint32_t ahead;     /* went to its front since one had its turn */
     uint32_t streams;   /* pinned to it */
     size_t queued;      /* bytes of theirs that wait to be sealed */
     uint64_t tx_bytes;  /* of DATA, sealed here */

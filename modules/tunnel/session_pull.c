@@ -11,7 +11,10 @@
 
 #define PIECES_MAX 128
 #define SCRATCH_LEN (PIECES_MAX * 24u) /* headers of DATA, whole WINDOWs and FINs */
-#define QUANTUM (16 << 10)             /* bytes a stream may send per round */
+#define QUANTUM (64 << 10)             /* bytes a stream may send per round: about a record */
+#define SHORT_LEN (16 << 10)           /* who has no more than that to send need not wait a round */
+#define SHORT_AHEAD 4u                 /* so many of them, then one whose turn it is */
+#define FLOOR (16u << 10)              /* of credit, memory and room, however scarce they are */
 #define SCRAP 512u                     /* no DATA is cut shorter to fill a record's end */
 #define FIN_LEN 16u
 #define SCARCE_WINDOW (64u << 10) /* a reader that keeps up may always have so much */
@@ -164,8 +167,8 @@ static uint64_t credit_of(const struct tun_stream *stream)
 
     others = others > own ? others - own : 0;
     may = others < may ? (may - others) / 2 : 0;
-    if (may < QUANTUM)
-        may = QUANTUM;
+    if (may < FLOOR)
+        may = FLOOR;
     may = own < may ? may - own : 0;
     return room < may ? room : may;
 }
@@ -177,13 +180,27 @@ static uint64_t sendable(const struct tun_stream *stream)
     return credit < unsent ? credit : unsent;
 }
 
+/* Answers and requests do not wait for a round of those that send much. */
+static bool may_go_ahead(const struct tun_stream *stream)
+{
+    return stream->link->ahead < SHORT_AHEAD && tun_stream_unsent(stream) <= SHORT_LEN;
+}
+
 void tun_stream_make_ready(struct tun_stream *self)
 {
-    if (self->is_ready || self->link->state != TUN_LINK_LIVE || sendable(self) == 0)
+    struct tun_link *link = self->link;
+
+    if (self->is_ready || link->state != TUN_LINK_LIVE || sendable(self) == 0)
         return;
     self->is_ready = true;
     self->deficit = 0;
-    TAILQ_INSERT_TAIL(&self->link->ready_list, self, ready);
+    if (may_go_ahead(self)) {
+        self->deficit = SHORT_LEN;
+        link->ahead++;
+        TAILQ_INSERT_HEAD(&link->ready_list, self, ready);
+    } else {
+        TAILQ_INSERT_TAIL(&link->ready_list, self, ready);
+    }
 }
 
 static void leave_ready(struct tun_stream *stream)
@@ -224,6 +241,8 @@ static void count_sealed(struct tun_link *self, struct tun_stream *stream, size_
     session->queued -= n;
     session->kept += n;
     stream->deficit -= (int32_t)smaller(n, (size_t)stream->deficit);
+    if (stream->deficit < (int32_t)SCRAP) /* the next frame is worth more than that */
+        stream->deficit = 0;
     if (stream->released)
         stream->progress_ms = session->now_ms;
 }
@@ -275,8 +294,10 @@ static void gather_data(struct tun_link *self, struct parcel *parcel)
             leave_ready(stream);
             continue;
         }
-        if (stream->deficit == 0)
+        if (stream->deficit == 0) {
             stream->deficit = QUANTUM;
+            self->ahead = 0;
+        }
         n = share_of(self, stream, parcel);
         if (n == 0)
             return; /* the record is full; this stream begins the next one */
@@ -362,8 +383,8 @@ static size_t queue_limit(const struct tun_session *self)
     size_t most = TUN_SESSION_QUEUE_MAX / 4 * 3, used = self->out_pool.used_bytes;
     size_t part = used < most ? (most - used) / 16 : 0;
 
-    if (part < QUANTUM)
-        part = QUANTUM;
+    if (part < FLOOR)
+        part = FLOOR;
     return smaller(part, TUN_STREAM_QUEUE_MAX);
 }
 
@@ -439,7 +460,7 @@ int tun_link_pull(struct tun_link *self, struct buf *out, uint64_t now_ms)
     assert(session->depth == 0);
     tun_session_enter(session, now_ms);
     /* A nearly full buffer waits for a better moment, rather than for many small records. */
-    least = smaller(self->peer_max_record, QUANTUM) + TUN_RECORD_HEADER_LEN;
+    least = smaller(self->peer_max_record, FLOOR) + TUN_RECORD_HEADER_LEN;
     while (rc == ERR_OK && tun_link_pending(self)) {
         at = buf_reserve(out, &room);
         if (at == NULL || room < least)
