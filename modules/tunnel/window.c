@@ -8,7 +8,7 @@
 #include "bus/base/err.h"
 
 #define RATE_MS 10u            /* a shorter time says more of bursts than of the reader */
-#define TURN_US 250u           /* the loops at both ends are part of a round trip */
+#define TURN_US 500u           /* the loops at both ends are part of a round trip */
 #define UNKNOWN_TRIP_US 20000u /* nobody measured it */
 
 uint64_t tun_send_window_room(const struct tun_send_window *self)
