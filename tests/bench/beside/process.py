@@ -28,7 +28,7 @@ def need(*programs):
             raise Missing(f"{program} is not installed (deploy/install-deps --bench)")
 
 
-def wait_for(what, condition, limit_s=20, step_s=0.02):
+def wait_for(what, condition, limit_s=150, step_s=0.02):
     end = time.monotonic() + limit_s
     while True:
         value = condition()

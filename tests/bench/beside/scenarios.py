@@ -6,9 +6,9 @@ class Column:
     """One load. FIGURES are the names of what an Outcome tells, the first of which goals and plots take; PER what the costs of one
     are multiplied by, COST the title of that: CPU comes in seconds, so that PER is 1e6 for "ms per 1 000"."""
 
-    def __init__(self, name, load, figures, per, cost, quick=True):
+    def __init__(self, name, load, figures, per, cost, quick=True, full=True):
         self.name, self.load, self.figures, self.per, self.cost = name, load, figures, per, cost
-        self.quick = quick  # part of --quick
+        self.quick, self.full = quick, full  # part of --quick, of a run without it
 
 
 class Verdict:
@@ -116,7 +116,7 @@ def short(clients):
 
 
 def idle(visitors, quick):
-    return Column(f"{visitors} visitors", Idle(visitors), ("visitors/s",), 1, "KiB per visitor", quick)
+    return Column(f"{visitors} visitors", Idle(visitors), ("visitors/s",), 1, "KiB per visitor", quick, not quick)
 
 
 def half_load(name, capacity, among=None, quick=False):
@@ -127,7 +127,7 @@ EVERYBODY = ("direct", "haproxy", "haproxy-2", "nginx-stream", "stunnel-2", "ssh
 COMPARED = ("haproxy", "haproxy-2", "stunnel-2", "netwall")  # those of the goals
 CAPACITY = Capacity()
 
-# idle comes first: later the parts' heaps hold what earlier visitors left.
+# idle comes first, and has one column: later the parts' heaps hold what earlier visitors left.
 SCENARIOS = (
     Scenario("idle", "keep-alive visitors who asked once and stay: how fast they came, and memory",
              ("haproxy", "haproxy-2", "nginx-stream", "stunnel-2", "netwall", "netwall-http"),

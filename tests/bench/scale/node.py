@@ -14,7 +14,7 @@ class Redis:
 
     def __init__(self, path):
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(120)
+        self._socket.settimeout(300)
         self._socket.connect(path)
         self._in = self._socket.makefile("rb")
 
