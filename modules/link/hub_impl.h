@@ -16,7 +16,7 @@
 #include "modules/link/hub.h"
 
 #define HUB_SPARE_MAX 16            /* idle output buffers that are kept */
-#define LINK_READ_BYTES (64u << 10) /* at most, per read */
+#define LINK_READ_BYTES (66u << 10) /* at most, per read: the biggest record and some more */
 #define LINK_OUT_BYTES (256u << 10) /* sealed and not yet taken by the kernel, per link */
 
 struct link_session;

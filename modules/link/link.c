@@ -20,23 +20,31 @@ static struct link_hub *hub_of(const struct link *self)
     return self->session->hub;
 }
 
+/* One read. *MORE: there may be more to read. Returns 0 or what is wrong with the link. */
+static int read_once(struct link *self, bool *more)
+{
+    uint8_t *scratch = hub_of(self)->scratch, *at = scratch;
+    size_t place = tun_link_place(self->tunnel, &at), room = place > 0 ? place : LINK_READ_BYTES;
+    ssize_t n = read(self->rd.fd, at, room);
+
+    *more = n == (ssize_t)room;
+    if (n < 0)
+        return net_sock_again(errno) ? ERR_OK : ERR_SYS;
+    if (n == 0)
+        return ERR_EOF;
+    if (place > 0)
+        return tun_link_placed(self->tunnel, (size_t)n, clock_mono_ms());
+    return tun_link_feed(self->tunnel, scratch, (size_t)n, clock_mono_ms());
+}
+
 int link_take_in(struct link *self)
 {
-    uint8_t *scratch = hub_of(self)->scratch;
+    bool more = true;
+    int rc = ERR_OK;
 
-    for (int i = 0; i < READS_PER_TURN && !self->session->ending; i++) {
-        ssize_t n = read(self->rd.fd, scratch, LINK_READ_BYTES);
-        int rc;
-
-        if (n < 0)
-            return net_sock_again(errno) ? ERR_OK : ERR_SYS;
-        if (n == 0)
-            return ERR_EOF;
-        rc = tun_link_feed(self->tunnel, scratch, (size_t)n, clock_mono_ms());
-        if (rc != ERR_OK || (size_t)n < LINK_READ_BYTES)
-            return rc;
-    }
-    return ERR_OK;
+    for (int i = 0; i < READS_PER_TURN && more && rc == ERR_OK && !self->session->ending; i++)
+        rc = read_once(self, &more);
+    return rc;
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)

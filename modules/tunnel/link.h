@@ -50,6 +50,14 @@ void tun_link_lost(struct tun_link *self, uint64_t now_ms);
  * without CLOSE it is never the end of the session.
  */
 int tun_link_feed(struct tun_link *self, uint8_t *data, size_t len, uint64_t now_ms);
+/*
+ * A big record has begun: its rest is better read to *AT than fed, as it need not be copied then.
+ * Returns how many bytes are wanted there (it is over when they came, and the next one may begin),
+ * 0 = feed them. Read at once, then call tun_link_placed, or forget it.
+ */
+size_t tun_link_place(struct tun_link *self, uint8_t **at);
+/* N bytes, no more than were wanted, were read there. Returns as tun_link_feed. */
+int tun_link_placed(struct tun_link *self, size_t n, uint64_t now_ms);
 /* Whether pull would give something. */
 bool tun_link_pending(const struct tun_link *self);
 /*

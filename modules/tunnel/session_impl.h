@@ -54,6 +54,7 @@ struct tun_link {
     struct tun_record sealer, opener;
     uint8_t *partial;   /* a record that came in pieces; NULL when there is none */
     size_t partial_len; /* bytes of it, header included */
+    size_t partial_cap; /* bytes it has place for: one more header follows it */
     uint8_t partial_head[TUN_RECORD_HEADER_LEN];
 
     struct tun_queue control; /* of out_pool; whole frames, each within one chunk */
