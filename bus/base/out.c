@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The write cursor: every byte goes through place(), the one place that checks room. */
+/* The write cursor: out_fits() is the one place that checks room. */
 #include "bus/base/out.h"
 
 #include <stdarg.h>
@@ -14,30 +14,12 @@ struct out out_init(void *mem, size_t cap)
     return (struct out){.start = p, .p = p, .end = mem != NULL ? p + cap : p};
 }
 
-size_t out_len(const struct out *o)
-{
-    return (size_t)(o->p - o->start);
-}
-
-/* Room for N more bytes, already counted as written; NULL and bad when they don't fit. */
-static uint8_t *place(struct out *o, size_t n)
-{
-    uint8_t *at = o->p;
-
-    if (o->bad || (size_t)(o->end - o->p) < n) {
-        o->bad = true;
-        return NULL;
-    }
-    o->p += n;
-    return at;
-}
-
 static void number(struct out *o, uint64_t v, size_t n)
 {
-    uint8_t *at = place(o, n);
-
-    for (size_t i = 0; at != NULL && i < n; i++)
-        at[i] = (uint8_t)(v >> 8 * (n - 1 - i));
+    if (!out_fits(o, n))
+        return;
+    for (size_t i = 0; i < n; i++)
+        *o->p++ = (uint8_t)(v >> 8 * (n - 1 - i));
 }
 
 void out_u8(struct out *o, uint8_t v)
@@ -65,25 +47,12 @@ void out_u64(struct out *o, uint64_t v)
     number(o, v, 8);
 }
 
-void out_bytes(struct out *o, const void *data, size_t n)
-{
-    uint8_t *at = place(o, n);
-
-    if (at != NULL && n > 0)
-        memcpy(at, data, n);
-}
-
 void out_zero(struct out *o, size_t n)
 {
-    uint8_t *at = place(o, n);
-
-    if (at != NULL)
-        memset(at, 0, n);
-}
-
-void out_text(struct out *o, const char *text)
-{
-    out_bytes(o, text, strlen(text));
+    if (!out_fits(o, n))
+        return;
+    memset(o->p, 0, n);
+    o->p += n;
 }
 
 void out_fmt(struct out *o, const char *fmt, ...)

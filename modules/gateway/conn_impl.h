@@ -28,6 +28,7 @@ struct gw_conn {
     struct gw_peek peek;          /* TLS port */
     struct gw_exchange *exchange; /* HTTP port: reads the requests, and has the way of one */
     struct gw_site *site;         /* NULL until routed and once it ended */
+    uint64_t routed_at;           /* gw_routes_changes of then */
     const struct gw_site *named;  /* by the present request, also when that is refused; for logs */
     bool unlogged;                /* the present request has no line in the access log yet */
     bool sent;                    /* here by another worker, for the present request */

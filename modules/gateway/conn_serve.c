@@ -32,8 +32,6 @@ static bool is_acme(const struct gw_conn *self)
     return true;
 }
 
-void gw_conn_open_next(struct gw_conn *self);
-
 static uint64_t idle_limit_ms(const struct gw_conn *self)
 {
     const struct gw_limits *limits = self->front->limits;
@@ -258,6 +256,7 @@ static void serve(struct gw_conn *self, struct gw_site *site)
         gw_conn_attach(self, site);
         self->named = site;
     }
+    self->routed_at = gw_routes_changes(self->front->routes);
     if (self->exchange != NULL)
         send_request(self);
     else
@@ -344,6 +343,15 @@ void gw_conn_log_cut(struct gw_conn *self)
         gw_conn_log(self, &(struct gw_conn_outcome){0});
 }
 
+/* Where the present request goes; NULL = nowhere. */
+static struct gw_site *find_site(const struct gw_conn *self)
+{
+    if (self->site != NULL && gw_exchange_head(self->exchange)->is_host_again &&
+        self->routed_at == gw_routes_changes(self->front->routes))
+        return self->site;
+    return gw_routes_by_host(self->front->routes, host_of(self));
+}
+
 static void on_request(void *arg)
 {
     struct gw_conn *self = arg;
@@ -352,7 +360,7 @@ static void on_request(void *arg)
     self->tries.count = 0;
     self->failure = GW_REASON_NONE;
     self->wait_until_ms = 0;
-    gw_conn_route(self, gw_routes_by_host(self->front->routes, host_of(self)));
+    gw_conn_route(self, find_site(self));
 }
 
 static void on_reject(void *arg, const struct gw_rejection *rejection)

@@ -7,6 +7,7 @@
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
+#include "bus/base/hex.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/exchange_impl.h"
 #include "modules/gateway/way.h"
@@ -15,10 +16,13 @@
 
 int gw_exchange_common_init(struct gw_exchange_common *self)
 {
+    uint8_t start[GW_REQUEST_ID_LEN / 2];
+
     self->scratch = malloc(sizeof(*self->scratch));
     if (self->scratch == NULL)
         return ERR_NOMEM;
-    clock_random(&self->id_prefix, sizeof(self->id_prefix));
+    clock_random(start, sizeof(start));
+    hex_encode(self->next_id, start, sizeof(start));
     return ERR_OK;
 }
 
@@ -184,10 +188,10 @@ static void renew(struct gw_exchange *self)
 {
     const struct gw_limits *limits = self->common->limits;
 
-    http_head_init(&self->head,
-                   &(struct http_head_limits){.head_max = limits->head_max_bytes,
-                                              .target_max = limits->target_max_bytes,
-                                              .headers_max = (unsigned)limits->headers_max});
+    self->head.limits = (struct http_head_limits){.head_max = limits->head_max_bytes,
+                                                  .target_max = limits->target_max_bytes,
+                                                  .headers_max = (unsigned)limits->headers_max};
+    http_head_renew(&self->head); /* cleared when new */
     self->ask = GW_ASK_HEAD;
     self->answer = GW_ANSWER_NONE;
     self->blocked = false;
@@ -219,15 +223,6 @@ void gw_exchange_finish(struct gw_exchange *self)
         gw_exchange_rearm(self);
 }
 
-static bool is_trusted(const struct gw_exchange_common *common, const struct addr *peer)
-{
-    for (size_t i = 0; i < common->trusted->count; i++) {
-        if (cidr_contains(&common->trusted->at[i], peer))
-            return true;
-    }
-    return false;
-}
-
 int gw_exchange_new(struct gw_exchange **out, const struct gw_exchange_config *cfg)
 {
     struct gw_exchange *self = calloc(1, sizeof(*self));
@@ -244,9 +239,15 @@ int gw_exchange_new(struct gw_exchange **out, const struct gw_exchange_config *c
     self->ops = cfg->ops;
     self->arg = cfg->arg;
     addr_print_ip(self->visitor, cfg->peer);
-    self->is_v6 = strchr(self->visitor, ':') != NULL;
-    self->is_trusted = is_trusted(cfg->common, cfg->peer);
-    self->port = addr_port(cfg->local);
+    self->forward = (struct http_forward){
+        .visitor = self->visitor,
+        .is_v6 = strchr(self->visitor, ':') != NULL,
+        .trusted = gw_ranges_contain(cfg->common->trusted, cfg->peer),
+        .proto = "http",
+        .port = addr_port(cfg->local),
+        .request_id = self->id,
+        .keep_alive = true,
+    };
     ev_init(&self->limit, on_limit);
     self->limit.data = self;
     gw_exchange_watch(self, cfg->fd);

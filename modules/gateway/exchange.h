@@ -28,6 +28,7 @@ struct gw_ranges;
 struct gw_way;
 struct net_hangup;
 
+#define GW_REQUEST_ID_LEN 32               /* hexadecimal digits */
 #define GW_EXCHANGE_REPLAY_MAX (32u << 10) /* bytes of a request that are kept to be sent again */
 
 /* Why a request is not answered by a service. */
@@ -69,10 +70,9 @@ struct gw_exchange_common {
     bool last_answers;               /* every answer from now on says Connection: close */
     bool is_timed;                   /* somebody asks for gw_exchange_times */
 
-    struct gw_http_scratch *scratch; /* owned */
-    uint64_t id_prefix;              /* of request ids: at random, once */
-    uint64_t next_request;           /* likewise, counts */
-    uint64_t date_s;                 /* what `date` says, since 1970 */
+    struct gw_http_scratch *scratch;     /* owned */
+    char next_id[GW_REQUEST_ID_LEN + 1]; /* begins at random, counts up */
+    uint64_t date_s;                     /* what `date` says, since 1970 */
     char date[HTTP_DATE_LEN + 1];
 };
 

@@ -60,9 +60,9 @@ struct gw_exchange {
 
     /* the visitor */
     char visitor[ADDR_IP_MAX];
-    bool is_v6, is_trusted;
-    uint16_t port;
-    bool eof; /* it will send no more */
+    struct http_forward forward;      /* what services are told about it: the same each time */
+    char stranger[HTTP_STRANGER_MAX]; /* printed from that when it first asks, unless trusted */
+    bool eof;                         /* it will send no more */
 
     /* the request */
     enum gw_ask ask;

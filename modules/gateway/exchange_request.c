@@ -32,25 +32,29 @@ static enum turn reject(struct gw_exchange *self, enum gw_reason reason, int sta
     return TURN_GONE;
 }
 
-static void print_hex(char out[16], uint64_t value)
+/* The next number in hexadecimal. */
+static void count_up(char *digits, size_t n)
 {
-    for (int i = 15; i >= 0; i--, value >>= 4)
-        out[i] = "0123456789abcdef"[value & 15];
+    while (n-- > 0) {
+        if (digits[n] != 'f') {
+            digits[n] = digits[n] == '9' ? 'a' : (char)(digits[n] + 1);
+            return;
+        }
+        digits[n] = '0';
+    }
 }
 
 /* Unlike any other, before and after a restart, on this gateway and on others; or as a proxy of
  * ours called it. */
 static void name_request(struct gw_exchange *self, const char *head)
 {
-    struct http_forward forward = {.trusted = true, .request_id = self->id};
     struct http_text id;
 
-    print_hex(self->id, self->common->id_prefix);
-    print_hex(self->id + 16, self->common->next_request++);
-    self->id[32] = '\0';
-    if (!self->is_trusted || head == NULL)
+    memcpy(self->id, self->common->next_id, sizeof(self->common->next_id));
+    count_up(self->common->next_id, GW_REQUEST_ID_LEN);
+    if (!self->forward.trusted || head == NULL)
         return;
-    id = http_rewrite_request_id(&self->head, head, &forward);
+    id = http_rewrite_request_id(&self->head, head, &self->forward);
     memmove(self->id, id.text, id.len);
     self->id[id.len] = '\0';
 }
@@ -58,7 +62,7 @@ static void name_request(struct gw_exchange *self, const char *head)
 void gw_exchange_begin(struct gw_exchange *self, const char *head)
 {
     self->times = (struct gw_exchange_times){.begun_us = gw_exchange_now(self)};
-    self->rx_uncounted = self->head.at;
+    self->rx_uncounted = head != NULL ? self->head.len : self->head.at;
     name_request(self, head);
 }
 
@@ -70,7 +74,6 @@ static enum turn take_head(struct gw_exchange *self)
     self->ask = GW_ASK_HELD;
     self->head_due = 0.0;
     gw_exchange_begin(self, head);
-    self->rx_uncounted = self->head.len;
     self->head_data = head;
     if (self->head.authority.host[0] == '\0')
         return reject(self, GW_REASON_NO_NAME, 0, "no host name");
@@ -364,7 +367,7 @@ static bool read_straight(struct gw_exchange *self, uint8_t *at, size_t room, bo
 static bool read_once(struct gw_exchange *self, bool *again)
 {
     size_t room = gw_exchange_draw(self, STRAIGHT_BYTES);
-    uint8_t *at = NULL;
+    uint8_t *at;
 
     *again = false;
     if (room == 0)
@@ -484,21 +487,17 @@ static int pack(struct gw_exchange *self)
 int gw_exchange_prepare(struct gw_exchange *self, struct net_pace *pace, uint64_t idle_ms)
 {
     const struct http_framing *framing = &self->head.framing;
-    struct http_forward forward = {.visitor = self->visitor,
-                                   .is_v6 = self->is_v6,
-                                   .trusted = self->is_trusted,
-                                   .proto = "http",
-                                   .port = self->port,
-                                   .request_id = self->id,
-                                   .keep_alive = true};
     size_t cap = self->head.len + HTTP_REWRITE_EXTRA;
     struct http_head_limits limits = self->head.limits;
 
+    if (!self->forward.trusted && self->forward.stranger.len == 0)
+        self->forward.stranger = (struct http_text){
+            self->stranger, http_rewrite_stranger(self->stranger, &self->forward)};
     self->up.at = self->up.len = 0;
     if (gw_bytes_reserve(&self->up, cap) != ERR_OK)
         return ERR_NOMEM;
     self->up.len = http_rewrite_request((char *)self->up.data, self->up.cap, &self->head,
-                                        self->head_data, &forward);
+                                        self->head_data, &self->forward);
     if (self->up.len == 0)
         return ERR_LIMIT;
     self->line_len = self->up.len;

@@ -16,6 +16,7 @@ struct gw_routes {
     struct map *by_host; /* host, or "*.x" for a wildcard */
     struct map *by_port; /* two bytes */
     size_t count;        /* sites with an exposure */
+    uint64_t changes;    /* of what is found by host or port */
 };
 
 /* Where an exposure is found: one of the two. */
@@ -40,6 +41,7 @@ static struct keys keys_of(const struct gw_exposure *e)
 /* Take the entries of KEYS away, but only SITE's own. */
 static void unindex(struct gw_routes *self, const struct keys *keys, const struct gw_site *site)
 {
+    self->changes++;
     if (keys->host != NULL && map_get_text(self->by_host, keys->host) == site)
         (void)map_remove_text(self->by_host, keys->host);
     if (keys->port != 0 && map_get(self->by_port, &keys->port, sizeof(keys->port)) == site)
@@ -48,6 +50,7 @@ static void unindex(struct gw_routes *self, const struct keys *keys, const struc
 
 static int index_keys(struct gw_routes *self, const struct keys *keys, struct gw_site *site)
 {
+    self->changes++;
     if (keys->host != NULL && map_put_text(self->by_host, keys->host, site, NULL) != ERR_OK)
         return ERR_NOMEM;
     if (keys->port != 0 &&
@@ -209,6 +212,11 @@ void gw_routes_forget(struct gw_routes *self, struct gw_site *site)
     assert(site->exposure == NULL);
     (void)map_remove_text(self->by_id, site->id);
     gw_site_free(site);
+}
+
+uint64_t gw_routes_changes(const struct gw_routes *self)
+{
+    return self->changes;
 }
 
 struct gw_site *gw_routes_by_host(const struct gw_routes *self, const char *host)

@@ -2,9 +2,6 @@
 /* The table of bytes, and the search through long runs; see chars.h. */
 #include "modules/http/chars.h"
 
-#include <endian.h>
-#include <string.h>
-
 /* clang-format off */
 #define O 0                                           /* controls: nowhere */
 #define X HTTP_CHARS_TEXT                             /* blank, tab, obs-text */
@@ -35,36 +32,82 @@ const uint8_t http_chars[256] = {
 };
 /* clang-format on */
 
-#define ONES (~(uint64_t)0 / 255)
-#define HIGHS (ONES * 128)
+#ifdef __SSE2__
+#include <emmintrin.h>
 
-/*
- * A flag in the top bit of each of eight bytes that is below 0x20 or is 0x7f. Borrows may also flag
- * bytes behind such a one, never before it: the first flag is right.
- */
-static uint64_t controls(const char *p)
+#define BLOCK sizeof(__m128i)
+
+/* A bit for each byte of the block at P which is above LOW and below HIGH, all below 0x80. */
+static __m128i between(__m128i block, char low, char high)
 {
-    uint64_t word, del;
+    return _mm_and_si128(_mm_cmpgt_epi8(block, _mm_set1_epi8(low)),
+                         _mm_cmplt_epi8(block, _mm_set1_epi8(high)));
+}
 
-    memcpy(&word, p, sizeof(word));
-    word = le64toh(word);
-    del = word ^ (ONES * 0x7f);
-    return ((word - ONES * 0x20) & ~word & HIGHS) | ((del - ONES) & ~del & HIGHS);
+static __m128i load(const char *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* Letters, digits and '-': nearly all that names are made of. */
+static unsigned other_than_name(const char *p)
+{
+    __m128i block = load(p);
+    __m128i lower = _mm_or_si128(block, _mm_set1_epi8(0x20)); /* makes no other byte a letter */
+    __m128i ok = _mm_or_si128(between(lower, 'a' - 1, 'z' + 1), between(block, '0' - 1, '9' + 1));
+
+    ok = _mm_or_si128(ok, _mm_cmpeq_epi8(block, _mm_set1_epi8('-')));
+    return ~(unsigned)_mm_movemask_epi8(ok) & 0xffff;
+}
+
+/* Controls, and also the tab. */
+static unsigned controls(const char *p)
+{
+    __m128i block = load(p);
+    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
+
+    return (unsigned)_mm_movemask_epi8(
+        _mm_or_si128(low, _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f))));
+}
+
+size_t http_chars_name_run(const char *data, size_t at, size_t end)
+{
+    unsigned flags = 0;
+
+    while (flags == 0 && end - at >= BLOCK) {
+        flags = other_than_name(data + at);
+        at += flags == 0 ? BLOCK : (unsigned)__builtin_ctz(flags);
+    }
+    return http_chars_run(data, at, end, HTTP_CHARS_TOKEN);
 }
 
 size_t http_chars_text_run(const char *data, size_t at, size_t end)
 {
-    while (end - at >= sizeof(uint64_t)) {
-        uint64_t flags = controls(data + at);
+    while (end - at >= BLOCK) {
+        unsigned flags = controls(data + at);
 
         if (flags == 0) {
-            at += sizeof(uint64_t);
+            at += BLOCK;
             continue;
         }
-        at += (size_t)__builtin_ctzll(flags) / 8;
+        at += (unsigned)__builtin_ctz(flags);
         if (data[at] != '\t')
             return at;
         at++;
     }
     return http_chars_run(data, at, end, HTTP_CHARS_TEXT);
 }
+
+#else
+
+size_t http_chars_name_run(const char *data, size_t at, size_t end)
+{
+    return http_chars_run(data, at, end, HTTP_CHARS_TOKEN);
+}
+
+size_t http_chars_text_run(const char *data, size_t at, size_t end)
+{
+    return http_chars_run(data, at, end, HTTP_CHARS_TEXT);
+}
+
+#endif

@@ -34,7 +34,9 @@ static inline size_t http_chars_run(const char *data, size_t at, size_t end, enu
     return at;
 }
 
-/* The same for HTTP_CHARS_TEXT, made for long runs. */
+/* The same for names of fields, which are HTTP_CHARS_TOKEN, and for HTTP_CHARS_TEXT: many bytes at
+ * once where the processor can. */
+size_t http_chars_name_run(const char *data, size_t at, size_t end);
 size_t http_chars_text_run(const char *data, size_t at, size_t end);
 
 #endif

@@ -2,8 +2,6 @@
 /* Connection, Content-Length, Transfer-Encoding and Upgrade; see framing.h. */
 #include "modules/http/framing.h"
 
-#include <string.h>
-
 #include "modules/http/chars.h"
 
 #define LENGTH_DIGITS_MAX 18 /* fits in 63 bits whatever the digits */
@@ -28,21 +26,16 @@ static void take_option(struct http_framing *self, const char *data, struct http
 }
 
 /* Empty elements are allowed (RFC 9110 section 5.6.1.2) and do not count. */
-static int take_connection(struct http_framing *self, const char *data, struct http_span value,
+static int take_connection(struct http_framing *self, const char *data, struct http_span list,
                            const char **why)
 {
-    size_t end = value.at + value.len;
-
-    for (size_t at = value.at; at < end;) {
-        const char *comma = memchr(data + at, ',', end - at);
-        size_t stop = comma != NULL ? (size_t)(comma - data) : end;
-        struct http_span option = http_span_trim((struct http_span){at, stop - at}, data);
+    while (list.len > 0) {
+        struct http_span option = http_span_cut(&list, data);
         size_t option_end = option.at + option.len;
 
-        at = stop + 1;
         if (option.len == 0)
             continue;
-        if (http_chars_run(data, option.at, option_end, HTTP_CHARS_TOKEN) != option_end)
+        if (http_chars_name_run(data, option.at, option_end) != option_end)
             return fail(why, 400, "bad Connection");
         if (++self->options > HTTP_CONNECTION_OPTIONS_MAX)
             return fail(why, 400, "too many elements of Connection");
@@ -98,24 +91,16 @@ static void take_upgrade(struct http_framing *self, struct http_span value)
 int http_framing_take(struct http_framing *self, const char *data, const struct http_section *line,
                       const char **why)
 {
-    /* most fields are none of these: their length says so without a look at their name */
-    switch (line->name.len) {
-    case sizeof("upgrade") - 1:
-        if (http_span_is_nocase(line->name, data, "upgrade"))
-            take_upgrade(self, line->value);
+    switch (line->role) {
+    case HTTP_ROLE_UPGRADE:
+        take_upgrade(self, line->value);
         return 0;
-    case sizeof("connection") - 1:
-        if (http_span_is_nocase(line->name, data, "connection"))
-            return take_connection(self, data, line->value, why);
-        return 0;
-    case sizeof("content-length") - 1:
-        if (http_span_is_nocase(line->name, data, "content-length"))
-            return take_length(self, data, line->value, why);
-        return 0;
-    case sizeof("transfer-encoding") - 1:
-        if (http_span_is_nocase(line->name, data, "transfer-encoding"))
-            return take_coding(self, data, line->value, why);
-        return 0;
+    case HTTP_ROLE_CONNECTION:
+        return take_connection(self, data, line->value, why);
+    case HTTP_ROLE_CONTENT_LENGTH:
+        return take_length(self, data, line->value, why);
+    case HTTP_ROLE_TRANSFER_ENCODING:
+        return take_coding(self, data, line->value, why);
     default:
         return 0;
     }

@@ -187,33 +187,62 @@ static void step_line_lf(struct http_head *self, const char *data)
         take_target(self, data);
 }
 
+static void keep_host(struct http_head *self, const char *host, size_t len)
+{
+    self->kept.len = 0;
+    if (len > HTTP_HOST_KEPT_MAX) /* no shorter one means a host that is longer than it is */
+        return;
+    self->kept.len = (uint8_t)len;
+    self->kept.port = self->authority.port;
+    memcpy(self->kept.bytes, host, len);
+    memcpy(self->kept.host, self->authority.host, sizeof(self->kept.host));
+}
+
+/* HOST means what it meant in the head before, if it is the same. */
+static bool take_kept(struct http_head *self, const char *host, size_t len)
+{
+    if (len == 0 || len != self->kept.len || memcmp(host, self->kept.bytes, len) != 0)
+        return false;
+    memcpy(self->authority.host, self->kept.host, sizeof(self->kept.host));
+    self->authority.port = self->kept.port;
+    self->is_host_again = true;
+    return true;
+}
+
 static void take_host(struct http_head *self, const char *data)
 {
-    struct http_span value = self->section.value;
+    const char *host = data + self->section.value.at;
+    size_t len = self->section.value.len;
 
     if (self->has_host)
         refuse(self, 400, "more than one Host");
-    else if (http_authority_parse(&self->authority, data + value.at, value.len) != ERR_OK)
+    else if (take_kept(self, host, len))
+        ;
+    else if (http_authority_parse(&self->authority, host, len) != ERR_OK)
         refuse(self, 400, "bad Host");
+    else
+        keep_host(self, host, len);
     self->has_host = true;
 }
 
 /* One field line is complete. Other expectations than 100-continue are the service's. */
 static void take_field(struct http_head *self, const char *data)
 {
-    struct http_span name = self->section.name;
     const char *why;
     int code;
 
-    if (self->section.role == HTTP_ROLE_PLAIN)
-        return;
-    if (name.len == 4 && http_span_is_nocase(name, data, "host")) {
+    switch (self->section.role) {
+    case HTTP_ROLE_PLAIN:
+        break;
+    case HTTP_ROLE_HOST:
         take_host(self, data);
-    } else if (name.len == 6 && http_span_is_nocase(name, data, "expect")) {
+        break;
+    case HTTP_ROLE_EXPECT:
         if (self->framing.minor > 0 &&
             http_span_is_nocase(self->section.value, data, "100-continue"))
             self->expect_continue = true;
-    } else {
+        break;
+    default:
         code = http_framing_take(&self->framing, data, &self->section, &why);
         if (code != 0)
             refuse(self, code, why);
@@ -223,6 +252,8 @@ static void take_field(struct http_head *self, const char *data)
 /* RFC 9112 section 3.2: one Host, and in absolute form the same; only HTTP/1.0 may leave it out. */
 static void agree(struct http_head *self)
 {
+    if (!self->has_host)
+        self->kept.len = 0; /* the next head is not behind one with that Host */
     if (!self->has_host && self->framing.minor == 0 && self->has_target_authority)
         self->authority = self->target_authority;
     else if (!self->has_host)
@@ -298,8 +329,19 @@ static void step(struct http_head *self, const char *data, size_t end)
 
 void http_head_init(struct http_head *self, const struct http_head_limits *limits)
 {
-    memset(self, 0, offsetof(struct http_head, section.marks));
     self->limits = *limits;
+    self->kept.len = 0;
+    http_head_renew(self);
+}
+
+void http_head_renew(struct http_head *self)
+{
+    struct http_head_limits limits = self->limits;
+
+    memset(self, 0, offsetof(struct http_head, section.marks));
+    self->limits = limits;
+    self->authority.host[0] = '\0';
+    self->authority.port = 0;
 }
 
 enum http_head_status http_head_feed(struct http_head *self, const char *data, size_t len)

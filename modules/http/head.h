@@ -27,6 +27,8 @@ struct http_head_limits {
     unsigned headers_max; /* fields; 431 */
 };
 
+#define HTTP_HOST_KEPT_MAX 63 /* bytes of a Host that are worth to be known again */
+
 struct http_head {
     enum http_head_status status;
     /* set when BAD */
@@ -37,24 +39,33 @@ struct http_head {
     struct http_span method;
     struct http_span target;
     struct http_span path; /* the target without scheme and authority, with the query; none for * */
-    struct http_authority authority; /* of Host; HTTP/1.0 may have it in the target alone */
     struct http_framing framing;
     struct http_span upgrade; /* value of the one Upgrade field; len 0 = none (two are refused) */
     bool expect_continue;     /* Expect: 100-continue, and not HTTP/1.0 */
     bool is_head;             /* method HEAD: the answer has no body */
     bool is_idempotent;       /* GET HEAD OPTIONS PUT DELETE (RFC 9110 section 9.2.2) */
+    bool is_host_again;       /* the same Host as in the head before, byte for byte */
     /* the reader's own */
     struct http_head_limits limits;
     unsigned state;
     size_t at; /* next byte of the first line to look at */
     bool skipped_empty_line, has_host;
     struct http_span version;
-    struct http_authority target_authority;
     bool has_target_authority;
-    struct http_section section;
+    struct http_section section; /* from its marks on nothing is cleared */
+    struct http_authority target_authority;
+    struct {         /* the Host of the head before, and what it means */
+        uint8_t len; /* 0 = none */
+        char bytes[HTTP_HOST_KEPT_MAX], host[HTTP_HOST_KEPT_MAX + 1];
+        uint16_t port;
+    } kept;
+    /* set when OK */
+    struct http_authority authority; /* of Host; HTTP/1.0 may have it in the target alone */
 };
 
 void http_head_init(struct http_head *self, const struct http_head_limits *limits);
+/* The same with the limits it has, after one that is OK: for the next head of its connection. */
+void http_head_renew(struct http_head *self);
 
 /*
  * Look at the head again now that LEN bytes from its start are there; DATA may have moved, its

@@ -2,27 +2,16 @@
 /* Which fields end here; see hop.h. */
 #include "modules/http/hop.h"
 
-#include <string.h>
 #include <strings.h>
 
-static void add_name(struct http_hop *self, const char *data, struct http_span name)
-{
-    name = http_span_trim(name, data);
-    if (name.len > 0 && self->named < HTTP_CONNECTION_OPTIONS_MAX)
-        self->names[self->named++] = name;
-}
-
 /* The elements of one Connection field. */
-static void add_names(struct http_hop *self, const char *data, struct http_span value)
+static void add_names(struct http_hop *self, const char *data, struct http_span list)
 {
-    size_t end = value.at + value.len;
+    while (list.len > 0) {
+        struct http_span name = http_span_cut(&list, data);
 
-    while (value.at < end) {
-        const char *comma = memchr(data + value.at, ',', end - value.at);
-        size_t stop = comma != NULL ? (size_t)(comma - data) : end;
-
-        add_name(self, data, (struct http_span){value.at, stop - value.at});
-        value.at = stop + 1;
+        if (name.len > 0 && self->named < HTTP_CONNECTION_OPTIONS_MAX)
+            self->names[self->named++] = name;
     }
 }
 
@@ -67,7 +56,7 @@ bool http_hop_next(struct http_hop *self, const char *data, struct http_field *o
 {
     while (http_fields_next(&self->fields, data, out)) {
         *role = http_role_of(data + out->name.at, out->name.len);
-        if (*role != HTTP_ROLE_HOP && !is_named(self, data, out->name))
+        if (!http_role_ends_here(*role) && !is_named(self, data, out->name))
             return true;
     }
     return false;

@@ -27,7 +27,7 @@ void http_hop_start(struct http_hop *self, const struct http_framing *framing, c
                     size_t head_len);
 /* Start again with the first field. */
 void http_hop_restart(struct http_hop *self);
-/* The next field that does not end here, with its role, never HTTP_ROLE_HOP; or false: no more. */
+/* The next field that does not end here, with its role; or false: no more. */
 bool http_hop_next(struct http_hop *self, const char *data, struct http_field *out,
                    enum http_role *role);
 

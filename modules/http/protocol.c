@@ -2,24 +2,9 @@
 /* The elements of Upgrade; see protocol.h. */
 #include "modules/http/protocol.h"
 
-#include <string.h>
-
 #include "modules/http/chars.h"
 
 #define PROTOCOLS_MAX 8 /* that are written; bounds what their commas add */
-
-/* The next element of LIST, which is cut off; its len is 0 when it is empty. */
-static struct http_span next_item(struct http_span *list, const char *data)
-{
-    const char *start = data + list->at;
-    const char *comma = memchr(start, ',', list->len);
-    struct http_span item = {list->at, comma != NULL ? (size_t)(comma - start) : list->len};
-    size_t used = comma != NULL ? item.len + 1 : item.len;
-
-    list->at += used;
-    list->len -= used;
-    return http_span_trim(item, data);
-}
 
 /* token ["/" token], and not HTTP */
 static bool passes(struct http_span item, const char *data)
@@ -42,7 +27,7 @@ bool http_protocols_print(struct out *o, struct http_span list, const char *data
     unsigned n = 0;
 
     while (list.len > 0 && n < PROTOCOLS_MAX) {
-        struct http_span item = next_item(&list, data);
+        struct http_span item = http_span_cut(&list, data);
 
         if (!passes(item, data))
             continue;
@@ -56,7 +41,7 @@ bool http_protocols_print(struct out *o, struct http_span list, const char *data
 bool http_protocols_pass(struct http_span list, const char *data)
 {
     while (list.len > 0) {
-        if (passes(next_item(&list, data), data))
+        if (passes(http_span_cut(&list, data), data))
             return true;
     }
     return false;

@@ -39,19 +39,21 @@ static bool fits_fixed(char c, size_t at)
     return http_char_is(c, HTTP_CHARS_DIGIT);
 }
 
-static void step_fixed(struct http_response *self, const char *data)
+static void step_fixed(struct http_response *self, const char *data, size_t end)
 {
-    char c = data[self->at];
+    for (; self->at < end && self->at < FIXED_LEN; self->at++) {
+        char c = data[self->at];
 
-    if (!fits_fixed(c, self->at)) {
-        refuse(self, self->at < CODE_AT ? "not HTTP/1" : "bad status code");
-        return;
+        if (!fits_fixed(c, self->at)) {
+            refuse(self, self->at < CODE_AT ? "not HTTP/1" : "bad status code");
+            return;
+        }
+        if (self->at == sizeof(VERSION) - 1)
+            self->framing.minor = (unsigned)(c - '0');
+        else if (self->at >= CODE_AT)
+            self->code = self->code * 10 + (unsigned)(c - '0');
     }
-    if (self->at == sizeof(VERSION) - 1)
-        self->framing.minor = (unsigned)(c - '0');
-    else if (self->at >= CODE_AT)
-        self->code = self->code * 10 + (unsigned)(c - '0');
-    if (++self->at < FIXED_LEN)
+    if (self->at < FIXED_LEN)
         return;
     self->state = ST_CODE_END;
     if (self->code < 100 || self->code > 599)
@@ -156,11 +158,10 @@ static void take_field(struct http_response *self, const char *data)
 {
     const char *why;
 
-    if (self->section.name.len == 4 && http_span_is_nocase(self->section.name, data, "date"))
+    if (self->section.role == HTTP_ROLE_DATE)
         self->has_date = true;
-    if (self->section.role == HTTP_ROLE_PLAIN)
-        return;
-    if (http_framing_take(&self->framing, data, &self->section, &why) != 0)
+    else if (self->section.role != HTTP_ROLE_PLAIN &&
+             http_framing_take(&self->framing, data, &self->section, &why) != 0)
         refuse(self, why);
 }
 
@@ -188,7 +189,7 @@ static void step(struct http_response *self, const char *data, size_t end)
 {
     switch ((enum state)self->state) {
     case ST_FIXED:
-        step_fixed(self, data);
+        step_fixed(self, data, end);
         break;
     case ST_CODE_END:
         step_code_end(self, data);

@@ -9,24 +9,6 @@
 #include "modules/http/hop.h"
 #include "modules/http/protocol.h"
 
-/* out_bytes where the compiler sees it: half of the work here is short texts of known length. */
-static inline void put(struct out *o, const void *data, size_t n)
-{
-    if (o->bad || (size_t)(o->end - o->p) < n) {
-        o->bad = true;
-        return;
-    }
-    memcpy(o->p, data, n);
-    o->p += n;
-}
-
-#define PUT(o, literal) put(o, literal, sizeof(literal) - 1)
-
-static void put_text(struct out *o, const char *text)
-{
-    put(o, text, strlen(text));
-}
-
 /* One request on its way. */
 struct request {
     struct out o;
@@ -40,7 +22,7 @@ struct request {
 
 static void put_span(struct out *o, const char *data, struct http_span span)
 {
-    put(o, data + span.at, span.len);
+    out_bytes(o, data + span.at, span.len);
 }
 
 static void put_number(struct out *o, uint64_t v)
@@ -52,7 +34,7 @@ static void put_number(struct out *o, uint64_t v)
         digits[--n] = (char)('0' + v % 10);
         v /= 10;
     } while (v > 0);
-    put(o, digits + n, sizeof(digits) - n);
+    out_bytes(o, digits + n, sizeof(digits) - n);
 }
 
 /* The field as it came, without blanks at the edges of its value but the usual one. */
@@ -63,29 +45,29 @@ static void put_field(struct out *o, const char *data, const struct http_field *
 
     if (gap > 1 || (gap == 1 && data[colon + 1] != ' ')) {
         put_span(o, data, field->name);
-        PUT(o, ": ");
+        out_text(o, ": ");
         put_span(o, data, field->value);
-        PUT(o, "\r\n");
+        out_text(o, "\r\n");
     } else if (data[end] == '\r') {
-        put(o, data + field->name.at, end + 2 - field->name.at);
+        out_bytes(o, data + field->name.at, end + 2 - field->name.at);
     } else {
-        put(o, data + field->name.at, end - field->name.at);
-        PUT(o, "\r\n");
+        out_bytes(o, data + field->name.at, end - field->name.at);
+        out_text(o, "\r\n");
     }
 }
 
 static void put_content_length(struct out *o, uint64_t length)
 {
-    PUT(o, "Content-Length: ");
+    out_text(o, "Content-Length: ");
     put_number(o, length);
-    PUT(o, "\r\n");
+    out_text(o, "\r\n");
 }
 
 static void put_via(struct out *o, const struct http_framing *framing)
 {
-    PUT(o, "Via: 1.");
+    out_text(o, "Via: 1.");
     put_number(o, framing->minor);
-    PUT(o, " netwall\r\n");
+    out_text(o, " netwall\r\n");
 }
 
 /* RFC 9112 section 3.2.1; an absolute target without a path is "*" for OPTIONS (3.2.4). */
@@ -94,9 +76,9 @@ static void put_target(struct request *r)
     struct http_span path = r->head->path;
 
     if (path.len == 0 && http_span_is(r->head->method, r->data, "OPTIONS"))
-        PUT(&r->o, "*");
+        out_text(&r->o, "*");
     else if (path.len == 0 || r->data[path.at] != '/')
-        PUT(&r->o, "/");
+        out_text(&r->o, "/");
     put_span(&r->o, r->data, path);
 }
 
@@ -107,17 +89,17 @@ static void put_start(struct request *r)
     size_t start;
 
     put_span(&r->o, r->data, r->head->method);
-    PUT(&r->o, " ");
+    out_text(&r->o, " ");
     put_target(r);
-    PUT(&r->o, " HTTP/1.1\r\nHost: ");
+    out_text(&r->o, " HTTP/1.1\r\nHost: ");
     start = out_len(&r->o);
-    put_text(&r->o, authority->host);
+    out_text(&r->o, authority->host);
     if (authority->port != 0) {
-        PUT(&r->o, ":");
+        out_text(&r->o, ":");
         put_number(&r->o, authority->port);
     }
     r->host = (struct http_text){(const char *)r->o.start + start, out_len(&r->o) - start};
-    PUT(&r->o, "\r\n");
+    out_text(&r->o, "\r\n");
 }
 
 /* Whether a field about the visitor, which came from a peer that is trusted, stays as given. */
@@ -126,9 +108,9 @@ static bool stays_as_given(struct request *r, const struct http_field *field, en
     if (memchr(r->data + field->name.at, '_', field->name.len) != NULL)
         return false; /* no proxy writes that */
     switch (role) {
-    case HTTP_ROLE_PROTO:
-    case HTTP_ROLE_HOST:
-    case HTTP_ROLE_PORT:
+    case HTTP_ROLE_FORWARDED_PROTO:
+    case HTTP_ROLE_FORWARDED_HOST:
+    case HTTP_ROLE_FORWARDED_PORT:
     case HTTP_ROLE_REAL_IP:
         if (field->value.len == 0)
             return false;
@@ -143,7 +125,7 @@ static bool stays_as_given(struct request *r, const struct http_field *field, en
 
 static bool stays(struct request *r, const struct http_field *field, enum http_role role)
 {
-    if (role == HTTP_ROLE_PLAIN)
+    if (http_role_goes_on(role))
         return true;
     if (role == HTTP_ROLE_EXPECT)
         return !http_span_is_nocase(field->value, r->data, "100-continue");
@@ -165,7 +147,7 @@ static void put_runs(struct out *o, const struct http_section *section, const ch
     for (unsigned i = 0; i < section->marked; i++) {
         const struct http_mark *mark = &section->marks[i];
 
-        if (only_hop && mark->role != HTTP_ROLE_HOP)
+        if (only_hop && !http_role_ends_here(mark->role))
             continue;
         if (mark->at > at)
             out_bytes(o, data + at, mark->at - at);
@@ -215,33 +197,50 @@ static void put_earlier(struct request *r, enum http_role wanted)
             memchr(r->data + field.name.at, '_', field.name.len) != NULL)
             continue;
         put_span(&r->o, r->data, field.value);
-        PUT(&r->o, ", ");
+        out_text(&r->o, ", ");
     }
 }
 
-/* RFC 7239 section 4; what is no token is quoted. */
-static void put_forwarded(struct request *r)
+/* The beginning of a Forwarded element (RFC 7239 section 4); what is no token is quoted. */
+static void put_forwarded(struct out *o, const struct http_forward *how)
 {
-    bool has_port = r->head->authority.port != 0;
+    out_text(o, how->is_v6 ? "for=\"[" : "for=");
+    out_text(o, how->visitor);
+    out_text(o, how->is_v6 ? "]\";proto=" : ";proto=");
+    out_text(o, how->proto);
+    out_text(o, ";host=");
+}
 
-    PUT(&r->o, "Forwarded: ");
-    put_earlier(r, HTTP_ROLE_FORWARDED);
-    if (r->how->is_v6)
-        PUT(&r->o, "for=\"[");
-    else
-        PUT(&r->o, "for=");
-    put_text(&r->o, r->how->visitor);
-    if (r->how->is_v6)
-        PUT(&r->o, "]\"");
-    PUT(&r->o, ";host=");
-    if (has_port)
-        PUT(&r->o, "\"");
-    put(&r->o, r->host.text, r->host.len);
-    if (has_port)
-        PUT(&r->o, "\"");
-    PUT(&r->o, ";proto=");
-    put_text(&r->o, r->how->proto);
-    PUT(&r->o, "\r\n");
+static void put_line(struct out *o, const char *start, const char *text)
+{
+    out_text(o, start);
+    out_text(o, text);
+    out_text(o, "\r\n");
+}
+
+static void put_port(struct out *o, const struct http_forward *how)
+{
+    out_text(o, "X-Forwarded-Port: ");
+    put_number(o, how->port);
+    out_text(o, "\r\n");
+}
+
+static void put_stranger(struct out *o, const struct http_forward *how)
+{
+    put_line(o, "X-Forwarded-For: ", how->visitor);
+    put_line(o, "X-Real-IP: ", how->visitor);
+    put_line(o, "X-Forwarded-Proto: ", how->proto);
+    put_port(o, how);
+    out_text(o, "Forwarded: ");
+    put_forwarded(o, how);
+}
+
+size_t http_rewrite_stranger(char out[HTTP_STRANGER_MAX], const struct http_forward *how)
+{
+    struct out o = out_init(out, HTTP_STRANGER_MAX);
+
+    put_stranger(&o, how);
+    return o.bad ? 0 : out_len(&o);
 }
 
 static bool is_missing(const struct request *r, enum http_role role)
@@ -249,35 +248,45 @@ static bool is_missing(const struct request *r, enum http_role role)
     return (r->given & 1u << role) == 0;
 }
 
-static void put_text_line(struct out *o, const char *start, struct http_text text)
+/* The same, of a peer that is trusted: behind what it says itself. */
+static void put_friend(struct request *r)
 {
-    put_text(o, start);
-    put(o, text.text, text.len);
-    PUT(o, "\r\n");
+    out_text(&r->o, "X-Forwarded-For: ");
+    put_earlier(r, HTTP_ROLE_FORWARDED_FOR);
+    put_line(&r->o, "", r->how->visitor);
+    if (is_missing(r, HTTP_ROLE_REAL_IP))
+        put_line(&r->o, "X-Real-IP: ", r->how->visitor);
+    if (is_missing(r, HTTP_ROLE_FORWARDED_PROTO))
+        put_line(&r->o, "X-Forwarded-Proto: ", r->how->proto);
+    if (is_missing(r, HTTP_ROLE_FORWARDED_PORT))
+        put_port(&r->o, r->how);
+    out_text(&r->o, "Forwarded: ");
+    put_earlier(r, HTTP_ROLE_FORWARDED);
+    put_forwarded(&r->o, r->how);
 }
 
 /* What the service is told about the visitor. */
 static void put_visitor(struct request *r)
 {
-    struct http_text visitor = {r->how->visitor, strlen(r->how->visitor)};
-    struct http_text proto = {r->how->proto, strlen(r->how->proto)};
+    struct http_text id = http_rewrite_request_id(r->head, r->data, r->how);
+    const char *quote = r->head->authority.port != 0 ? "\"" : "";
 
-    PUT(&r->o, "X-Forwarded-For: ");
-    put_earlier(r, HTTP_ROLE_FOR);
-    put_text_line(&r->o, "", visitor);
-    if (is_missing(r, HTTP_ROLE_PROTO))
-        put_text_line(&r->o, "X-Forwarded-Proto: ", proto);
-    if (is_missing(r, HTTP_ROLE_HOST))
-        put_text_line(&r->o, "X-Forwarded-Host: ", r->host);
-    if (is_missing(r, HTTP_ROLE_PORT)) {
-        PUT(&r->o, "X-Forwarded-Port: ");
-        put_number(&r->o, r->how->port);
-        PUT(&r->o, "\r\n");
+    if (r->how->trusted)
+        put_friend(r);
+    else if (r->how->stranger.len > 0)
+        out_bytes(&r->o, r->how->stranger.text, r->how->stranger.len);
+    else
+        put_stranger(&r->o, r->how);
+    out_text(&r->o, quote);
+    out_bytes(&r->o, r->host.text, r->host.len);
+    out_text(&r->o, quote);
+    if (is_missing(r, HTTP_ROLE_FORWARDED_HOST)) {
+        out_text(&r->o, "\r\nX-Forwarded-Host: ");
+        out_bytes(&r->o, r->host.text, r->host.len);
     }
-    if (is_missing(r, HTTP_ROLE_REAL_IP))
-        put_text_line(&r->o, "X-Real-IP: ", visitor);
-    put_forwarded(r);
-    put_text_line(&r->o, "X-Request-Id: ", http_rewrite_request_id(r->head, r->data, r->how));
+    out_text(&r->o, "\r\nX-Request-Id: ");
+    out_bytes(&r->o, id.text, id.len);
+    out_text(&r->o, "\r\n");
 }
 
 /* What this hop says to the next one. */
@@ -286,17 +295,17 @@ static void put_hop(struct request *r)
     const struct http_framing *framing = &r->head->framing;
 
     if (framing->chunked)
-        PUT(&r->o, "Transfer-Encoding: chunked\r\n");
+        out_text(&r->o, "Transfer-Encoding: chunked\r\n");
     else if (framing->has_content_length)
         put_content_length(&r->o, framing->content_length);
     if (r->head->expect_continue)
-        PUT(&r->o, "Expect: 100-continue\r\n");
+        out_text(&r->o, "Expect: 100-continue\r\n");
     if (http_rewrite_upgrades(r->head, r->data)) {
-        PUT(&r->o, "Connection: upgrade\r\nUpgrade: ");
+        out_text(&r->o, "Connection: upgrade\r\nUpgrade: ");
         (void)http_protocols_print(&r->o, r->head->upgrade, r->data); /* there are some */
-        PUT(&r->o, "\r\n");
+        out_text(&r->o, "\r\n");
     } else if (!r->how->keep_alive) {
-        PUT(&r->o, "Connection: close\r\n");
+        out_text(&r->o, "Connection: close\r\n");
     }
 }
 
@@ -317,7 +326,7 @@ size_t http_rewrite_request(char *out, size_t cap, const struct http_head *head,
     put_visitor(&r);
     put_hop(&r);
     put_via(&r.o, &head->framing);
-    PUT(&r.o, "\r\n");
+    out_text(&r.o, "\r\n");
     return r.o.bad ? 0 : out_len(&r.o);
 }
 
@@ -369,11 +378,11 @@ struct http_text http_rewrite_request_id(const struct http_head *head, const cha
 /* RFC 9112 section 4; the blank before the reason stands even without one. */
 static void put_status(struct out *o, const struct http_response *head, const char *data)
 {
-    PUT(o, "HTTP/1.1 ");
+    out_text(o, "HTTP/1.1 ");
     put_number(o, head->code); /* has three digits */
-    PUT(o, " ");
+    out_text(o, " ");
     put_span(o, data, head->reason);
-    PUT(o, "\r\n");
+    out_text(o, "\r\n");
 }
 
 /* RFC 9112 section 6; an interim answer and 204 say nothing (RFC 9110 section 8.6). */
@@ -385,7 +394,7 @@ static void put_reply_framing(struct out *o, const struct http_response *head,
     if (head->code < 200 || head->code == 204)
         return;
     if (body == HTTP_BODY_CHUNKED)
-        PUT(o, "Transfer-Encoding: chunked\r\n");
+        out_text(o, "Transfer-Encoding: chunked\r\n");
     else if (keeps && head->framing.has_content_length)
         put_content_length(o, head->framing.content_length);
 }
@@ -396,9 +405,9 @@ static void put_reply_connection(struct out *o, const struct http_response *head
     if (head->code < 200)
         return;
     if (how->close)
-        PUT(o, "Connection: close\r\n");
+        out_text(o, "Connection: close\r\n");
     else if (how->minor == 0)
-        PUT(o, "Connection: keep-alive\r\n");
+        out_text(o, "Connection: keep-alive\r\n");
 }
 
 size_t http_rewrite_response(char *out, size_t cap, const struct http_response *head,
@@ -418,15 +427,15 @@ size_t http_rewrite_response(char *out, size_t cap, const struct http_response *
             put_field(&o, data, &field);
     }
     if (head->code >= 200 && !head->has_date && how->date != NULL && how->date[0] != '\0')
-        put_text_line(&o, "Date: ", (struct http_text){how->date, strlen(how->date)});
+        put_line(&o, "Date: ", how->date);
     put_reply_framing(&o, head, how->body);
     put_reply_connection(&o, head, how);
     if (how->upgrade) {
-        PUT(&o, "Connection: upgrade\r\nUpgrade: ");
+        out_text(&o, "Connection: upgrade\r\nUpgrade: ");
         o.bad = !http_protocols_print(&o, head->upgrade, data) || o.bad;
-        PUT(&o, "\r\n");
+        out_text(&o, "\r\n");
     }
     put_via(&o, &head->framing);
-    PUT(&o, "\r\n");
+    out_text(&o, "\r\n");
     return o.bad ? 0 : out_len(&o);
 }

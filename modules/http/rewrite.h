@@ -20,6 +20,12 @@
     1536 /* bytes that a head written may have beyond the one that was read */
 #define HTTP_REQUEST_ID_MAX 128 /* bytes of a request id */
 
+/* Borrowed text without NUL. */
+struct http_text {
+    const char *text;
+    size_t len;
+};
+
 /* What the service is told about the visitor. All texts are borrowed, and are what they say: they
  * are written as they are. */
 struct http_forward {
@@ -30,13 +36,14 @@ struct http_forward {
     uint16_t port;          /* that the visitor came to */
     const char *request_id; /* ours; at most HTTP_REQUEST_ID_MAX bytes */
     bool keep_alive;        /* false: Connection: close */
+    struct http_text stranger; /* http_rewrite_stranger's for this visitor and port, so that they
+                                  are not printed for each request; len 0 = do */
 };
 
-/* Borrowed text without NUL. */
-struct http_text {
-    const char *text;
-    size_t len;
-};
+/* The lines about a visitor that is not trusted which are the same in all its requests; for
+ * `stranger`. Returns their length. */
+#define HTTP_STRANGER_MAX 288
+size_t http_rewrite_stranger(char out[HTTP_STRANGER_MAX], const struct http_forward *how);
 
 /*
  * The request in DATA, which was read as OK and names a host, as it is forwarded: request line

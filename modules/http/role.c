@@ -5,7 +5,8 @@
  */
 #include "modules/http/role.h"
 
-#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 
 #define X_FORWARDED "x-forwarded"
 #define X_FORWARDED_LEN (sizeof(X_FORWARDED) - 1)
@@ -18,27 +19,42 @@ struct rule {
 /* By length. Proxy is no field at all, but a variable of CGI services (CVE-2016-5385). */
 static const struct rule rules[][4] = {
     [2] = {{"te", HTTP_ROLE_HOP}},
-    [4] = {{"host", HTTP_ROLE_HOP}},
+    [4] = {{"host", HTTP_ROLE_HOST}, {"date", HTTP_ROLE_DATE}},
     [5] = {{"proxy", HTTP_ROLE_HOP}},
     [6] = {{"expect", HTTP_ROLE_EXPECT}},
-    [7] = {{"upgrade", HTTP_ROLE_HOP}, {"trailer", HTTP_ROLE_HOP}},
+    [7] = {{"upgrade", HTTP_ROLE_UPGRADE}, {"trailer", HTTP_ROLE_HOP}},
     [9] = {{"forwarded", HTTP_ROLE_FORWARDED}, {"x-real-ip", HTTP_ROLE_REAL_IP}},
-    [10] = {{"connection", HTTP_ROLE_HOP}, {"keep-alive", HTTP_ROLE_HOP}},
+    [10] = {{"connection", HTTP_ROLE_CONNECTION}, {"keep-alive", HTTP_ROLE_HOP}},
     [12] = {{"x-request-id", HTTP_ROLE_REQUEST_ID}},
-    [14] = {{"content-length", HTTP_ROLE_HOP}, {"http2-settings", HTTP_ROLE_HOP}},
-    [15] = {{X_FORWARDED "-for", HTTP_ROLE_FOR}},
+    [14] = {{"content-length", HTTP_ROLE_CONTENT_LENGTH}, {"http2-settings", HTTP_ROLE_HOP}},
+    [15] = {{X_FORWARDED "-for", HTTP_ROLE_FORWARDED_FOR}},
     [16] = {{"proxy-connection", HTTP_ROLE_HOP},
-            {X_FORWARDED "-host", HTTP_ROLE_HOST},
-            {X_FORWARDED "-port", HTTP_ROLE_PORT}},
-    [17] = {{"transfer-encoding", HTTP_ROLE_HOP}, {X_FORWARDED "-proto", HTTP_ROLE_PROTO}},
+            {X_FORWARDED "-host", HTTP_ROLE_FORWARDED_HOST},
+            {X_FORWARDED "-port", HTTP_ROLE_FORWARDED_PORT}},
+    [17] = {{"transfer-encoding", HTTP_ROLE_TRANSFER_ENCODING},
+            {X_FORWARDED "-proto", HTTP_ROLE_FORWARDED_PROTO}},
 };
 
 #define LENGTHS (sizeof(rules) / sizeof(rules[0]))
 
-/* Whether LEN bytes of a token are TEXT, which is in lower case: no other byte of a token becomes a
- * letter or a digit by the bit that makes lower case. */
+/* Eight bytes of a token in lower case: no other byte of one becomes a letter, a digit or '-' by
+ * this bit. */
+static uint64_t lower(const char *name)
+{
+    uint64_t word;
+
+    memcpy(&word, name, sizeof(word));
+    return word | 0x2020202020202020;
+}
+
+/* Whether LEN bytes of a token are TEXT, which is in lower case; most are as a whole. */
 static bool same(const char *name, const char *text, size_t len)
 {
+    size_t tail = len - sizeof(uint64_t);
+
+    if (len >= sizeof(uint64_t) && len <= 2 * sizeof(uint64_t) && lower(name) == lower(text) &&
+        lower(name + tail) == lower(text + tail))
+        return true;
     for (size_t i = 0; i < len; i++) {
         if ((name[i] | 0x20) != text[i] && !(name[i] == '_' && text[i] == '-'))
             return false;
@@ -46,12 +62,19 @@ static bool same(const char *name, const char *text, size_t len)
     return true;
 }
 
+/* Readers take its meaning, which no other spelling of its '-' has. */
+static bool is_read_by_name(enum http_role role)
+{
+    return role == HTTP_ROLE_CONTENT_LENGTH || role == HTTP_ROLE_TRANSFER_ENCODING;
+}
+
 enum http_role http_role_of(const char *name, size_t len)
 {
     if (len < LENGTHS) {
         for (const struct rule *r = rules[len]; r->name != NULL; r++) {
-            if (same(name, r->name, len))
-                return r->role;
+            if ((name[0] | 0x20) == r->name[0] && same(name, r->name, len))
+                return is_read_by_name(r->role) && memchr(name, '_', len) != NULL ? HTTP_ROLE_HOP
+                                                                                  : r->role;
         }
     }
     if (len >= X_FORWARDED_LEN && same(name, X_FORWARDED, X_FORWARDED_LEN))

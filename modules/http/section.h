@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The field lines of a head up to its empty line (RFC 9112 section 5), one after the other, for
- * head.c and response.c. Each byte is looked at once, however the bytes arrive. It knows only the
- * grammar, not what the fields mean.
+ * head.c and response.c, which hear only of those with a role (role.h). However the bytes arrive, a
+ * byte is looked at once, or twice in a line that does not come in one piece.
  */
 #ifndef MODULES_HTTP_SECTION_H
 #define MODULES_HTTP_SECTION_H
 
-#include <stddef.h>
-
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "modules/http/role.h"
 #include "modules/http/span.h"
 
-#define HTTP_MARKS_MAX 24
+#define HTTP_MARKS_MAX                                                                             \
+    24 /* heads with more lines that do not just go on are written line by line */
 
 enum http_section_event {
     HTTP_SECTION_MORE,  /* every byte that is there was looked at */
-    HTTP_SECTION_FIELD, /* `name` and `value` are those of a field */
+    HTTP_SECTION_FIELD, /* `name`, `value` and `role` are those of a field that is not PLAIN */
     HTTP_SECTION_END,   /* the empty line was read; the head ends at `at` */
     HTTP_SECTION_BAD,   /* refuse it with `refusal` */
 };
@@ -45,7 +45,7 @@ struct http_section {
     struct http_mark marks[HTTP_MARKS_MAX]; /* of all fields but PLAIN ones; not cleared */
 };
 
-/* Read on in DATA[at, END), at most to the end of one field line of at most FIELDS_MAX. */
+/* Read on in DATA[at, END), past lines of HTTP_ROLE_PLAIN; at most FIELDS_MAX lines in all. */
 enum http_section_event http_section_next(struct http_section *self, const char *data, size_t end,
                                           unsigned fields_max);
 

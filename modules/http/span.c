@@ -4,9 +4,13 @@
 
 #include <string.h>
 
-bool http_span_starts(struct http_span span, const char *data, const char *text)
+struct http_span http_span_cut(struct http_span *list, const char *data)
 {
-    size_t n = strlen(text);
+    const char *start = data + list->at, *comma = memchr(start, ',', list->len);
+    struct http_span item = {list->at, comma != NULL ? (size_t)(comma - start) : list->len};
+    size_t used = comma != NULL ? item.len + 1 : item.len;
 
-    return span.len >= n && memcmp(data + span.at, text, n) == 0;
+    list->at += used;
+    list->len -= used;
+    return http_span_trim(item, data);
 }

@@ -29,8 +29,6 @@ static inline bool http_span_is_nocase(struct http_span span, const char *data, 
     return span.len == strlen(text) && strncasecmp(data + span.at, text, strlen(text)) == 0;
 }
 
-/* Whether the span of DATA starts with TEXT. */
-bool http_span_starts(struct http_span span, const char *data, const char *text);
 /* The span without blanks and tabs at its edges. Here, because every field of every head asks. */
 static inline struct http_span http_span_trim(struct http_span span, const char *data)
 {
@@ -43,5 +41,9 @@ static inline struct http_span http_span_trim(struct http_span span, const char 
         span.len--;
     return span;
 }
+
+/* The next element of a comma-separated LIST (RFC 9110 section 5.6.1), which is cut off; its len is
+ * 0 when it is empty. */
+struct http_span http_span_cut(struct http_span *list, const char *data);
 
 #endif

@@ -59,7 +59,8 @@ int http_authority_parse(struct http_authority *out, const char *text, size_t le
     size_t host_len = len > 0 ? host_part(text, len) : 0;
     int rc;
 
-    *out = (struct http_authority){0};
+    out->host[0] = '\0'; /* the rest is not read: it is long */
+    out->port = 0;
     if (host_len == 0)
         return ERR_INVALID;
     if (host_len < len) {
@@ -105,7 +106,8 @@ static const char *absolute_form(struct http_target *out, const char *data, stru
 const char *http_target_parse(struct http_target *out, const char *data, struct http_span target,
                               bool is_options)
 {
-    *out = (struct http_target){0};
+    out->path = (struct http_span){0, 0};
+    out->has_authority = false;
     if (data[target.at] == '/') {
         out->path = target;
         return NULL;

@@ -60,7 +60,7 @@ def told(request):
     yield b"x-forwarded-port", PORT
     yield b"x-real-ip", VISITOR
     yield b"x-request-id", REQUEST_ID
-    yield b"forwarded", b"for=" + VISITOR + b";host=" + quote + host + quote + b";proto=http"
+    yield b"forwarded", b"for=" + VISITOR + b";proto=http;host=" + quote + host + quote
     yield b"via", b"1.%d netwall" % request.framing.minor
     if request.framing.chunked:
         yield b"transfer-encoding", b"chunked"

@@ -14,7 +14,8 @@ static int take(struct http_framing *framing, const char *name, const char *valu
 {
     char data[512];
     const char *why = NULL;
-    struct http_section line = {.name = {0, strlen(name)},
+    struct http_section line = {.role = http_role_of(name, strlen(name)),
+                                .name = {0, strlen(name)},
                                 .value = {strlen(name) + 1, strlen(value)}};
     int status;
 

@@ -385,7 +385,7 @@ START_TEST(test_path_of_an_absolute_target_is_found)
     struct http_head head = feed(text);
 
     ck_assert(http_span_is(head.path, text, "/.well-known/x?q"));
-    ck_assert(http_span_starts(head.path, text, "/.well-known/"));
+    ck_assert_int_eq(strncmp(text + head.path.at, "/.well-known/", 13), 0);
     ck_assert(http_span_is(head.method, text, "GET"));
 }
 END_TEST

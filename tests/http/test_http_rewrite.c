@@ -83,11 +83,11 @@ START_TEST(test_a_strangers_request_is_written_in_full)
                           "Tab: x\r\n"
                           "Via: 1.0 them\r\n"
                           "X-Forwarded-For: 192.0.2.1\r\n"
-                          "X-Forwarded-Proto: http\r\n"
-                          "X-Forwarded-Host: blog.example:8080\r\n"
-                          "X-Forwarded-Port: 8080\r\n"
                           "X-Real-IP: 192.0.2.1\r\n"
-                          "Forwarded: for=192.0.2.1;host=\"blog.example:8080\";proto=http\r\n"
+                          "X-Forwarded-Proto: http\r\n"
+                          "X-Forwarded-Port: 8080\r\n"
+                          "Forwarded: for=192.0.2.1;proto=http;host=\"blog.example:8080\"\r\n"
+                          "X-Forwarded-Host: blog.example:8080\r\n"
                           "X-Request-Id: 0123456789abcdef\r\n"
                           "Content-Length: 12\r\n"
                           "Expect: 100-continue\r\n"
@@ -124,14 +124,33 @@ START_TEST(test_a_trusted_peers_lists_are_appended_to)
                           "X-Forwarded-Ssl: on\r\n"
                           "X-Real-IP: 1.1.1.1\r\n"
                           "X-Forwarded-For: 1.1.1.1, 2.2.2.2,3.3.3.3, 2001:db8::1\r\n"
-                          "X-Forwarded-Host: a.example\r\n"
                           "X-Forwarded-Port: 80\r\n"
                           "Forwarded: for=1.1.1.1, for=2.2.2.2, for=\"[::1]\", "
-                          "for=\"[2001:db8::1]\";host=a.example;proto=http\r\n"
+                          "for=\"[2001:db8::1]\";proto=http;host=a.example\r\n"
+                          "X-Forwarded-Host: a.example\r\n"
                           "X-Request-Id: theirs\r\n"
                           "Connection: close\r\n"
                           "Via: 1.0 netwall\r\n"
                           "\r\n");
+}
+END_TEST
+
+START_TEST(test_lines_about_a_stranger_may_be_printed_before)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a.example:1\r\n\r\n";
+    struct http_forward how = stranger;
+    char lines[HTTP_STRANGER_MAX], once[4096], again[4096];
+
+    if (_i == 1) { /* the longest there are */
+        how.visitor = "2001:0db8:ffff:ffff:ffff:ffff:255.255.255.255";
+        how.is_v6 = true;
+        how.port = UINT16_MAX;
+    }
+    rewrite(once, request, &how);
+    how.stranger = (struct http_text){lines, http_rewrite_stranger(lines, &how)};
+    ck_assert_uint_gt(how.stranger.len, 0);
+    rewrite(again, request, &how);
+    ck_assert_str_eq(once, again);
 }
 END_TEST
 
@@ -525,6 +544,7 @@ int main(void)
     Suite *suite = suite_create("http_rewrite");
     TCase *tc = tcase_create("rewrite");
 
+    tcase_add_loop_test(tc, test_lines_about_a_stranger_may_be_printed_before, 0, 2);
     tcase_add_test(tc, test_a_strangers_request_is_written_in_full);
     tcase_add_test(tc, test_a_trusted_peers_lists_are_appended_to);
     tcase_add_loop_test(tc, test_the_target_is_written_in_origin_form, 0, COUNT(targets));

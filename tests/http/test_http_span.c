@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs of bytes: compared whole, by their start, and without blanks. */
+/* Runs of bytes: compared whole, without blanks, and cut at commas. */
 #include "modules/http/span.h"
 
 #include <check.h>
@@ -22,14 +22,18 @@ START_TEST(test_a_span_is_compared_whole)
 }
 END_TEST
 
-START_TEST(test_a_span_starts_with_its_first_bytes)
+START_TEST(test_a_list_is_cut_at_its_commas)
 {
-    struct http_span span = {1, 3};
+    static const char data[] = "x a b\t, ,,c x";
+    static const char *const items[] = {"a b", "", "", "c"};
+    struct http_span list = {1, sizeof(data) - 1 - 3};
 
-    ck_assert(http_span_starts(span, "xGETy", "G"));
-    ck_assert(http_span_starts(span, "xGETy", "GET"));
-    ck_assert(!http_span_starts(span, "xGETy", "GETy"));
-    ck_assert(http_span_starts(span, "xGETy", ""));
+    for (size_t i = 0; i < COUNT(items); i++) {
+        ck_assert_uint_gt(list.len, 0);
+        ck_assert(http_span_is(http_span_cut(&list, data), data, items[i]));
+    }
+    ck_assert_uint_eq(list.len, 0);
+    ck_assert_uint_eq(http_span_cut(&list, data).len, 0);
 }
 END_TEST
 
@@ -56,7 +60,7 @@ int main(void)
     TCase *tc = tcase_create("span");
 
     tcase_add_test(tc, test_a_span_is_compared_whole);
-    tcase_add_test(tc, test_a_span_starts_with_its_first_bytes);
+    tcase_add_test(tc, test_a_list_is_cut_at_its_commas);
     tcase_add_loop_test(tc, test_blanks_at_the_edges_are_trimmed, 0, (int)COUNT(trims));
     suite_add_tcase(suite, tc);
     return run_suite(suite);

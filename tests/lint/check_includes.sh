@@ -40,6 +40,7 @@ only 'ev.h' bus modules/net modules/link modules/gateway modules/connector node-
 only 'ares.h' modules/net
 only 'seccomp.h' modules/connector
 only 'libpsl.h' node-agent schemas
+only 'emmintrin.h' modules/http
 
 # Everything else in <> must be C or POSIX/Linux, as libc ships it.
 LIBC='@(assert|ctype|dirent|dlfcn|endian|errno|fcntl|ftw|getopt|glob|grp|inttypes|libgen|limits|math|netdb|poll|pthread|pwd|sched|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|syslog|termios|time|unistd).h'

@@ -189,5 +189,5 @@ class NetwallFields(NetwallPort):
         self.fields = {
             "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": HOSTS["web"],
             "X-Forwarded-Port": str(netwall.node.http), "X-Real-IP": "127.0.0.1",
-            "Forwarded": f"for=127.0.0.1;host={HOSTS['web']};proto=http", "X-Request-Id": "0123456789abcdef0123456789abcdef",
+            "Forwarded": f"for=127.0.0.1;proto=http;host={HOSTS['web']}", "X-Request-Id": "0123456789abcdef0123456789abcdef",
             "Via": "1.1 netwall"}
