@@ -37,17 +37,22 @@ uint64_t gw_exchange_now(const struct gw_exchange *self)
     return self->common->is_timed ? clock_mono_us() : 1;
 }
 
+bool gw_exchange_lives(struct gw_exchange *self, bool gone, bool *outer)
+{
+    if (!gone)
+        self->gone = outer;
+    else if (outer != NULL)
+        *outer = true;
+    return !gone;
+}
+
 bool gw_exchange_tell(struct gw_exchange *self, void (*op)(void *arg))
 {
     bool gone = false, *outer = self->gone;
 
     self->gone = &gone;
     op(self->arg);
-    if (!gone)
-        self->gone = outer;
-    else if (outer != NULL)
-        *outer = true;
-    return !gone;
+    return gw_exchange_lives(self, gone, outer);
 }
 
 void gw_exchange_reject(struct gw_exchange *self, const struct gw_rejection *rejection)

@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/gateway/exchange_impl.h"
 #include "modules/gateway/way.h"
@@ -23,6 +22,14 @@ struct gather {
     char sizes[CHUNKS_MAX][HTTP_CHUNK_HEAD_MAX];
     unsigned chunks;
 };
+
+/* Only what is looked at: all of it is much to clear for each answer. */
+static void gather_init(struct gather *g)
+{
+    g->count = 0;
+    g->len = 0;
+    g->chunks = 0;
+}
 
 static void put(struct gather *g, const void *data, size_t len)
 {
@@ -119,6 +126,17 @@ static void keep(struct gw_exchange *self, const struct gather *g, size_t sent)
     }
 }
 
+/* Send what G holds; what is not taken waits. SELF may be gone. */
+static void send_or_keep(struct gw_exchange *self, const struct gather *g)
+{
+    const bool *gone = self->gone;
+    size_t sent;
+
+    send_all(self, g, &sent);
+    if (!*gone)
+        keep(self, g, sent);
+}
+
 /* ---- the answer's body --------------------------------------------------------------------- */
 
 /* Payload that goes on as it came: what the socket does not take stays with the way, which is how
@@ -176,16 +194,14 @@ static size_t take_coded(struct gw_exchange *self, struct gather *g, const uint8
                          size_t len)
 {
     const bool *gone = self->gone;
-    size_t used, sent;
+    size_t used;
 
     if (len > GW_ANSWER_CODED_BYTES)
         len = GW_ANSWER_CODED_BYTES;
     if (len > 0)
         len = gw_exchange_draw(self, len);
     used = gather_coded(self, g, data, len);
-    send_all(self, g, &sent);
-    if (!*gone)
-        keep(self, g, sent);
+    send_or_keep(self, g);
     if (!*gone && self->source.why != NULL)
         fail_bad(self, self->source.why);
     return used;
@@ -222,8 +238,8 @@ static void pass_interim(struct gw_exchange *self, const char *head)
 {
     struct http_reply reply = {.body = HTTP_BODY_NONE, .minor = self->head.framing.minor};
     const bool *gone = self->gone;
-    struct gather g = {0};
-    size_t n, sent;
+    struct gather g;
+    size_t n;
 
     if (++self->interims > INTERIMS_MAX) {
         fail_bad(self, "too many interim answers");
@@ -233,10 +249,9 @@ static void pass_interim(struct gw_exchange *self, const char *head)
         n = rewrite(self, head, &reply);
         if (*gone)
             return;
+        gather_init(&g);
         put(&g, self->common->scratch->head, n);
-        send_all(self, &g, &sent);
-        if (!*gone)
-            keep(self, &g, sent);
+        send_or_keep(self, &g);
     }
     if (!*gone)
         gw_exchange_expect(self);
@@ -247,8 +262,8 @@ static void pass_switch(struct gw_exchange *self, const char *head)
 {
     struct http_reply reply = {.body = HTTP_BODY_NONE, .minor = 1, .upgrade = true};
     const bool *gone = self->gone;
-    struct gather g = {0};
-    size_t n, sent;
+    struct gather g;
+    size_t n;
 
     if (!self->upgrade) {
         fail_bad(self, "it switched protocols without being asked");
@@ -260,10 +275,9 @@ static void pass_switch(struct gw_exchange *self, const char *head)
     self->begun = true;
     self->times.status = self->response.code;
     self->answer = GW_ANSWER_SWITCH;
+    gather_init(&g);
     put(&g, self->common->scratch->head, n);
-    send_all(self, &g, &sent);
-    if (!*gone)
-        keep(self, &g, sent);
+    send_or_keep(self, &g);
     if (!*gone)
         ev_feed_event(self->common->loop, &self->wr, EV_WRITE);
 }
@@ -271,7 +285,7 @@ static void pass_switch(struct gw_exchange *self, const char *head)
 /* Now, for an answer that does not say when it was made; printed once a second. */
 static const char *date_of(struct gw_exchange_common *common)
 {
-    uint64_t now_s = clock_unix_ms() / 1000;
+    uint64_t now_s = (uint64_t)ev_now(common->loop);
 
     if (common->date_s != now_s)
         http_date_print(common->date, (int64_t)now_s);
@@ -298,8 +312,10 @@ static struct http_reply choose(struct gw_exchange *self)
     http_body_init(&self->source, kind, response->framing.content_length, &response->limits);
     if (kind == HTTP_BODY_CLOSE || !http_framing_persists(&response->framing))
         self->way_last = true;
-    return (struct http_reply){
-        .body = self->out, .minor = minor, .close = self->last, .date = date_of(self->common)};
+    return (struct http_reply){.body = self->out,
+                               .minor = minor,
+                               .close = self->last,
+                               .date = response->has_date ? NULL : date_of(self->common)};
 }
 
 /* HEAD, complete, is that of the answer; DATA follows it. Returns how much of that was taken. */
@@ -307,7 +323,7 @@ static size_t begin(struct gw_exchange *self, const char *head, const uint8_t *d
 {
     struct http_reply reply = choose(self);
     const bool *gone = self->gone;
-    struct gather g = {0};
+    struct gather g;
     size_t n = rewrite(self, head, &reply);
 
     if (*gone)
@@ -316,6 +332,7 @@ static size_t begin(struct gw_exchange *self, const char *head, const uint8_t *d
     self->times.status = self->response.code;
     self->answer = GW_ANSWER_BODY;
     gw_bytes_clear(&self->part);
+    gather_init(&g);
     put(&g, self->common->scratch->head, n);
     return take_body(self, &g, data, len);
 }
@@ -380,18 +397,15 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
     self->gone = &gone;
     while (!gone && n > 0 && used < len && gw_bytes_left(&self->down) == 0 &&
            (self->answer == GW_ANSWER_HEAD || self->answer == GW_ANSWER_BODY)) {
-        struct gather none = {0};
+        struct gather none;
 
+        gather_init(&none);
         n = self->answer == GW_ANSWER_HEAD ? take_head(self, data + used, len - used)
                                            : take_body(self, &none, data + used, len - used);
         used += n;
     }
-    if (gone) {
-        if (outer != NULL)
-            *outer = true;
+    if (!gw_exchange_lives(self, gone, outer))
         return used;
-    }
-    self->gone = outer;
     if (self->answer == GW_ANSWER_DONE && used < len)
         self->way_last = true;
     if (self->answer == GW_ANSWER_DONE && gw_bytes_left(&self->down) == 0)
@@ -424,9 +438,9 @@ static void died(struct gw_exchange *self, enum gw_reason reason)
 static void complete(struct gw_exchange *self)
 {
     bool gone = false, *outer = self->gone;
-    struct gather g = {0};
-    size_t sent;
+    struct gather g;
 
+    gather_init(&g);
     self->source.done = true;
     self->answer = GW_ANSWER_DONE;
     if (self->out == HTTP_BODY_CHUNKED)
@@ -436,16 +450,8 @@ static void complete(struct gw_exchange *self)
         return;
     }
     self->gone = &gone;
-    send_all(self, &g, &sent);
-    if (!gone)
-        keep(self, &g, sent);
-    if (gone) {
-        if (outer != NULL)
-            *outer = true;
-        return;
-    }
-    self->gone = outer;
-    if (gw_bytes_left(&self->down) == 0)
+    send_or_keep(self, &g);
+    if (gw_exchange_lives(self, gone, outer) && gw_bytes_left(&self->down) == 0)
         gw_exchange_finish(self);
 }
 
@@ -494,10 +500,11 @@ const struct gw_way_ops gw_exchange_way_ops = {.on_data = on_data,
 /* The visitor's socket takes bytes: those that wait here, then those that wait in the way. */
 void gw_exchange_drain(struct gw_exchange *self)
 {
-    struct gather g = {0};
+    struct gather g;
     bool gone = false;
     size_t sent;
 
+    gather_init(&g);
     if (gw_bytes_left(&self->down) > 0)
         put(&g, self->down.data + self->down.at, gw_bytes_left(&self->down));
     self->gone = &gone; /* from the loop: nobody else wants to know */

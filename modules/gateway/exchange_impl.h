@@ -111,6 +111,9 @@ void gw_exchange_reject(struct gw_exchange *self, const struct gw_rejection *rej
 void gw_exchange_fail(struct gw_exchange *self, enum gw_reason reason, const char *why);
 /* For `times`: now, in us; without anybody who looks at them only some moment. */
 uint64_t gw_exchange_now(const struct gw_exchange *self);
+/* After a part in which self->gone was GONE's, and OUTER before: whether SELF still is, and then as
+ * before. */
+bool gw_exchange_lives(struct gw_exchange *self, bool gone, bool *outer);
 /* Tell the owner in the middle of something; false: SELF is gone. */
 bool gw_exchange_tell(struct gw_exchange *self, void (*op)(void *arg));
 /* N bytes moved: it is not idle. */

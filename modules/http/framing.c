@@ -60,6 +60,7 @@ static int take_length(struct http_framing *self, const char *data, struct http_
         self->content_length = self->content_length * 10 + (uint64_t)(text[i] - '0');
     }
     self->has_content_length = true;
+    self->length = value;
     return 0;
 }
 

@@ -20,6 +20,7 @@ struct http_framing {
     bool chunked;              /* Transfer-Encoding: chunked */
     bool has_content_length;   /* never together with chunked */
     uint64_t content_length;   /* below 10^18 */
+    struct http_span length;   /* its digits */
     bool close;                /* Connection: close */
     bool keep_alive;           /* Connection: keep-alive */
     bool upgrade;              /* Connection: upgrade, and there is an Upgrade field */

@@ -56,17 +56,19 @@ static void put_field(struct out *o, const char *data, const struct http_field *
     }
 }
 
-static void put_content_length(struct out *o, uint64_t length)
+static void put_content_length(struct out *o, const char *data, const struct http_framing *framing)
 {
     out_text(o, "Content-Length: ");
-    put_number(o, length);
+    put_span(o, data, framing->length);
     out_text(o, "\r\n");
 }
 
 static void put_via(struct out *o, const struct http_framing *framing)
 {
+    char minor = (char)('0' + framing->minor);
+
     out_text(o, "Via: 1.");
-    put_number(o, framing->minor);
+    out_bytes(o, &minor, 1);
     out_text(o, " netwall\r\n");
 }
 
@@ -297,7 +299,7 @@ static void put_hop(struct request *r)
     if (framing->chunked)
         out_text(&r->o, "Transfer-Encoding: chunked\r\n");
     else if (framing->has_content_length)
-        put_content_length(&r->o, framing->content_length);
+        put_content_length(&r->o, r->data, framing);
     if (r->head->expect_continue)
         out_text(&r->o, "Expect: 100-continue\r\n");
     if (http_rewrite_upgrades(r->head, r->data)) {
@@ -379,14 +381,14 @@ struct http_text http_rewrite_request_id(const struct http_head *head, const cha
 static void put_status(struct out *o, const struct http_response *head, const char *data)
 {
     out_text(o, "HTTP/1.1 ");
-    put_number(o, head->code); /* has three digits */
+    put_span(o, data, head->digits);
     out_text(o, " ");
     put_span(o, data, head->reason);
     out_text(o, "\r\n");
 }
 
 /* RFC 9112 section 6; an interim answer and 204 say nothing (RFC 9110 section 8.6). */
-static void put_reply_framing(struct out *o, const struct http_response *head,
+static void put_reply_framing(struct out *o, const struct http_response *head, const char *data,
                               enum http_body_kind body)
 {
     bool keeps = body == HTTP_BODY_LENGTH || body == HTTP_BODY_NONE;
@@ -396,7 +398,7 @@ static void put_reply_framing(struct out *o, const struct http_response *head,
     if (body == HTTP_BODY_CHUNKED)
         out_text(o, "Transfer-Encoding: chunked\r\n");
     else if (keeps && head->framing.has_content_length)
-        put_content_length(o, head->framing.content_length);
+        put_content_length(o, data, &head->framing);
 }
 
 static void put_reply_connection(struct out *o, const struct http_response *head,
@@ -428,7 +430,7 @@ size_t http_rewrite_response(char *out, size_t cap, const struct http_response *
     }
     if (head->code >= 200 && !head->has_date && how->date != NULL && how->date[0] != '\0')
         put_line(&o, "Date: ", how->date);
-    put_reply_framing(&o, head, how->body);
+    put_reply_framing(&o, head, data, how->body);
     put_reply_connection(&o, head, how);
     if (how->upgrade) {
         out_text(&o, "Connection: upgrade\r\nUpgrade: ");

@@ -48,7 +48,7 @@ static uint64_t lower(const char *name)
 }
 
 /* Whether LEN bytes of a token are TEXT, which is in lower case; most are as a whole. */
-static bool same(const char *name, const char *text, size_t len)
+__attribute__((noinline)) static bool same(const char *name, const char *text, size_t len)
 {
     size_t tail = len - sizeof(uint64_t);
 
@@ -68,16 +68,22 @@ static bool is_read_by_name(enum http_role role)
     return role == HTTP_ROLE_CONTENT_LENGTH || role == HTTP_ROLE_TRANSFER_ENCODING;
 }
 
+static enum http_role unless_odd(enum http_role role, const char *name, size_t len)
+{
+    return memchr(name, '_', len) == NULL ? role : HTTP_ROLE_HOP;
+}
+
 enum http_role http_role_of(const char *name, size_t len)
 {
+    char first = (char)(name[0] | 0x20);
+
     if (len < LENGTHS) {
         for (const struct rule *r = rules[len]; r->name != NULL; r++) {
-            if ((name[0] | 0x20) == r->name[0] && same(name, r->name, len))
-                return is_read_by_name(r->role) && memchr(name, '_', len) != NULL ? HTTP_ROLE_HOP
-                                                                                  : r->role;
+            if (first == r->name[0] && same(name, r->name, len))
+                return is_read_by_name(r->role) ? unless_odd(r->role, name, len) : r->role;
         }
     }
-    if (len >= X_FORWARDED_LEN && same(name, X_FORWARDED, X_FORWARDED_LEN))
+    if (first == 'x' && len >= X_FORWARDED_LEN && same(name, X_FORWARDED, X_FORWARDED_LEN))
         return HTTP_ROLE_X_FORWARDED;
     return HTTP_ROLE_PLAIN;
 }
