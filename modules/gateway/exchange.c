@@ -18,7 +18,7 @@ int gw_exchange_common_init(struct gw_exchange_common *self)
 {
     uint8_t start[GW_REQUEST_ID_LEN / 2];
 
-    self->scratch = malloc(sizeof(*self->scratch));
+    self->scratch = calloc(1, sizeof(*self->scratch));
     if (self->scratch == NULL)
         return ERR_NOMEM;
     clock_random(start, sizeof(start));
@@ -203,10 +203,13 @@ static void renew(struct gw_exchange *self)
     self->head_due = 0.0;
     self->idle_s = (double)limits->idle_timeout_ms / 1000.0;
     self->begun = false;
+    self->kept_len = self->line_len;
     self->line_len = 0;
     self->pace = NULL;
-    if (self->up.cap > GW_READ_BYTES / 4)
+    if (self->up.cap > GW_READ_BYTES / 4) {
         gw_bytes_clear(&self->up);
+        self->kept_len = 0;
+    }
 }
 
 void gw_exchange_finish(struct gw_exchange *self)

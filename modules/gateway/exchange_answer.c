@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service's side of an exchange: the answer, from the way to the visitor; see exchange.h. */
 #include <errno.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -67,11 +69,7 @@ static void fail_memory(struct gw_exchange *self)
 
 void gw_exchange_expect(struct gw_exchange *self)
 {
-    static const struct http_head_limits limits = {.head_max = GW_ANSWER_HEAD_MAX,
-                                                   .headers_max = GW_ANSWER_FIELDS_MAX};
-
-    http_response_init(&self->response, &limits);
-    self->answer = GW_ANSWER_HEAD;
+    self->answer = GW_ANSWER_HEAD; /* the reader starts with its first byte */
 }
 
 /* ---- to the visitor's socket --------------------------------------------------------------- */
@@ -221,15 +219,29 @@ static size_t take_body(struct gw_exchange *self, struct gather *g, const uint8_
 
 /* ---- the answer's head --------------------------------------------------------------------- */
 
+/* Where the last answer of this exposure is kept, or of another one that has the same place. */
+static struct http_known *known_of(const struct gw_exchange *self)
+{
+    uintptr_t place = (uintptr_t)self->pace / alignof(max_align_t) * 2654435761u;
+
+    return &self->common->scratch->known[place / 65536 % GW_KNOWN_ANSWERS];
+}
+
 /* The head as it goes on, in the scratch; 0 = SELF is gone. */
 static size_t rewrite(struct gw_exchange *self, const char *head, const struct http_reply *reply)
 {
-    struct gw_http_scratch *scratch = self->common->scratch;
-    size_t n =
-        http_rewrite_response(scratch->head, sizeof(scratch->head), &self->response, head, reply);
+    struct http_known *known = known_of(self);
+    const struct http_response *response = self->is_known ? &known->head : &self->response;
+    char *out = self->common->scratch->head;
+    size_t n = self->is_known ? http_known_write(known, out, reply) : 0;
 
+    if (n > 0)
+        return n;
+    n = http_rewrite_response(out, sizeof(self->common->scratch->head), response, head, reply);
     if (n == 0)
         fail_bad(self, "the head of the answer is too long");
+    else
+        http_known_keep(known, response, head, reply, (struct http_text){out, n});
     return n;
 }
 
@@ -354,6 +366,21 @@ static size_t take_complete(struct gw_exchange *self, const char *head, const ui
     return 0;
 }
 
+/* The first bytes of a head: whether it came before, as a whole. If not, the reader starts. */
+static bool recognize(struct gw_exchange *self, const uint8_t *data, size_t len)
+{
+    static const struct http_head_limits limits = {.head_max = GW_ANSWER_HEAD_MAX,
+                                                   .headers_max = GW_ANSWER_FIELDS_MAX};
+    const struct http_known *known = known_of(self);
+
+    self->is_known = http_known_begins(known, (const char *)data, len);
+    if (self->is_known) /* but its lines, which rewrite() has from there */
+        memcpy(&self->response, &known->head, offsetof(struct http_response, section));
+    else
+        http_response_init(&self->response, &limits);
+    return self->is_known;
+}
+
 static size_t take_head(struct gw_exchange *self, const uint8_t *data, size_t len)
 {
     size_t before = self->part.len, used;
@@ -361,6 +388,10 @@ static size_t take_head(struct gw_exchange *self, const uint8_t *data, size_t le
 
     if (self->times.first_us == 0)
         self->times.first_us = gw_exchange_now(self);
+    if (is_whole && recognize(self, data, len)) {
+        used = self->response.len;
+        return used + take_complete(self, (const char *)data, data + used, len - used);
+    }
     if (!is_whole && gw_bytes_add(&self->part, data, len) != ERR_OK) {
         fail_memory(self);
         return 0;

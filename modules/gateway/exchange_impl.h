@@ -9,6 +9,7 @@
 #include "modules/gateway/bytes.h"
 #include "modules/gateway/exchange.h"
 #include "modules/http/body.h"
+#include "modules/http/known.h"
 #include "modules/http/response.h"
 #include "modules/http/rewrite.h"
 #include "modules/net/hangup.h"
@@ -20,8 +21,12 @@
     (16u << 10) /* of an answer whose chunks are written anew, at once                             \
                  */
 
-/* Memory that is used within one turn only, so one is enough for all exchanges of a loop. */
+#define GW_KNOWN_ANSWERS 32 /* exposures share them by chance */
+
+/* Memory that is used within one turn only, so one is enough for all exchanges of a loop; and the
+ * heads of answers that these saw. */
 struct gw_http_scratch {
+    struct http_known known[GW_KNOWN_ANSWERS];
     uint8_t in[GW_READ_BYTES];
     char head[GW_ANSWER_HEAD_MAX + HTTP_REWRITE_EXTRA];
 };
@@ -77,6 +82,7 @@ struct gw_exchange {
     char id[HTTP_REQUEST_ID_MAX + 1];
     struct gw_bytes up; /* as it goes to the service: at = sent so far; kept for another try */
     size_t line_len;    /* the head in `up` */
+    size_t kept_len;    /* of the head that is still in `up` from the request before; 0 = none */
     bool replayable;    /* `up` holds all that was sent, and it may be sent twice */
     bool retried;
     bool blocked; /* the stream takes nothing more of a body that goes straight into it */
@@ -88,6 +94,7 @@ struct gw_exchange {
     /* the answer */
     enum gw_answer_phase answer;
     struct http_response response;
+    bool is_known;           /* it was taken from known_of() */
     unsigned interims;       /* 1xx so far */
     struct http_body source; /* its body as the service sends it */
     enum http_body_kind out; /* as the visitor gets it */

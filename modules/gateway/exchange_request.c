@@ -484,22 +484,37 @@ static int pack(struct gw_exchange *self)
     return rc;
 }
 
+/* The head as it goes to a service, in `up`. */
+static int write_head(struct gw_exchange *self)
+{
+    struct http_forward *forward = &self->forward;
+
+    if (self->head.is_again && self->kept_len > 0 && !forward->trusted) {
+        self->up.at = 0;
+        self->up.len = self->kept_len;
+        memcpy(self->up.data + self->kept_len - strlen("\r\n\r\n") - GW_REQUEST_ID_LEN, self->id,
+               GW_REQUEST_ID_LEN);
+        return ERR_OK;
+    }
+    if (!forward->trusted && forward->stranger.len == 0)
+        forward->stranger =
+            (struct http_text){self->stranger, http_rewrite_stranger(self->stranger, forward)};
+    self->up.at = self->up.len = 0;
+    if (gw_bytes_reserve(&self->up, self->head.len + HTTP_REWRITE_EXTRA) != ERR_OK)
+        return ERR_NOMEM;
+    self->up.len = http_rewrite_request((char *)self->up.data, self->up.cap, &self->head,
+                                        self->head_data, forward);
+    return self->up.len > 0 ? ERR_OK : ERR_LIMIT;
+}
+
 int gw_exchange_prepare(struct gw_exchange *self, struct net_pace *pace, uint64_t idle_ms)
 {
     const struct http_framing *framing = &self->head.framing;
-    size_t cap = self->head.len + HTTP_REWRITE_EXTRA;
     struct http_head_limits limits = self->head.limits;
+    int rc = write_head(self);
 
-    if (!self->forward.trusted && self->forward.stranger.len == 0)
-        self->forward.stranger = (struct http_text){
-            self->stranger, http_rewrite_stranger(self->stranger, &self->forward)};
-    self->up.at = self->up.len = 0;
-    if (gw_bytes_reserve(&self->up, cap) != ERR_OK)
-        return ERR_NOMEM;
-    self->up.len = http_rewrite_request((char *)self->up.data, self->up.cap, &self->head,
-                                        self->head_data, &self->forward);
-    if (self->up.len == 0)
-        return ERR_LIMIT;
+    if (rc != ERR_OK)
+        return rc;
     self->line_len = self->up.len;
     self->replayable = self->head.is_idempotent;
     self->retried = false;

@@ -263,7 +263,14 @@ static void agree(struct http_head *self)
         refuse(self, 400, "Host and request target disagree");
 }
 
-static void finish(struct http_head *self)
+static void keep_head(struct http_head *self, const char *data)
+{
+    self->before.len = self->len <= HTTP_HEAD_KEPT_MAX ? (uint16_t)self->len : 0;
+    self->before.is_head = self->is_head;
+    memcpy(self->before.bytes, data, self->before.len);
+}
+
+static void finish(struct http_head *self, const char *data)
 {
     const char *why;
     int code = http_framing_finish(&self->framing, &why);
@@ -279,6 +286,7 @@ static void finish(struct http_head *self)
     self->status = HTTP_HEAD_OK;
     self->len = self->section.at;
     self->upgrade = self->framing.protocol;
+    keep_head(self, data);
 }
 
 static void step_fields(struct http_head *self, const char *data, size_t end)
@@ -291,7 +299,7 @@ static void step_fields(struct http_head *self, const char *data, size_t end)
             take_field(self, data);
             break;
         case HTTP_SECTION_END:
-            finish(self);
+            finish(self, data);
             break;
         case HTTP_SECTION_BAD:
             refuse(self, self->section.refusal, self->section.why);
@@ -327,14 +335,7 @@ static void step(struct http_head *self, const char *data, size_t end)
     }
 }
 
-void http_head_init(struct http_head *self, const struct http_head_limits *limits)
-{
-    self->limits = *limits;
-    self->kept.len = 0;
-    http_head_renew(self);
-}
-
-void http_head_renew(struct http_head *self)
+static void clear(struct http_head *self)
 {
     struct http_head_limits limits = self->limits;
 
@@ -342,12 +343,53 @@ void http_head_renew(struct http_head *self)
     self->limits = limits;
     self->authority.host[0] = '\0';
     self->authority.port = 0;
+    self->before.is_due = false;
+}
+
+void http_head_init(struct http_head *self, const struct http_head_limits *limits)
+{
+    self->limits = *limits;
+    self->kept.len = 0;
+    self->before.len = 0;
+    clear(self);
+}
+
+void http_head_renew(struct http_head *self)
+{
+    self->status = HTTP_HEAD_MORE;
+    self->state = ST_START;
+    self->at = self->len = 0;
+    self->is_head = self->is_again = false;
+    self->before.is_due = true;
+}
+
+/* DATA begins with the head before, and that would be as sound today: what it means is still here.
+ */
+static bool take_again(struct http_head *self, const char *data, size_t len)
+{
+    const struct http_head_limits *limits = &self->limits;
+    size_t n = self->before.len;
+
+    if (n == 0 || len < n || n > limits->head_max || self->target.len > limits->target_max ||
+        self->section.fields > limits->headers_max || memcmp(data, self->before.bytes, n) != 0)
+        return false;
+    self->status = HTTP_HEAD_OK;
+    self->len = n;
+    self->is_head = self->before.is_head;
+    self->is_again = self->is_host_again = true;
+    self->before.is_due = false;
+    return true;
 }
 
 enum http_head_status http_head_feed(struct http_head *self, const char *data, size_t len)
 {
     size_t end = len < self->limits.head_max ? len : self->limits.head_max;
 
+    if (self->before.is_due && len > 0) {
+        if (take_again(self, data, len))
+            return self->status;
+        clear(self);
+    }
     while (self->status == HTTP_HEAD_MORE && self->state != ST_FIELDS && self->at < end)
         step(self, data, end);
     if (self->status == HTTP_HEAD_MORE && self->state == ST_FIELDS)

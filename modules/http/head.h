@@ -27,7 +27,8 @@ struct http_head_limits {
     unsigned headers_max; /* fields; 431 */
 };
 
-#define HTTP_HOST_KEPT_MAX 63 /* bytes of a Host that are worth to be known again */
+#define HTTP_HEAD_KEPT_MAX 512 /* bytes of a head that are worth to be known again */
+#define HTTP_HOST_KEPT_MAX 63  /* of a Host */
 
 struct http_head {
     enum http_head_status status;
@@ -44,7 +45,8 @@ struct http_head {
     bool expect_continue;     /* Expect: 100-continue, and not HTTP/1.0 */
     bool is_head;             /* method HEAD: the answer has no body */
     bool is_idempotent;       /* GET HEAD OPTIONS PUT DELETE (RFC 9110 section 9.2.2) */
-    bool is_host_again;       /* the same Host as in the head before, byte for byte */
+    bool is_again;            /* the same head as the one before, byte for byte */
+    bool is_host_again;       /* the same Host */
     /* the reader's own */
     struct http_head_limits limits;
     unsigned state;
@@ -59,12 +61,19 @@ struct http_head {
         char bytes[HTTP_HOST_KEPT_MAX], host[HTTP_HOST_KEPT_MAX + 1];
         uint16_t port;
     } kept;
+    struct { /* the whole head before; what it means is where it was until the next one begins */
+        bool is_due;  /* nothing of the next one was looked at */
+        bool is_head; /* its is_head */
+        uint16_t len; /* 0 = none */
+        char bytes[HTTP_HEAD_KEPT_MAX];
+    } before;
     /* set when OK */
     struct http_authority authority; /* of Host; HTTP/1.0 may have it in the target alone */
 };
 
 void http_head_init(struct http_head *self, const struct http_head_limits *limits);
-/* The same with the limits it has, after one that is OK: for the next head of its connection. */
+/* The same with the limits it has, after one that is OK: for the next head of its connection. On a
+ * connection that stays, heads repeat: one that is like that before it is not read anew. */
 void http_head_renew(struct http_head *self);
 
 /*

@@ -270,7 +270,6 @@ static void put_friend(struct request *r)
 /* What the service is told about the visitor. */
 static void put_visitor(struct request *r)
 {
-    struct http_text id = http_rewrite_request_id(r->head, r->data, r->how);
     const char *quote = r->head->authority.port != 0 ? "\"" : "";
 
     if (r->how->trusted)
@@ -286,7 +285,14 @@ static void put_visitor(struct request *r)
         out_text(&r->o, "\r\nX-Forwarded-Host: ");
         out_bytes(&r->o, r->host.text, r->host.len);
     }
-    out_text(&r->o, "\r\nX-Request-Id: ");
+    out_text(&r->o, "\r\n");
+}
+
+static void put_id(struct request *r)
+{
+    struct http_text id = http_rewrite_request_id(r->head, r->data, r->how);
+
+    out_text(&r->o, "X-Request-Id: ");
     out_bytes(&r->o, id.text, id.len);
     out_text(&r->o, "\r\n");
 }
@@ -328,6 +334,7 @@ size_t http_rewrite_request(char *out, size_t cap, const struct http_head *head,
     put_visitor(&r);
     put_hop(&r);
     put_via(&r.o, &head->framing);
+    put_id(&r);
     out_text(&r.o, "\r\n");
     return r.o.bad ? 0 : out_len(&r.o);
 }

@@ -23,6 +23,28 @@ static void walk(const struct http_head *head, const char *data)
         abort();
 }
 
+/* The rest is the next head of the connection: read as if it were the first. */
+static void follow(struct http_head *head, const char *data, size_t size)
+{
+    const char *rest = data + head->len;
+    size_t left = size - head->len;
+    struct http_head fresh;
+
+    http_head_init(&fresh, &head->limits);
+    (void)http_head_feed(&fresh, rest, left);
+    http_head_renew(head);
+    (void)http_head_feed(head, rest, left);
+    if (head->status != fresh.status || head->is_head != fresh.is_head)
+        abort();
+    if (head->status == HTTP_HEAD_BAD && head->refusal != fresh.refusal)
+        abort();
+    if (head->status == HTTP_HEAD_OK &&
+        (head->len != fresh.len || head->path.len != fresh.path.len ||
+         head->framing.content_length != fresh.framing.content_length ||
+         strcmp(head->authority.host, fresh.authority.host) != 0))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct http_head_limits limits = {
@@ -41,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (whole.len > size || whole.len != pieces.len || whole.method.len == 0)
             abort();
         walk(&whole, (const char *)data);
+        follow(&whole, (const char *)data, size);
     }
     return 0;
 }

@@ -88,10 +88,10 @@ START_TEST(test_a_strangers_request_is_written_in_full)
                           "X-Forwarded-Port: 8080\r\n"
                           "Forwarded: for=192.0.2.1;proto=http;host=\"blog.example:8080\"\r\n"
                           "X-Forwarded-Host: blog.example:8080\r\n"
-                          "X-Request-Id: 0123456789abcdef\r\n"
                           "Content-Length: 12\r\n"
                           "Expect: 100-continue\r\n"
                           "Via: 1.1 netwall\r\n"
+                          "X-Request-Id: 0123456789abcdef\r\n"
                           "\r\n");
 }
 END_TEST
@@ -128,9 +128,9 @@ START_TEST(test_a_trusted_peers_lists_are_appended_to)
                           "Forwarded: for=1.1.1.1, for=2.2.2.2, for=\"[::1]\", "
                           "for=\"[2001:db8::1]\";proto=http;host=a.example\r\n"
                           "X-Forwarded-Host: a.example\r\n"
-                          "X-Request-Id: theirs\r\n"
                           "Connection: close\r\n"
                           "Via: 1.0 netwall\r\n"
+                          "X-Request-Id: theirs\r\n"
                           "\r\n");
 }
 END_TEST
