@@ -307,18 +307,28 @@ struct gw_conn *gw_conn_new(struct gw_front *front, enum gw_port_kind port, int 
     return self;
 }
 
+/* Whether a visitor whose source holds too much is told so. */
+static bool may_be_told(const struct gw_front *front, enum gw_port_kind port)
+{
+    return port == GW_PORT_HTTP && front->uncounted < UNCOUNTED_MAX;
+}
+
+/* SELF may be gone. */
+static void tell_over(struct gw_conn *self)
+{
+    self->over = true;
+    self->front->uncounted++;
+    gw_conn_refuse(self, GW_REASON_SOURCE_LIMIT);
+}
+
 /* No place for this visitor: told so where that is possible. FD is taken. */
 static void turn_away(struct gw_front *front, enum gw_port_kind port, int fd,
                       const struct addr *peer)
 {
-    struct gw_conn *self = NULL;
+    struct gw_conn *self = may_be_told(front, port) ? gw_conn_new(front, port, fd, peer) : NULL;
 
-    if (port == GW_PORT_HTTP && front->uncounted < UNCOUNTED_MAX)
-        self = gw_conn_new(front, port, fd, peer);
     if (self != NULL) {
-        self->over = true;
-        front->uncounted++;
-        gw_conn_refuse(self, GW_REASON_SOURCE_LIMIT);
+        tell_over(self);
         return;
     }
     front->refused->count[GW_REASON_SOURCE_LIMIT]++;
@@ -369,10 +379,8 @@ static void begin(struct gw_conn *self, uint16_t tcp_port)
 /* Its source holds too much already. SELF may be gone. */
 static void refuse_over(struct gw_conn *self)
 {
-    if (self->port == GW_PORT_HTTP && self->front->uncounted < UNCOUNTED_MAX) {
-        self->over = true;
-        self->front->uncounted++;
-        gw_conn_refuse(self, GW_REASON_SOURCE_LIMIT);
+    if (may_be_told(self->front, self->port)) {
+        tell_over(self);
         return;
     }
     self->front->refused->count[GW_REASON_SOURCE_LIMIT]++;

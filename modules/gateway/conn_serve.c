@@ -314,15 +314,12 @@ static void add_request(struct gw_access_record *record, const struct gw_conn *s
     record->request = (struct gw_access_text){id, strlen(id)};
 }
 
-void gw_conn_log(struct gw_conn *self, const struct gw_conn_outcome *outcome)
+static void write_line(const struct gw_conn *self, const struct gw_conn_outcome *outcome)
 {
     struct gw_access_record record = {.refused = outcome->reason};
     char visitor[ADDR_IP_MAX];
     struct gw_exchange_times times;
 
-    self->unlogged = false;
-    if (self->front->access == NULL || self->exchange == NULL)
-        return;
     addr_print_ip(visitor, &self->peer);
     gw_exchange_times(self->exchange, &times);
     add_request(&record, self);
@@ -335,6 +332,13 @@ void gw_conn_log(struct gw_conn *self, const struct gw_conn_outcome *outcome)
     record.first_byte_us =
         outcome->len > 0 ? record.total_us : span_us(times.begun_us, times.first_us);
     gw_access_write(self->front->access, &record);
+}
+
+void gw_conn_log(struct gw_conn *self, const struct gw_conn_outcome *outcome)
+{
+    self->unlogged = false;
+    if (self->front->access != NULL && self->exchange != NULL)
+        write_line(self, outcome);
 }
 
 void gw_conn_log_cut(struct gw_conn *self)
