@@ -359,12 +359,15 @@ static struct gw_site *find_site(const struct gw_conn *self)
 static void on_request(void *arg)
 {
     struct gw_conn *self = arg;
+    struct gw_site *site;
 
     self->unlogged = true;
     self->tries.count = 0;
     self->failure = GW_REASON_NONE;
     self->wait_until_ms = 0;
-    gw_conn_route(self, find_site(self));
+    site = find_site(self);
+    self->routed_at = 0; /* no count of a table with sites, until it is attached to this one */
+    gw_conn_route(self, site);
 }
 
 static void on_reject(void *arg, const struct gw_rejection *rejection)

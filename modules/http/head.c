@@ -198,15 +198,17 @@ static void keep_host(struct http_head *self, const char *host, size_t len)
     memcpy(self->kept.host, self->authority.host, sizeof(self->kept.host));
 }
 
-/* HOST means what it meant in the head before, if it is the same. */
-static bool take_kept(struct http_head *self, const char *host, size_t len)
+static void take_kept(struct http_head *self)
 {
-    if (len == 0 || len != self->kept.len || memcmp(host, self->kept.bytes, len) != 0)
-        return false;
     memcpy(self->authority.host, self->kept.host, sizeof(self->kept.host));
     self->authority.port = self->kept.port;
     self->is_host_again = true;
-    return true;
+}
+
+/* Whether HOST is that of the head before, and so means the same. */
+static bool is_kept(const struct http_head *self, const char *host, size_t len)
+{
+    return len > 0 && len == self->kept.len && memcmp(host, self->kept.bytes, len) == 0;
 }
 
 static void take_host(struct http_head *self, const char *data)
@@ -216,8 +218,8 @@ static void take_host(struct http_head *self, const char *data)
 
     if (self->has_host)
         refuse(self, 400, "more than one Host");
-    else if (take_kept(self, host, len))
-        ;
+    else if (is_kept(self, host, len))
+        take_kept(self);
     else if (http_authority_parse(&self->authority, host, len) != ERR_OK)
         refuse(self, 400, "bad Host");
     else
@@ -265,7 +267,9 @@ static void agree(struct http_head *self)
 
 static void keep_head(struct http_head *self, const char *data)
 {
-    self->before.len = self->len <= HTTP_HEAD_KEPT_MAX ? (uint16_t)self->len : 0;
+    bool is_worth = self->len <= HTTP_HEAD_KEPT_MAX && self->kept.len > 0;
+
+    self->before.len = is_worth ? (uint16_t)self->len : 0;
     self->before.is_head = self->is_head;
     memcpy(self->before.bytes, data, self->before.len);
 }
@@ -360,6 +364,7 @@ void http_head_renew(struct http_head *self)
     self->state = ST_START;
     self->at = self->len = 0;
     self->is_head = self->is_again = false;
+    self->authority.host[0] = '\0';
     self->before.is_due = true;
 }
 
@@ -376,7 +381,8 @@ static bool take_again(struct http_head *self, const char *data, size_t len)
     self->status = HTTP_HEAD_OK;
     self->len = n;
     self->is_head = self->before.is_head;
-    self->is_again = self->is_host_again = true;
+    self->is_again = true;
+    take_kept(self);
     self->before.is_due = false;
     return true;
 }
