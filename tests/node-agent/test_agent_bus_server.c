@@ -163,14 +163,22 @@ START_TEST(test_missing_program_is_started_once_it_is_there)
 }
 END_TEST
 
-/* Neither waits for a server that is dead already, nor gives up. */
+/* Neither waits for a server that is dead already, which would take a second each time, nor gives
+ * up. A busy machine may take as long, but hardly five times. */
 START_TEST(test_program_that_dies_at_once_does_not_hold_the_start_up)
 {
-    uint64_t start = clock_mono_ms();
+    uint64_t start, least_ms = UINT64_MAX;
 
     cfg.program = "/bin/false";
-    ck_assert_int_eq(agent_bus_server_new(&server, &cfg, why), ERR_OK);
-    ck_assert_uint_lt(clock_mono_ms() - start, 900);
+    for (int i = 0; i < 5 && least_ms >= 900; i++) {
+        agent_bus_server_free(server);
+        server = NULL;
+        start = clock_mono_ms();
+        ck_assert_int_eq(agent_bus_server_new(&server, &cfg, why), ERR_OK);
+        if (clock_mono_ms() - start < least_ms)
+            least_ms = clock_mono_ms() - start;
+    }
+    ck_assert_uint_lt(least_ms, 900);
 }
 END_TEST
 
