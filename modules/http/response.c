@@ -56,7 +56,6 @@ static void step_fixed(struct http_response *self, const char *data, size_t end)
     if (self->at < FIXED_LEN)
         return;
     self->state = ST_CODE_END;
-    self->digits = (struct http_span){CODE_AT, CODE_DIGITS};
     if (self->code < 100 || self->code > 599)
         refuse(self, "bad status code");
 }

@@ -19,7 +19,6 @@ struct http_response {
     /* set when OK */
     size_t len;              /* bytes of the head, with the empty line */
     unsigned code;           /* 100..599; others are BAD */
-    struct http_span digits; /* of the code */
     struct http_span reason; /* len 0 = none */
     struct http_framing framing;
     bool has_date;            /* there is a Date */

@@ -388,7 +388,7 @@ struct http_text http_rewrite_request_id(const struct http_head *head, const cha
 static void put_status(struct out *o, const struct http_response *head, const char *data)
 {
     out_text(o, "HTTP/1.1 ");
-    put_span(o, data, head->digits);
+    put_number(o, head->code); /* has three digits */
     out_text(o, " ");
     put_span(o, data, head->reason);
     out_text(o, "\r\n");
