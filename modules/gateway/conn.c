@@ -130,8 +130,7 @@ void gw_conn_close(struct gw_conn *self, bool reset)
     struct gw_front *front = self->front;
     int fd = self->fd;
 
-    gw_conn_enter(self, GW_CONN_CLOSED);
-    release(self);
+    gw_conn_vacate(self);
     if (fd >= 0 && reset) {
         net_sock_reset(fd);
     } else if (fd >= 0) {

@@ -3,7 +3,6 @@
 #include "modules/gateway/passage.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
@@ -40,6 +39,15 @@ static void drop(struct gw_letter *letter)
     passage_free(self);
 }
 
+/* There is no place for it. SELF is gone. */
+static void turn_away(struct passage *self, struct gw_front *front)
+{
+    front->refused->count[GW_REASON_NO_MEMORY]++;
+    if (self->counted)
+        gw_sources_give(front->sources, &self->peer);
+    drop(&self->letter);
+}
+
 /* --- arrival --- */
 
 /* Where it wanted to go is looked up once more: that may have changed meanwhile. */
@@ -68,10 +76,7 @@ static void arrive(struct gw_letter *letter, void *reader)
     uint16_t tcp_port;
 
     if (conn == NULL) {
-        front->refused->count[GW_REASON_NO_MEMORY]++;
-        if (self->counted)
-            gw_sources_give(front->sources, &self->peer);
-        drop(letter);
+        turn_away(self, front);
         return;
     }
     tcp_port = addr_port(&conn->local); /* where it really came to, whatever a balancer says */
@@ -120,12 +125,8 @@ void gw_passage_depart(struct gw_conn *conn, unsigned to)
     conn->counted = false;
     conn->unlogged = false; /* who serves the request writes the line */
     gw_conn_vacate(conn);
-    if (front->send(front->arg, to, &self->letter) != ERR_OK) {
-        front->refused->count[GW_REASON_NO_MEMORY]++;
-        if (self->counted)
-            gw_sources_give(front->sources, &self->peer);
-        drop(&self->letter);
-    }
+    if (front->send(front->arg, to, &self->letter) != ERR_OK)
+        turn_away(self, front);
     if (front->on_left != NULL)
         front->on_left(front->arg);
 }

@@ -69,12 +69,12 @@ static void mark_there(void *arg, struct gw_worker *worker)
     gw_registry_refresh(worker->registry, own);
 }
 
-/* Run FN for SITE on all workers that serve it but the chief and NOT. */
-static void each_on(struct gw_worker *chief, struct gw_site *site, unsigned not, gw_crew_fn *fn)
+/* Run FN with ARG on all other workers that are in ON. */
+static void each_on(struct gw_worker *chief, uint32_t on, gw_crew_fn *fn, void *arg)
 {
     for (unsigned i = 1; i < chief->config->threads; i++) {
-        if ((site->on & bit(i)) != 0 && i != not )
-            gw_crew_ask(chief->crew, i, fn, site);
+        if ((on & bit(i)) != 0)
+            gw_crew_ask(chief->crew, i, fn, arg);
     }
 }
 
@@ -111,10 +111,7 @@ static void leave(struct gw_worker *chief, struct gw_site *site)
 {
     struct leaving leaving = {site, chief->shares};
 
-    for (unsigned i = 1; i < chief->config->threads; i++) {
-        if ((site->on & bit(i)) != 0 && i != site->home)
-            gw_crew_ask(chief->crew, i, leave_there, &leaving);
-    }
+    each_on(chief, site->on & ~bit(site->home), leave_there, &leaving);
     if ((site->on & 1) != 0 && site->home != 0)
         leave_on(chief, &leaving);
     if (site->on == bit(site->home))
@@ -254,7 +251,7 @@ void gw_sharing_free(struct gw_worker *chief)
     chief->shares = NULL;
 }
 
-/* As before, on all of ON that are below END. */
+/* As before, on all of ON. */
 static void undo(struct gw_worker *chief, struct gw_site *site, const struct gw_exposure *old,
                  uint32_t on)
 {
@@ -307,12 +304,12 @@ void gw_sharing_settle(struct gw_worker *chief, struct gw_site *site)
 
 void gw_sharing_unlist(struct gw_worker *chief, const struct gw_site *site)
 {
-    each_on(chief, (struct gw_site *)(uintptr_t)site, 0, unlist_there);
+    each_on(chief, site->on, unlist_there, (struct gw_site *)(uintptr_t)site);
 }
 
 void gw_sharing_remove(struct gw_worker *chief, struct gw_site *site)
 {
-    each_on(chief, site, 0, remove_there);
+    each_on(chief, site->on, remove_there, site);
     site->on = 0;
     site->online_there = 0;
 }
@@ -324,5 +321,5 @@ void gw_sharing_forget(struct gw_worker *chief, const struct gw_exposure *exposu
 
 void gw_sharing_mark(struct gw_worker *chief, struct gw_site *site)
 {
-    each_on(chief, site, 0, mark_there);
+    each_on(chief, site->on, mark_there, site);
 }

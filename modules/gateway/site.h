@@ -49,7 +49,7 @@ struct gw_site {
     size_t conn_count;
     unsigned online; /* sessions that can serve it */
     /* Of several workers: the one that takes new visitors, and those that serve it, as bits (the
-     * first worker knows); all but the first are being left. Of one alone 0 and 1. */
+     * first worker knows); all but its home are being left. Of one alone 0 and 1. */
     unsigned home;
     uint32_t on;
     unsigned online_there; /* as `online`, of a home that is not this worker */
@@ -57,7 +57,7 @@ struct gw_site {
     /* usage since the start; what is under way is added by the visitors themselves */
     uint64_t rx_bytes, tx_bytes, connections;
     uint32_t active;
-    struct gw_site_sum elsewhere; /* with other workers; as of the last gw_crew_gather */
+    struct gw_site_sum elsewhere; /* with other workers; as of the last look of numbers.c */
     /* new_per_second: tokens in thousandths */
     uint64_t tokens, tokens_at_ms;
     struct net_pace pace; /* bytes_per_second, of all its visitors, both ways together */

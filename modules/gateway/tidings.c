@@ -254,10 +254,10 @@ int gw_tidings_offer(struct gw_worker *self, unsigned to, const struct tun_hands
         close(fd);
         return ERR_NOMEM;
     }
-    *offer = (struct offer){.letter = {.open = open_offer, .drop = drop_offer},
-                            .result = *result,
-                            .remote = *remote,
-                            .fd = fd};
+    offer->letter = (struct gw_letter){.open = open_offer, .drop = drop_offer};
+    offer->result = *result; /* has keys: at once to where it is wiped, by no way of the stack */
+    offer->remote = *remote;
+    offer->fd = fd;
     gw_mail_push(self->post->to[to], &offer->letter); /* as many as are admitted */
     return ERR_OK;
 }
