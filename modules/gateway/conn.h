@@ -60,6 +60,8 @@ struct gw_front {
     /* Which of several workers this is; 0 is the first one, which knows all exposures, or the only
      * one. */
     unsigned index;
+    /* The routes of the first one. Of them only gw_routes_changes may be asked here. */
+    const struct gw_routes *names;
     /* LETTER goes to worker TO. Returns 0, or ERR_LIMIT: it is still the caller's. Not of an only
      * one. */
     int (*send)(void *arg, unsigned to, struct gw_letter *letter);

@@ -28,7 +28,8 @@ struct gw_conn {
     struct gw_peek peek;          /* TLS port */
     struct gw_exchange *exchange; /* HTTP port: reads the requests, and has the way of one */
     struct gw_site *site;         /* NULL until routed and once it ended */
-    uint64_t routed_at;           /* gw_routes_changes of then */
+    uint64_t looked_at;           /* gw_routes_changes before the present request was routed */
+    uint64_t routed_at;           /* the same, of the request that `site` was found for */
     const struct gw_site *named;  /* by the present request, also when that is refused; for logs */
     bool unlogged;                /* the present request has no line in the access log yet */
     bool sent;                    /* here by another worker, for the present request */

@@ -256,19 +256,22 @@ static void serve(struct gw_conn *self, struct gw_site *site)
         gw_conn_attach(self, site);
         self->named = site;
     }
-    self->routed_at = gw_routes_changes(self->front->routes);
+    self->routed_at = self->looked_at;
     if (self->exchange != NULL)
         send_request(self);
     else
         gw_conn_open_next(self);
 }
 
-/* The worker that serves SITE's new visitors; the first one knows what is unknown here. */
+/* The worker that serves SITE's new visitors. The others ask the first one, which knows everything,
+ * about what is not theirs; what it sends them is theirs. */
 static unsigned home_of(const struct gw_conn *self, const struct gw_site *site)
 {
-    if (self->sent)
-        return self->front->index; /* somebody else has looked already */
-    return site != NULL ? site->home : 0;
+    unsigned index = self->front->index;
+
+    if (index == 0)
+        return site != NULL ? site->home : 0;
+    return self->sent || (site != NULL && site->home == index) ? index : 0;
 }
 
 /* SITE is what the visitor wants (NULL = nothing is served there). SELF may be gone. */
@@ -347,13 +350,23 @@ void gw_conn_log_cut(struct gw_conn *self)
         gw_conn_log(self, &(struct gw_conn_outcome){0});
 }
 
-/* Where the present request goes; NULL = nowhere. */
-static struct gw_site *find_site(const struct gw_conn *self)
+/*
+ * Where the present request goes; NULL = nowhere, or the first worker knows. Names are one worker's
+ * only, but another one may have the name that a wildcard here stands for as well: a visitor that
+ * this worker was not sent is its own by name alone.
+ */
+static struct gw_site *find_site(struct gw_conn *self)
 {
+    const struct gw_front *front = self->front;
+
+    if (!self->sent)
+        self->looked_at = gw_routes_changes(front->names);
     if (self->site != NULL && gw_exchange_head(self->exchange)->is_host_again &&
-        self->routed_at == gw_routes_changes(self->front->routes))
+        self->routed_at == self->looked_at)
         return self->site;
-    return gw_routes_by_host(self->front->routes, host_of(self));
+    if (front->index != 0 && !self->sent)
+        return gw_routes_by_name(front->routes, host_of(self));
+    return gw_routes_by_host(front->routes, host_of(self));
 }
 
 static void on_request(void *arg)

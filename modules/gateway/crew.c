@@ -86,7 +86,8 @@ static void bear(void *arg)
     struct birth *birth = arg;
     struct member *member = birth->member;
     struct gw_worker_config cfg = {.config = &member->config, .keys = *birth->keys};
-    struct gw_place place = {birth->index, &birth->crew->post, birth->crew->chief->sources};
+    const struct gw_worker *chief = birth->crew->chief;
+    struct gw_place place = {birth->index, &birth->crew->post, chief->sources, chief->routes};
 
     birth->rc = gw_worker_new_at(&member->worker, gw_hand_loop(member->hand), &cfg, &place);
     birth->error = errno;

@@ -208,6 +208,7 @@ static int fill_front(struct gw_worker *self)
 {
     self->front = (struct gw_front){
         .index = self->front.index,
+        .names = self->front.names != NULL ? self->front.names : self->routes,
         .send = on_send,
         .loop = self->loop,
         .limits = &self->config->limits,
@@ -336,6 +337,7 @@ int gw_worker_new_at(struct gw_worker **out, struct ev_loop *loop,
     if (place != NULL) {
         self->post = place->post;
         self->front.index = place->index;
+        self->front.names = place->names;
         self->sources = place->sources;
     }
     LIST_INIT(&self->front.conns);

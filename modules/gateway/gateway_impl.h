@@ -63,6 +63,7 @@ struct gw_place {
     unsigned index;
     const struct gw_post *post;
     struct gw_sources *sources; /* of all workers */
+    const struct gw_routes *names; /* see gw_front */
 };
 
 /* As gw_worker_new, for one of the others: no listeners, nobody is admitted. */

@@ -18,6 +18,7 @@ struct passage {
     enum gw_port_kind port;
     bool counted, nameless;
     uint64_t since_ms;
+    uint64_t looked_at; /* by who sends it */
     struct addr peer, local;
     struct gw_peek peek;  /* TLS port: the hello */
     struct gw_bytes read; /* HTTP port: the request's head, and what came after it */
@@ -84,7 +85,8 @@ static void arrive(struct gw_letter *letter, void *reader)
     conn->counted = self->counted;
     conn->nameless = self->nameless;
     conn->since_ms = self->since_ms;
-    conn->sent = true;
+    conn->looked_at = self->looked_at;
+    conn->sent = front->index != 0; /* the first one looks for itself */
     go_on(conn, self, tcp_port);
     passage_free(self);
 }
@@ -100,6 +102,7 @@ static int pack(struct passage *self, struct gw_conn *conn)
     self->fd = conn->fd;
     self->port = conn->port;
     self->nameless = conn->nameless;
+    self->looked_at = conn->looked_at;
     self->since_ms = conn->exchange != NULL ? clock_mono_ms() : conn->since_ms;
     self->peer = conn->peer;
     self->local = conn->local;

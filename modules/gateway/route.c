@@ -3,6 +3,7 @@
 #include "modules/gateway/route.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +13,11 @@
 #include "bus/base/map.h"
 
 struct gw_routes {
-    struct map *by_id;   /* every site */
-    struct map *by_host; /* host, or "*.x" for a wildcard */
-    struct map *by_port; /* two bytes */
-    size_t count;        /* sites with an exposure */
-    uint64_t changes;    /* of what is found by host or port */
+    struct map *by_id;        /* every site */
+    struct map *by_host;      /* host, or "*.x" for a wildcard */
+    struct map *by_port;      /* two bytes */
+    size_t count;             /* sites with an exposure */
+    _Atomic uint64_t changes; /* of what is found by host or port; other workers look at it */
 };
 
 /* Where an exposure is found: one of the two. */
@@ -38,10 +39,18 @@ static struct keys keys_of(const struct gw_exposure *e)
     return keys;
 }
 
+/* One thread alone changes routes: it needs no more than that others see the count. */
+static void count_change(struct gw_routes *self)
+{
+    uint64_t now = atomic_load_explicit(&self->changes, memory_order_relaxed);
+
+    atomic_store_explicit(&self->changes, now + 1, memory_order_release);
+}
+
 /* Take the entries of KEYS away, but only SITE's own. */
 static void unindex(struct gw_routes *self, const struct keys *keys, const struct gw_site *site)
 {
-    self->changes++;
+    count_change(self);
     if (keys->host != NULL && map_get_text(self->by_host, keys->host) == site)
         (void)map_remove_text(self->by_host, keys->host);
     if (keys->port != 0 && map_get(self->by_port, &keys->port, sizeof(keys->port)) == site)
@@ -50,7 +59,7 @@ static void unindex(struct gw_routes *self, const struct keys *keys, const struc
 
 static int index_keys(struct gw_routes *self, const struct keys *keys, struct gw_site *site)
 {
-    self->changes++;
+    count_change(self);
     if (keys->host != NULL && map_put_text(self->by_host, keys->host, site, NULL) != ERR_OK)
         return ERR_NOMEM;
     if (keys->port != 0 &&
@@ -216,7 +225,12 @@ void gw_routes_forget(struct gw_routes *self, struct gw_site *site)
 
 uint64_t gw_routes_changes(const struct gw_routes *self)
 {
-    return self->changes;
+    return atomic_load_explicit(&self->changes, memory_order_acquire);
+}
+
+struct gw_site *gw_routes_by_name(const struct gw_routes *self, const char *host)
+{
+    return host[0] != '*' ? map_get_text(self->by_host, host) : NULL;
 }
 
 struct gw_site *gw_routes_by_host(const struct gw_routes *self, const char *host)

@@ -41,7 +41,9 @@ void gw_routes_forget(struct gw_routes *self, struct gw_site *site);
 /* Look-ups return a site with an exposure, or NULL. An exact host beats "*."; a wildcard stands for
  * exactly one label; a literal "*" never matches. */
 struct gw_site *gw_routes_by_host(const struct gw_routes *self, const char *host);
-/* Counts the changes: what a host led to at one count it leads to while that stays. */
+/* The same without wildcards. */
+struct gw_site *gw_routes_by_name(const struct gw_routes *self, const char *host);
+/* Counts the changes: what a host led to at one count it leads to while that stays. Any thread. */
 uint64_t gw_routes_changes(const struct gw_routes *self);
 struct gw_site *gw_routes_by_port(const struct gw_routes *self, uint16_t port);
 /* By workload id, a removed one too (exposure NULL). */

@@ -46,6 +46,7 @@ static void make_front(struct hall *self)
         .loop = self->seat.loop,
         .limits = &self->seat.limits,
         .routes = self->routes,
+        .names = self->routes,
         .registry = self->seat.registry,
         .sources = self->sources,
         .refused = &self->seat.refused,

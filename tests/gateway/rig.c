@@ -320,21 +320,33 @@ static void on_open(void *arg, struct tun_stream *stream, const struct tun_open 
     if (c->service == RIG_IGNORE)
         return;
     tun_stream_accept(stream);
-    if (open->kind == TUN_KIND_HTTP)
+    if (open->kind == TUN_KIND_HTTP && c->service != RIG_ANSWER)
         (void)tun_stream_write(stream, SWITCHED, strlen(SWITCHED));
     if (c->service == RIG_GREET)
         (void)tun_stream_write(stream, "hello\n", 6);
 }
 
+/* What came is a request, of which LEN bytes are one piece. */
+static size_t answer(const struct rig_connector *c, struct tun_stream *stream, size_t len)
+{
+    char text[64];
+    int n = snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nby %u.",
+                     (unsigned)(c - c->rig->connectors));
+
+    (void)tun_stream_write(stream, text, (size_t)n);
+    return len;
+}
+
 /* Send everything that waits back; FIN for FIN. */
 static void on_readable(void *user, struct tun_stream *stream)
 {
+    const struct rig_connector *c = user;
     const uint8_t *data;
     size_t len;
 
-    (void)user;
     while ((data = tun_stream_peek(stream, &len)) != NULL && len > 0) {
-        size_t n = tun_stream_write(stream, data, len);
+        size_t n =
+            c->service == RIG_ANSWER ? answer(c, stream, len) : tun_stream_write(stream, data, len);
 
         tun_stream_consume(stream, n);
         if (n < len)

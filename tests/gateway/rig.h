@@ -30,6 +30,7 @@ enum rig_service {
     RIG_GREET,  /* speaks first: sends "hello\n", then as RIG_ECHO */
     RIG_REFUSE, /* OPEN_ERR */
     RIG_IGNORE, /* never answers */
+    RIG_ANSWER, /* HTTP: 200 and "by N." to each request, N: its place in `connectors` */
 };
 
 struct rig;

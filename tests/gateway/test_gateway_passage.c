@@ -148,6 +148,78 @@ START_TEST(test_passage_takes_the_place_of_its_source_along)
 }
 END_TEST
 
+static int ask(struct rig *rig, int fd, const char *host, const char *want)
+{
+    char text[128];
+
+    (void)snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
+    rig_send_text(fd, text);
+    ck_assert_msg(rig_expect(rig, fd, want), "%s was not served %s", host, want);
+    return fd;
+}
+
+/* Connector N answers requests. */
+static void answer(struct rig *rig, unsigned n)
+{
+    struct rig_connector *c = rig_connect(rig, n);
+
+    ck_assert(c->accepted);
+    c->service = RIG_ANSWER;
+}
+
+/* A wildcard of one worker never gets what another one has by name, old or new. */
+START_TEST(test_passage_of_each_request_goes_where_all_names_say)
+{
+    struct rig *rig = rig_new_pair();
+    int fd;
+
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-wild", "*.x.example", 1)), ERR_OK);
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-exact", "a.x.example", 0)), ERR_OK);
+    answer(rig, 0);
+    answer(rig, 1);
+    fd = ask(rig, rig_visit(rig, "http"), "b.x.example", "by 1.");
+    ask(rig, fd, "a.x.example", "by 0.");
+    ask(rig, fd, "b.x.example", "by 1.");
+    ask(rig, fd, "a.x.example", "by 0.");
+    ask(rig, fd, "c.x.example", "by 1.");
+    ask(rig, fd, "c.x.example", "by 1.");
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-later", "c.x.example", 0)), ERR_OK);
+    ask(rig, fd, "c.x.example", "by 0.");
+    ck_assert_int_eq(gw_worker_remove_exposure(rig->worker, "7-1-later"), ERR_OK);
+    ask(rig, fd, "c.x.example", "by 1.");
+    ask(rig, fd, HOST, "by 1.");
+    ask(rig, fd, "unknown.example", "404");
+    close(fd);
+    rig_free(rig);
+}
+END_TEST
+
+static void three_threads(struct gw_config *config)
+{
+    config->threads = 3;
+}
+
+START_TEST(test_passage_from_each_worker_to_each)
+{
+    static const char order[] = "0121022010";
+    struct rig *rig = rig_new_with(three_threads);
+    char host[] = "n.example", id[] = "7-1-n", want[] = "by n.";
+    int fd = rig_visit(rig, "http");
+
+    for (unsigned n = 0; n < 3; n++) {
+        id[4] = host[0] = (char)('0' + n);
+        ck_assert_int_eq(rig_serve(rig, rig_exposure(id, host, n)), ERR_OK);
+        answer(rig, n);
+    }
+    for (size_t i = 0; order[i] != '\0'; i++) {
+        host[0] = want[3] = order[i];
+        ask(rig, fd, host, want);
+    }
+    close(fd);
+    rig_free(rig);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_passage");
@@ -160,6 +232,8 @@ int main(void)
     tcase_add_test(tc, test_passage_is_for_those_whose_exposure_is_elsewhere);
     tcase_add_test(tc, test_passage_to_an_exposure_without_connector_is_answered_there);
     tcase_add_test(tc, test_passage_takes_the_place_of_its_source_along);
+    tcase_add_test(tc, test_passage_of_each_request_goes_where_all_names_say);
+    tcase_add_test(tc, test_passage_from_each_worker_to_each);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
