@@ -61,7 +61,6 @@ static uint64_t time_limit(const struct gw_conn *self, enum gw_conn_state state)
     return left_ms(self->wait_until_ms);
 }
 
-/* The only place where `state` changes. */
 void gw_conn_enter(struct gw_conn *self, enum gw_conn_state to)
 {
     uint64_t limit_ms = time_limit(self, to);
@@ -115,6 +114,8 @@ static void release(struct gw_conn *self)
         front->uncounted--;
     LIST_REMOVE(self, of_front);
     front->count--;
+    if (front->crowd != NULL)
+        atomic_fetch_sub(front->crowd, 1);
     free(self);
 }
 
@@ -151,7 +152,6 @@ static void on_lingered(void *arg)
     gw_conn_close(self, false);
 }
 
-/* LAST (malloc'd or NULL, taken) goes out, then the end of our side. SELF may be gone. */
 void gw_conn_linger(struct gw_conn *self, char *last, size_t len)
 {
     struct gw_linger_config cfg = {
@@ -196,7 +196,6 @@ static char *make_answer(const struct gw_conn *self, const struct gw_rejection *
     return gw_answer_page(&refusal, len);
 }
 
-/* Turn the visitor away as INTERFACE section 8 says. SELF may be gone. */
 void gw_conn_reject(struct gw_conn *self, const struct gw_rejection *rejection)
 {
     struct gw_conn_outcome outcome = {
@@ -303,6 +302,8 @@ struct gw_conn *gw_conn_new(struct gw_front *front, enum gw_port_kind port, int 
     self->deadline.data = self;
     LIST_INSERT_HEAD(&front->conns, self, of_front);
     front->count++;
+    if (front->crowd != NULL)
+        atomic_fetch_add(front->crowd, 1);
     return self;
 }
 

@@ -7,6 +7,7 @@
 #ifndef MODULES_GATEWAY_CONN_H
 #define MODULES_GATEWAY_CONN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,9 +63,12 @@ struct gw_front {
     unsigned index;
     /* The routes of the first one. Of them only gw_routes_changes may be asked here. */
     const struct gw_routes *names;
-    /* LETTER goes to worker TO. Returns 0, or ERR_LIMIT: it is still the caller's. Not of an only
-     * one. */
-    int (*send)(void *arg, unsigned to, struct gw_letter *letter);
+    /* LETTER goes to worker TO, for which too many wait when it is full. Not of an only one. */
+    bool (*is_full)(void *arg, unsigned to);
+    void (*send)(void *arg, unsigned to, struct gw_letter *letter);
+    /* Visitors of all workers, and those who are on their way from one to another; NULL: this is
+     * the only one. */
+    atomic_size_t *crowd;
     bool tunnel_on_https;
     uint16_t https_port; /* for redirects; 0 = 443 */
     /* A connector came to the TLS port: the arrival's fd is the callee's. */

@@ -152,6 +152,7 @@ int gw_crew_new(struct gw_crew **out, struct gw_worker *chief, const struct gw_k
         return rc;
     }
     chief->post = &self->post;
+    chief->front.crowd = &self->post.crowd;
     *out = self;
     return ERR_OK;
 }

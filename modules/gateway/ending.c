@@ -12,6 +12,7 @@
 #define CLOSE_LIMIT_MS 1000u /* for the connectors to take the CLOSE */
 #define CLOSE_LOOK_S 0.01    /* whether they have */
 #define NOBODY_S 0.05        /* nobody is here: the GOAWAY leaves before the CLOSE */
+#define CROWD_LOOK_S 0.05    /* whether the visitors of all workers are gone */
 #define STOP_WHY "the gateway stops"
 
 static void start_timer(struct gw_ending *self, ev_timer *timer, double seconds)
@@ -39,6 +40,30 @@ static void close_sessions(struct gw_ending *self)
     gw_registry_close(self->registry, TUN_CODE_SHUTDOWN, STOP_WHY);
 }
 
+/* Whoever is with another worker may yet ask for something that this one serves. */
+static bool is_alone(const struct gw_ending *self)
+{
+    const struct gw_front *front = self->front;
+
+    return front->crowd != NULL ? atomic_load(front->crowd) == 0 : front->count == 0;
+}
+
+/* Until the limit, or until it is worth to look again. */
+static void aim_limit(struct gw_ending *self)
+{
+    uint64_t now = clock_mono_ms();
+    double left_s = self->until_ms > now ? (double)(self->until_ms - now) / 1000.0 : 0.0;
+
+    if (self->front->crowd != NULL && left_s > CROWD_LOOK_S)
+        left_s = CROWD_LOOK_S;
+    start_timer(self, &self->limit, left_s);
+}
+
+static bool must_wait(const struct gw_ending *self)
+{
+    return self->front->crowd != NULL && !is_alone(self) && clock_mono_ms() < self->until_ms;
+}
+
 /* From the loop, never from a visitor's end: the callee may free everything. */
 static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -46,6 +71,10 @@ static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 
     (void)loop;
     (void)revents;
+    if (self->close_until_ms == 0 && must_wait(self)) {
+        aim_limit(self);
+        return;
+    }
     if (self->close_until_ms == 0)
         close_sessions(self);
     if (link_hub_is_idle(self->hub) || clock_mono_ms() >= self->close_until_ms)
@@ -91,7 +120,11 @@ static void begin(struct gw_ending *self, uint64_t limit_ms, uint64_t goaway_ms)
         gw_registry_goaway(self->registry, TUN_CODE_SHUTDOWN, STOP_WHY);
     else
         start_timer(self, &self->last_words, (double)goaway_ms / 1000.0);
-    start_timer(self, &self->limit, self->front->count == 0 ? NOBODY_S : (double)limit_ms / 1000.0);
+    self->until_ms = clock_mono_ms() + limit_ms;
+    if (is_alone(self))
+        start_timer(self, &self->limit, NOBODY_S);
+    else
+        aim_limit(self);
 }
 
 void gw_ending_drain(struct gw_ending *self, void (*on_done)(void *arg), void *arg)
@@ -103,8 +136,7 @@ void gw_ending_drain(struct gw_ending *self, void (*on_done)(void *arg), void *a
 
 void gw_ending_left(struct gw_ending *self)
 {
-    if (self->begun && self->close_until_ms == 0 && self->front->count == 0 &&
-        self->on_done != NULL)
+    if (self->begun && self->close_until_ms == 0 && self->on_done != NULL && is_alone(self))
         start_timer(self, &self->limit, 0.0);
 }
 

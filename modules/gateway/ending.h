@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a worker ends, alone or behind a successor: waits until the last visitor is gone or the time
- * is up, then ends the sessions in order (CLOSE), then says so, once.
+ * How a worker ends, alone or behind a successor: waits until the last visitor is gone, of several
+ * workers that of all of them, or the time is up, then ends the sessions in order (CLOSE), then
+ * says so, once.
  */
 #ifndef MODULES_GATEWAY_ENDING_H
 #define MODULES_GATEWAY_ENDING_H
@@ -37,7 +38,8 @@ struct gw_ending {
     struct gw_move move; /* on_tunnel NULL = nobody else takes tunnels */
     bool retired;        /* a successor holds the listeners */
     bool begun;
-    ev_timer limit;          /* its end is the end of the visitors */
+    ev_timer limit;          /* its end is the end of the visitors, or the next look for them */
+    uint64_t until_ms;       /* monotonic: their limit */
     ev_timer last_words;     /* GOAWAY, when it is put off */
     uint64_t close_until_ms; /* the sessions are being closed; 0 = not yet */
     void (*on_done)(void *arg);

@@ -197,11 +197,19 @@ static uint16_t redirect_port(const struct gw_config *config)
     return 0;
 }
 
-static int on_send(void *arg, unsigned to, struct gw_letter *letter)
+static bool is_full(void *arg, unsigned to)
 {
-    struct gw_worker *self = arg;
+    const struct gw_worker *self = arg;
 
-    return gw_mail_post(self->post->to[to], letter);
+    return gw_mail_is_full(self->post->to[to]);
+}
+
+/* Visitors, who were asked for is_full before. */
+static void on_send(void *arg, unsigned to, struct gw_letter *letter)
+{
+    const struct gw_worker *self = arg;
+
+    gw_mail_push(self->post->to[to], letter);
 }
 
 static int fill_front(struct gw_worker *self)
@@ -209,7 +217,9 @@ static int fill_front(struct gw_worker *self)
     self->front = (struct gw_front){
         .index = self->front.index,
         .names = self->front.names != NULL ? self->front.names : self->routes,
+        .is_full = is_full,
         .send = on_send,
+        .crowd = self->post != NULL ? &self->post->crowd : NULL,
         .loop = self->loop,
         .limits = &self->config->limits,
         .routes = self->routes,
@@ -371,6 +381,8 @@ void gw_worker_free(struct gw_worker *self)
     gw_ending_deinit(&self->ending);
     self->events = (struct gw_events){0};
     gw_crew_free(self->crew);
+    if (self->front.index == 0)
+        self->front.crowd = NULL; /* the others counted, too */
     gw_sharing_free(self);
     free(self->farewell);
     gw_doors_free(self->doors);

@@ -16,10 +16,11 @@ struct gw_letter;
 struct gw_mail;
 struct gw_shares;
 
-/* The mailboxes of all workers of a gateway. Nothing here changes while they run. */
+/* The mailboxes of all workers of a gateway. Only `crowd` changes while they run. */
 struct gw_post {
     struct gw_mail *to[GW_THREADS_MAX];
     unsigned count;
+    atomic_size_t crowd; /* see gw_front */
 };
 
 /*
@@ -28,8 +29,8 @@ struct gw_post {
  * no doors, no admission and no owners.
  */
 struct gw_worker {
-    const struct gw_post *post; /* NULL = this is the only one */
-    struct gw_crew *crew;       /* the others; NULL = there are none, or this is one of them */
+    struct gw_post *post; /* NULL = this is the only one */
+    struct gw_crew *crew; /* the others; NULL = there are none, or this is one of them */
     struct ev_loop *loop;
     const struct gw_config *config;
     struct gw_events events;
@@ -61,8 +62,8 @@ struct gw_worker {
 /* What one of several workers is told when it is made; see gw_crew_new. */
 struct gw_place {
     unsigned index;
-    const struct gw_post *post;
-    struct gw_sources *sources; /* of all workers */
+    struct gw_post *post;
+    struct gw_sources *sources;    /* of all workers */
     const struct gw_routes *names; /* see gw_front */
 };
 

@@ -4,7 +4,6 @@
 
 #include <ev.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -96,6 +95,16 @@ void gw_mail_free(struct gw_mail *self)
 void gw_mail_set_reader(struct gw_mail *self, void *reader)
 {
     self->reader = reader;
+}
+
+bool gw_mail_is_full(struct gw_mail *self)
+{
+    bool full;
+
+    (void)pthread_mutex_lock(&self->lock);
+    full = self->count >= self->cap;
+    (void)pthread_mutex_unlock(&self->lock);
+    return full;
 }
 
 /* Put it in unless LIMIT wait already. */

@@ -7,6 +7,7 @@
 #ifndef MODULES_GATEWAY_MAIL_H
 #define MODULES_GATEWAY_MAIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/queue.h>
 
@@ -31,6 +32,8 @@ void gw_mail_free(struct gw_mail *self);
 /* Who opens the letters, in the loop's thread. NULL: they are dropped. */
 void gw_mail_set_reader(struct gw_mail *self, void *reader);
 
+/* Any thread: CAP letters wait. */
+bool gw_mail_is_full(struct gw_mail *self);
 /* Any thread. Returns 0, or ERR_LIMIT: too many wait, LETTER is still the caller's. */
 int gw_mail_post(struct gw_mail *self, struct gw_letter *letter);
 /* The same without a cap, for what is bounded by its kind: one for each call, session, visitor. */

@@ -14,6 +14,7 @@
 
 struct passage {
     struct gw_letter letter;
+    atomic_size_t *crowd; /* which it is part of meanwhile */
     int fd;
     enum gw_port_kind port;
     bool counted, nameless;
@@ -27,6 +28,8 @@ struct passage {
 /* Everything but the socket. */
 static void passage_free(struct passage *self)
 {
+    if (self->crowd != NULL)
+        atomic_fetch_sub(self->crowd, 1);
     gw_peek_deinit(&self->peek);
     gw_bytes_clear(&self->read);
     free(self);
@@ -117,19 +120,20 @@ void gw_passage_depart(struct gw_conn *conn, unsigned to)
     struct passage *self = calloc(1, sizeof(*self));
     struct gw_front *front = conn->front;
 
-    if (self == NULL || pack(self, conn) != ERR_OK) {
+    if (self == NULL || front->is_full(front->arg, to) || pack(self, conn) != ERR_OK) {
         free(self);
         gw_conn_refuse(conn, GW_REASON_NO_MEMORY);
         return;
     }
+    self->crowd = front->crowd;
+    atomic_fetch_add(self->crowd, 1);
     self->peek = conn->peek;
     conn->peek.data = NULL;
     self->counted = conn->counted; /* it takes its place along */
     conn->counted = false;
     conn->unlogged = false; /* who serves the request writes the line */
     gw_conn_vacate(conn);
-    if (front->send(front->arg, to, &self->letter) != ERR_OK)
-        turn_away(self, front);
+    front->send(front->arg, to, &self->letter);
     if (front->on_left != NULL)
         front->on_left(front->arg);
 }

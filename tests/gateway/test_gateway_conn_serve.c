@@ -287,6 +287,37 @@ START_TEST(test_request_without_a_name_after_a_long_one_is_logged_without_the_on
 }
 END_TEST
 
+static bool is_full(void *arg, unsigned to)
+{
+    (void)arg;
+    return to == 1;
+}
+
+START_TEST(test_request_for_a_worker_that_is_overrun_is_answered_and_logged)
+{
+    struct gw_http_config cfg = {0};
+    char *dir = temp_dir_new(), line[512];
+    FILE *log;
+    int fd;
+
+    (void)snprintf(cfg.access_log, sizeof(cfg.access_log), "%s/log", dir);
+    ck_assert_int_eq(gw_access_apply(&hall.front.access, hall.seat.loop, &cfg), ERR_OK);
+    hall.site->home = 1;
+    hall.front.is_full = is_full;
+    fd = hall_come(&hall, GW_PORT_HTTP, request("GET", HALL_HOST));
+    ck_assert_int_eq(hall_status(&hall, fd), 503);
+    gw_access_free(hall.front.access);
+    hall.front.access = NULL;
+    log = fopen(cfg.access_log, "r");
+    ck_assert_ptr_nonnull(log);
+    ck_assert_ptr_nonnull(fgets(line, sizeof(line), log));
+    ck_assert_ptr_nonnull(strstr(line, "status=503"));
+    (void)fclose(log);
+    temp_dir_free(dir);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_conn_serve");
@@ -309,6 +340,7 @@ int main(void)
     tcase_add_test(tc, test_connections_limit_is_for_both_names_apart);
     tcase_add_test(tc,
                    test_request_without_a_name_after_a_long_one_is_logged_without_the_one_before);
+    tcase_add_test(tc, test_request_for_a_worker_that_is_overrun_is_answered_and_logged);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

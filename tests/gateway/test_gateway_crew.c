@@ -144,6 +144,35 @@ START_TEST(test_crew_retires_and_a_drain_that_follows_shortens_it)
 }
 END_TEST
 
+/* It is with the first worker until it has said what it wants. */
+START_TEST(test_crew_ends_behind_visitors_that_are_not_there_yet)
+{
+    struct rig *rig = rig_new_pair();
+    int fd, late;
+
+    ck_assert(rig_connect(rig, 0)->accepted);
+    ck_assert(rig_connect(rig, 1)->accepted);
+    ck_assert(rig_until_true(rig, has_sessions, rig));
+    fd = rig_visit(rig, "http");
+    late = rig_visit(rig, "http");
+    rig_send_text(fd, "GET / HTTP/1.1\r\nHost: ");
+    rig_send_text(late, "GET / HTTP/1.1\r\nHost: ");
+    while (gw_worker_count_visitors(rig->worker) < 2) /* check's limit bounds it */
+        rig_run(rig, 5);
+    gw_worker_retire(rig->worker, end, rig);
+    rig_run(rig, 200); /* longer than the others wait when nobody is anywhere */
+    rig_send_text(fd, HOST "\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    ck_assert(rig_expect(rig, fd, RIG_ECHOED("/", HOST)));
+    rig_send_text(late, FIRST "\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    ck_assert(rig_expect(rig, late, RIG_ECHOED("/", FIRST)));
+    ck_assert(!rig->drained);
+    close(fd);
+    close(late);
+    ck_assert(rig_until(rig, &rig->drained));
+    rig_free(rig);
+}
+END_TEST
+
 START_TEST(test_crew_hears_of_other_keys)
 {
     int visitors[2];
@@ -172,6 +201,7 @@ int main(void)
     tcase_add_test(tc, test_crew_may_be_freed_while_it_serves);
     tcase_add_test(tc, test_crew_drains_until_the_last_visitor_of_all_is_gone);
     tcase_add_test(tc, test_crew_retires_and_a_drain_that_follows_shortens_it);
+    tcase_add_test(tc, test_crew_ends_behind_visitors_that_are_not_there_yet);
     tcase_add_test(tc, test_crew_hears_of_other_keys);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

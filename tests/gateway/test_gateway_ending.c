@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/gateway/conn.h"
 #include "modules/gateway/doors.h"
@@ -142,6 +143,35 @@ START_TEST(test_ending_a_visitor_that_leaves_before_is_no_end)
 }
 END_TEST
 
+/* Of several workers: somebody is with another one, or on his way here. */
+START_TEST(test_ending_waits_for_the_visitors_of_all_workers)
+{
+    atomic_size_t crowd = 1;
+    uint64_t begun = clock_mono_ms();
+
+    front.count = 0;
+    front.crowd = &crowd;
+    gw_ending_drain(&ending, on_done, NULL);
+    LOOP_UNTIL(seat.loop, clock_mono_ms() - begun >= 200);
+    ck_assert(done == 0 && !connector.closed);
+    atomic_store(&crowd, 0);
+    LOOP_UNTIL(seat.loop, connector.closed && done == 1);
+}
+END_TEST
+
+START_TEST(test_ending_does_not_wait_beyond_the_limit_for_those_of_others)
+{
+    atomic_size_t crowd = 1;
+
+    front.count = 0;
+    front.crowd = &crowd;
+    config.limits.drain_timeout_ms = 120;
+    gw_ending_drain(&ending, on_done, NULL);
+    LOOP_UNTIL(seat.loop, done == 1);
+    ck_assert(connector.closed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway/ending");
@@ -154,6 +184,8 @@ int main(void)
     tcase_add_test(tc, test_ending_behind_a_successor_idle_sessions_end_before_the_limit);
     tcase_add_test(tc, test_ending_connectors_may_move_and_stay);
     tcase_add_test(tc, test_ending_a_visitor_that_leaves_before_is_no_end);
+    tcase_add_test(tc, test_ending_waits_for_the_visitors_of_all_workers);
+    tcase_add_test(tc, test_ending_does_not_wait_beyond_the_limit_for_those_of_others);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -114,10 +114,12 @@ START_TEST(test_mail_takes_up_to_its_cap_and_one_more_once_they_were_read)
     gw_mail_set_reader(reader.mail, &reader);
     ck_assert_int_eq(gw_mail_post(reader.mail, &note_new(0, 0, &dropped)->letter), ERR_OK);
     ck_assert_int_eq(gw_mail_post(reader.mail, &note_new(0, 1, &dropped)->letter), ERR_OK);
+    ck_assert(gw_mail_is_full(reader.mail));
     ck_assert_int_eq(gw_mail_post(reader.mail, &third->letter), ERR_LIMIT);
     reader.last = 2;
     ev_run(reader.loop, 0);
     ck_assert_uint_eq(reader.count, 2);
+    ck_assert(!gw_mail_is_full(reader.mail));
     ck_assert_int_eq(gw_mail_post(reader.mail, &third->letter), ERR_OK);
     reader.last = 3;
     ev_run(reader.loop, 0);
