@@ -408,10 +408,28 @@ static void put_reply_framing(struct out *o, const struct http_response *head, c
         put_content_length(o, data, &head->framing);
 }
 
-static void put_reply_connection(struct out *o, const struct http_response *head,
+/* Of a 101, and of a 426, which is nothing without it (RFC 9110 section 15.5.22): a field of this
+ * hop, which Connection has to name. */
+static bool put_reply_upgrade(struct out *o, const struct http_response *head, const char *data,
+                              const struct http_reply *how)
+{
+    if (!how->upgrade && (head->code != 426 || !http_protocols_pass(head->upgrade, data)))
+        return false;
+    out_text(o, "Connection: upgrade");
+    if (head->code >= 200 && how->close)
+        out_text(o, ", close");
+    else if (head->code >= 200 && how->minor == 0)
+        out_text(o, ", keep-alive");
+    out_text(o, "\r\nUpgrade: ");
+    o->bad = !http_protocols_print(o, head->upgrade, data) || o->bad;
+    out_text(o, "\r\n");
+    return true;
+}
+
+static void put_reply_connection(struct out *o, const struct http_response *head, const char *data,
                                  const struct http_reply *how)
 {
-    if (head->code < 200)
+    if (put_reply_upgrade(o, head, data, how) || head->code < 200)
         return;
     if (how->close)
         out_text(o, "Connection: close\r\n");
@@ -438,12 +456,7 @@ size_t http_rewrite_response(char *out, size_t cap, const struct http_response *
     if (head->code >= 200 && !head->has_date && how->date != NULL && how->date[0] != '\0')
         put_line(&o, "Date: ", how->date);
     put_reply_framing(&o, head, data, how->body);
-    put_reply_connection(&o, head, how);
-    if (how->upgrade) {
-        out_text(&o, "Connection: upgrade\r\nUpgrade: ");
-        o.bad = !http_protocols_print(&o, head->upgrade, data) || o.bad;
-        out_text(&o, "\r\n");
-    }
+    put_reply_connection(&o, head, data, how);
     put_via(&o, &head->framing);
     out_text(&o, "\r\n");
     return o.bad ? 0 : out_len(&o);

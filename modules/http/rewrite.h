@@ -81,9 +81,10 @@ struct http_reply {
 
 /*
  * The answer in DATA, which was read as OK, as it goes on: HTTP/1.1 status line, the fields that
- * stay, Date if there is none, framing, Connection (both not in interim answers) and Via. Returns
- * its length; 0 when it does not fit in CAP, of which head->len + HTTP_REWRITE_EXTRA is always
- * enough, or when it is an upgrade to nothing that goes through (see http_rewrite_upgrades).
+ * stay, Date if there is none, framing, Connection (both not in interim answers; in a 426 with its
+ * Upgrade) and Via. Returns its length; 0 when it does not fit in CAP, of which head->len +
+ * HTTP_REWRITE_EXTRA is always enough, or when it is an upgrade to nothing that goes through (see
+ * http_rewrite_upgrades).
  */
 size_t http_rewrite_response(char *out, size_t cap, const struct http_response *head,
                              const char *data, const struct http_reply *how);

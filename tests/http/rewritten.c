@@ -295,6 +295,8 @@ static const char *reply_meaning_fault(const struct reply_check *c)
     bool says = c->in->code >= 200 && c->in->code != 204;
     bool has_length = says && in->has_content_length && c->how->body != HTTP_BODY_CHUNKED &&
                       c->how->body != HTTP_BODY_CLOSE;
+    bool upgrades =
+        c->how->upgrade || (c->in->code == 426 && http_protocols_pass(c->in->upgrade, c->in_data));
 
     if (c->in->code != c->out.code ||
         !same_bytes(c->in_data, c->in->reason, c->data, c->out.reason))
@@ -303,8 +305,8 @@ static const char *reply_meaning_fault(const struct reply_check *c)
         out->has_content_length != has_length ||
         (has_length && in->content_length != out->content_length))
         return "another framing";
-    if (out->minor != 1 || out->nominates || out->upgrade != c->how->upgrade ||
-        (c->out.upgrade.len > 0) != c->how->upgrade)
+    if (out->minor != 1 || out->nominates || out->upgrade != upgrades ||
+        (c->out.upgrade.len > 0) != upgrades)
         return "another connection";
     if (out->close != (c->in->code >= 200 && c->how->close) ||
         out->keep_alive != (c->in->code >= 200 && !c->how->close && c->how->minor == 0))
@@ -337,8 +339,8 @@ static const char *reply_fields_fault(const struct reply_check *c)
     if (!http_span_is(out.name, c->data, "Via") || !ends_with(out.value, c->data, " netwall"))
         return "no Via of ours";
     if (ours != 1u + c->out.framing.chunked + c->out.framing.has_content_length +
-                    (c->out.framing.close || c->out.framing.keep_alive) +
-                    2u * c->out.framing.upgrade + !dated)
+                    (c->out.framing.close || c->out.framing.keep_alive || c->out.framing.upgrade) +
+                    c->out.framing.upgrade + !dated)
         return "a field that nobody asked for";
     return NULL;
 }

@@ -31,8 +31,6 @@ def goes_on(request, name, value):
 
 def protocols(framing):
     """Those of Upgrade that go on: never HTTP itself, whose requests would pass unread."""
-    if b"upgrade" not in framing.options or framing.minor == 0 or framing.chunked or framing.length:
-        return []
     out = []
     for item in framing.upgrade.split(b","):
         item = item.strip(b" \t")
@@ -44,6 +42,11 @@ def protocols(framing):
 
 
 def upgrade(framing):
+    if b"upgrade" in framing.options and framing.minor > 0 and not framing.chunked and not framing.length:
+        yield from upgrade_to(framing)
+
+
+def upgrade_to(framing):
     if protocols(framing):
         yield b"connection", b"upgrade"
         yield b"upgrade", b", ".join(protocols(framing))
@@ -99,6 +102,8 @@ def told_visitor(answer):
         yield b"content-length", b"%d" % answer.framing.length
     if answer.code == 101:
         yield from upgrade(answer.framing)
+    if answer.code == 426:
+        yield from upgrade_to(answer.framing)
 
 
 def answer_fault(answer, sent):

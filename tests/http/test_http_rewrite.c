@@ -468,7 +468,17 @@ static const struct {
     {"HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: b\r\n"
      "Content-Length: 0\r\n\r\n",
      {HTTP_BODY_LENGTH, 1, false, false, NULL},
-     "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n" VIA},
+     "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n"
+     "Connection: upgrade\r\nUpgrade: b\r\n" VIA},
+    {"HTTP/1.1 426 x\r\nUpgrade: h2c, b\r\nContent-Length: 0\r\n\r\n",
+     {HTTP_BODY_LENGTH, 1, true, false, NULL},
+     "HTTP/1.1 426 x\r\nContent-Length: 0\r\nConnection: upgrade, close\r\nUpgrade: b\r\n" VIA},
+    {"HTTP/1.1 426 x\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
+     {HTTP_BODY_LENGTH, 0, false, false, NULL},
+     "HTTP/1.1 426 x\r\nContent-Length: 0\r\nConnection: keep-alive\r\n" VIA},
+    {"HTTP/1.1 200 x\r\nConnection: upgrade\r\nUpgrade: b\r\nContent-Length: 0\r\n\r\n",
+     {HTTP_BODY_LENGTH, 1, false, false, NULL},
+     "HTTP/1.1 200 x\r\nContent-Length: 0\r\n" VIA},
     {"HTTP/1.1 200 x\r\nX-Date: y\r\n\r\n",
      {HTTP_BODY_CLOSE, 1, true, false, "now"},
      "HTTP/1.1 200 x\r\nX-Date: y\r\nDate: now\r\nConnection: close\r\n" VIA},
@@ -493,8 +503,15 @@ START_TEST(test_an_answer_is_written_in_full)
 END_TEST
 
 static const char *const gen_status[] = {
-    "HTTP/1.1 200 OK", "HTTP/1.0 200 OK",     "HTTP/1.1 204",  "HTTP/1.1 304 Not Modified",
-    "HTTP/1.1 100 Go", "HTTP/1.1 101 Switch", "HTTP/1.1 599 ", "HTTP/1.1 404 \xc3\xa9 \t x",
+    "HTTP/1.1 200 OK",
+    "HTTP/1.0 200 OK",
+    "HTTP/1.1 204",
+    "HTTP/1.1 304 Not Modified",
+    "HTTP/1.1 100 Go",
+    "HTTP/1.1 101 Switch",
+    "HTTP/1.1 599 ",
+    "HTTP/1.1 404 \xc3\xa9 \t x",
+    "HTTP/1.1 426 Upgrade Required",
 };
 
 static void generate_reply(char text[4096], uint32_t *state)
