@@ -107,10 +107,19 @@ size_t gw_exchange_draw(struct gw_exchange *self, size_t want)
     return net_pace_draw(self->pace, want, self->common->loop, &self->paced);
 }
 
+/* Whether the visitor holds its body back until the service wants it (RFC 9110 section 10.1.1),
+ * which has said nothing yet. */
+static bool holds_back(const struct gw_exchange *self)
+{
+    return self->head.expect_continue && self->interims == 0 &&
+           self->times.rx_bytes + self->rx_uncounted <= self->head.len;
+}
+
 /* SELF is gone. */
 static void expire(struct gw_exchange *self)
 {
-    bool waits_for_service = self->ask == GW_ASK_DONE || gw_bytes_left(&self->up) > 0;
+    bool waits_for_service =
+        self->ask == GW_ASK_DONE || gw_bytes_left(&self->up) > 0 || holds_back(self);
 
     if (self->ask == GW_ASK_HEAD && self->head_due == 0.0)
         self->ops->on_end(self->arg, false); /* between two requests */

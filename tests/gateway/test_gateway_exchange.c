@@ -113,6 +113,25 @@ START_TEST(test_exchange_visitor_that_stops_in_its_body_is_told_so)
 }
 END_TEST
 
+START_TEST(test_exchange_service_that_does_not_ask_for_the_body_is_a_504)
+{
+    int fd =
+        hall_come(&hall, GW_PORT_HTTP,
+                  "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+
+    hall_accept(&hall, 0);
+    hall_heard(&hall, 0, "\r\n\r\n");
+    if (_i == 1) { /* once it does, the time is the visitor's */
+        hall_answer(&hall, 0, "HTTP/1.1 100 Continue\r\n\r\n");
+        ck_assert_int_eq(hall_status(&hall, fd), 100);
+    }
+    if (_i == 2)
+        hall_say(fd, "ab");
+    ck_assert_int_eq(hall_status(&hall, fd), _i == 0 ? 504 : 408);
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_exchange_stream_serves_the_next_request_too)
 {
     int fd = answered();
@@ -239,6 +258,7 @@ int main(void)
     tcase_add_test(tc, test_exchange_between_requests_ends_in_order_when_it_is_idle);
     tcase_add_test(tc, test_exchange_silent_service_is_a_504);
     tcase_add_test(tc, test_exchange_visitor_that_stops_in_its_body_is_told_so);
+    tcase_add_loop_test(tc, test_exchange_service_that_does_not_ask_for_the_body_is_a_504, 0, 3);
     tcase_add_test(tc, test_exchange_stream_serves_the_next_request_too);
     tcase_add_test(tc, test_exchange_stream_that_its_service_ended_is_not_used_again);
     tcase_add_test(tc, test_exchange_outlives_its_connector);
