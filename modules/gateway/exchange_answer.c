@@ -10,6 +10,7 @@
 #include "bus/base/err.h"
 #include "modules/gateway/exchange_impl.h"
 #include "modules/gateway/way.h"
+#include "modules/http/protocol.h"
 #include "modules/net/sock.h"
 
 #define CHUNKS_MAX 8    /* of one send */
@@ -269,6 +270,22 @@ static void pass_interim(struct gw_exchange *self, const char *head)
         gw_exchange_expect(self);
 }
 
+/* Whether the protocols of a 101 are among those of our request, whose head still is in `up`. */
+static bool is_asked(const struct gw_exchange *self, const char *head)
+{
+    static const char line[] = "\r\nConnection: upgrade\r\nUpgrade: "; /* no visitor's */
+    const char *data = (const char *)self->up.data;
+    const char *at = memmem(data, self->line_len, line, sizeof(line) - 1);
+    struct http_span asked;
+
+    if (!self->upgrade || at == NULL)
+        return false;
+    asked.at = (size_t)(at - data) + sizeof(line) - 1;
+    at = memchr(data + asked.at, '\r', self->line_len - asked.at);
+    asked.len = (size_t)(at - data) - asked.at;
+    return http_protocols_asked(self->response.upgrade, head, asked, data);
+}
+
 /* 101: what follows is opaque; once the head is out, and from the loop. */
 static void pass_switch(struct gw_exchange *self, const char *head)
 {
@@ -277,8 +294,8 @@ static void pass_switch(struct gw_exchange *self, const char *head)
     struct gather g;
     size_t n;
 
-    if (!self->upgrade) {
-        fail_bad(self, "it switched protocols without being asked");
+    if (!is_asked(self, head)) {
+        fail_bad(self, "it switched to a protocol that it was not asked for");
         return;
     }
     n = rewrite(self, head, &reply);

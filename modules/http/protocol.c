@@ -2,6 +2,8 @@
 /* The elements of Upgrade; see protocol.h. */
 #include "modules/http/protocol.h"
 
+#include <strings.h>
+
 #include "modules/http/chars.h"
 
 #define PROTOCOLS_MAX 8 /* that are written; bounds what their commas add */
@@ -45,4 +47,32 @@ bool http_protocols_pass(struct http_span list, const char *data)
             return true;
     }
     return false;
+}
+
+static bool is_in(struct http_span list, const char *data, struct http_span item, const char *text)
+{
+    while (list.len > 0) {
+        struct http_span one = http_span_cut(&list, data);
+
+        if (one.len == item.len && strncasecmp(data + one.at, text + item.at, item.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool http_protocols_asked(struct http_span list, const char *data, struct http_span asked,
+                          const char *asked_data)
+{
+    bool some = false;
+
+    while (list.len > 0) {
+        struct http_span item = http_span_cut(&list, data);
+
+        if (item.len == 0)
+            continue;
+        if (!is_in(asked, asked_data, item, data))
+            return false;
+        some = true;
+    }
+    return some;
 }

@@ -16,5 +16,9 @@
 bool http_protocols_print(struct out *o, struct http_span list, const char *data);
 /* Whether any protocol of LIST goes through. */
 bool http_protocols_pass(struct http_span list, const char *data);
+/* Whether LIST, which a 101 says, names a protocol and none that is not in ASKED, which the request
+ * said; in letters of any case. */
+bool http_protocols_asked(struct http_span list, const char *data, struct http_span asked,
+                          const char *asked_data);
 
 #endif

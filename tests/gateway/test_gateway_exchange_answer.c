@@ -209,6 +209,50 @@ START_TEST(test_answer_before_the_request_is_complete_is_the_last_one)
 }
 END_TEST
 
+static const struct {
+    const char *asked, *answered;
+    int status;
+} switches[] = {
+    {"chat", "chat", 101},        {"websocket", "WebSocket", 101},
+    {"a, chat/2", "chat/2", 101}, {"chat", "tea", 502},
+    {"chat", "chat, tea", 502},   {"chat/2", "chat", 502},
+    {"h2c, chat", "h2c", 502},    {"chat", "", 502},
+    {"chat", "HTTP/2.0", 502},    {"h2c", "h2c", 502}, /* it was not asked: nothing of this is */
+};
+
+START_TEST(test_answer_that_switches_to_what_nobody_asked_for_is_a_502)
+{
+    char text[256];
+    int fd;
+
+    (void)snprintf(text, sizeof(text),
+                   "GET / HTTP/1.1\r\nHost: " HALL_HOST "\r\nX: \tUpgrade: tea\r\n"
+                   "Connection: upgrade\r\nUpgrade: %s\r\n\r\n",
+                   switches[_i].asked);
+    fd = ask(text);
+    (void)snprintf(text, sizeof(text),
+                   "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: %s\r\n\r\n",
+                   switches[_i].answered);
+    hall_answer(&hall, 0, text);
+    ck_assert_int_eq(hall_status(&hall, fd), switches[_i].status);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_answer_426_says_what_to_upgrade_to)
+{
+    int fd = ask(GET);
+
+    hall_answer(&hall, 0,
+                "HTTP/1.1 426 Upgrade Required\r\nUpgrade: chat\r\nConnection: Upgrade\r\n"
+                "Content-Length: 2\r\n\r\nno");
+    ck_assert_ptr_nonnull(
+        strstr(hall_get(&hall, fd, "\r\n\r\nno"), "\r\nConnection: upgrade\r\nUpgrade: chat\r\n"));
+    ck_assert(!hall_is_ended(fd));
+    close(fd);
+}
+END_TEST
+
 /* What came to the visitor since; whether that is LEN bytes. */
 static bool has_read(int fd, size_t *len, size_t want)
 {
@@ -349,6 +393,9 @@ int main(void)
     tcase_add_loop_test(tc, test_answer_byte_by_byte_is_the_same, 0, count);
     tcase_add_loop_test(tc, test_answer_that_is_none_is_a_502_and_nothing_of_it_goes_on, 0,
                         sizeof(bad) / sizeof(bad[0]));
+    tcase_add_loop_test(tc, test_answer_that_switches_to_what_nobody_asked_for_is_a_502, 0,
+                        sizeof(switches) / sizeof(switches[0]));
+    tcase_add_test(tc, test_answer_426_says_what_to_upgrade_to);
     tcase_add_loop_test(tc, test_answer_cut_in_the_middle_resets_the_visitor, 0,
                         sizeof(cut) / sizeof(cut[0]));
     tcase_add_test(tc, test_answer_says_more_than_its_length_and_the_next_one_is_not_touched);

@@ -54,12 +54,47 @@ START_TEST(test_protocols_but_http_itself_go_through)
 }
 END_TEST
 
+static const struct {
+    const char *list, *asked;
+    bool is;
+} answers[] = {
+    {"websocket", "websocket", true},
+    {"WebSocket", "websocket", true},
+    {" b ", "a, b", true},
+    {"b,, a", "a, b", true},
+    {"a/2", "a/1, a/2", true},
+    {"", "a", false},
+    {", ,", "a", false},
+    {"b", "a", false},
+    {"a, b", "a", false},
+    {"a", "a/1", false},
+    {"a/1", "a", false},
+    {"aa", "a", false},
+    {"a", "aa", false},
+    {"h2c", "a", false},
+    {"a", "", false},
+};
+
+START_TEST(test_a_protocol_that_was_not_asked_for_is_found)
+{
+    size_t len = strlen(answers[_i].list), asked_len = strlen(answers[_i].asked);
+    char *list = exact_copy(answers[_i].list, len),
+         *asked = exact_copy(answers[_i].asked, asked_len);
+
+    ck_assert(http_protocols_asked((struct http_span){0, len}, list,
+                                   (struct http_span){0, asked_len}, asked) == answers[_i].is);
+    free(list);
+    free(asked);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http_protocol");
     TCase *tc = tcase_create("protocol");
 
     tcase_add_loop_test(tc, test_protocols_but_http_itself_go_through, 0, COUNT(lists));
+    tcase_add_loop_test(tc, test_a_protocol_that_was_not_asked_for_is_found, 0, COUNT(answers));
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
