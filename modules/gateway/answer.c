@@ -3,6 +3,7 @@
 #include "modules/gateway/answer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "bus/base/clock.h"
 
@@ -14,9 +15,12 @@ char *gw_answer_page(const struct gw_refusal *refusal, size_t *len)
     *len = 0;
     if (gw_reason_status(refusal->reason) == 0)
         return NULL;
-    out = malloc(cap);
-    if (out != NULL)
-        *len = gw_refuse_page(out, cap, refusal);
+    out = malloc(refusal->rest_len + cap);
+    if (out == NULL)
+        return NULL;
+    if (refusal->rest_len > 0)
+        memcpy(out, refusal->rest, refusal->rest_len);
+    *len = refusal->rest_len + gw_refuse_page(out + refusal->rest_len, cap, refusal);
     return out;
 }
 

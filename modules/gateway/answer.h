@@ -12,7 +12,7 @@
 
 /* Each returns malloc'd bytes, *LEN of them; NULL = nothing to say, or out of memory: close. */
 
-/* HTTP: the page for REFUSAL (INTERFACE section 8). */
+/* HTTP: the page for REFUSAL (INTERFACE section 8), behind the rest of an interim answer. */
 char *gw_answer_page(const struct gw_refusal *refusal, size_t *len);
 /* HTTP: 308 to host, port and path of TARGET under https; its other members are set here but for
  * head_only. */

@@ -192,6 +192,7 @@ static char *make_answer(const struct gw_conn *self, const struct gw_rejection *
     if (self->exchange != NULL) {
         refusal.head_only = gw_exchange_is_head(self->exchange);
         refusal.request_id = gw_exchange_id(self->exchange);
+        refusal.rest = gw_exchange_unsent(self->exchange, &refusal.rest_len);
     }
     return gw_answer_page(&refusal, len);
 }

@@ -308,6 +308,12 @@ void gw_exchange_free(struct gw_exchange *self)
     free(self);
 }
 
+const void *gw_exchange_unsent(const struct gw_exchange *self, size_t *len)
+{
+    *len = gw_bytes_left(&self->down);
+    return *len > 0 ? self->down.data + self->down.at : NULL;
+}
+
 const void *gw_exchange_unread(const struct gw_exchange *self, size_t *len)
 {
     const char *end = (const char *)self->view.data + self->view.len;

@@ -118,6 +118,9 @@ struct gw_request_line {
 struct gw_request_line gw_exchange_line(const struct gw_exchange *self);
 /* Within on_request: its bytes as they were read, and what was read after them. */
 const void *gw_exchange_unread(const struct gw_exchange *self, size_t *len);
+/* What was written for the visitor and its socket has not taken: before the final answer, the rest
+ * of an interim one. */
+const void *gw_exchange_unsent(const struct gw_exchange *self, size_t *len);
 bool gw_exchange_is_head(const struct gw_exchange *self);   /* HEAD: an answer has no body */
 const char *gw_exchange_id(const struct gw_exchange *self); /* of the present request */
 void gw_exchange_times(const struct gw_exchange *self, struct gw_exchange_times *out);

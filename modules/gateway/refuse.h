@@ -69,11 +69,13 @@ struct gw_refusal {
     bool head_only;                       /* the request is HEAD */
     const struct http_template *template; /* the operator's page; borrowed, NULL = built-in */
     const char *request_id;               /* of ours, for that page; borrowed, NULL = none */
+    const void *rest; /* of an interim answer: it comes before the page; borrowed, NULL = none */
+    size_t rest_len;
 };
 
-/* Bytes that are enough for the page for REFUSAL. */
+/* Bytes that are enough for the page for REFUSAL, without `rest`. */
 size_t gw_refuse_page_max(const struct gw_refusal *refusal);
-/* The page for REFUSAL into OUT; returns its length, 0 = close without. */
+/* The page for REFUSAL into OUT, without `rest`; returns its length, 0 = close without. */
 size_t gw_refuse_page(char *out, size_t cap, const struct gw_refusal *refusal);
 
 #define GW_ALERT_RECORD_LEN 7

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a service says, and what of it the visitor gets. */
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +210,78 @@ START_TEST(test_answer_before_the_request_is_complete_is_the_last_one)
 }
 END_TEST
 
+static const char *const halves[] = {
+    "H",
+    "HTTP/1.1 10",
+    "HTTP/1.1 103 Early Hints\r\nLink: <",
+    "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\n",
+};
+
+START_TEST(test_answer_that_dies_within_an_interim_one_is_a_502_and_the_half_does_not_go_on)
+{
+    int fd = ask(GET);
+    const char *got;
+
+    hall_answer(&hall, 0, halves[_i]);
+    for (int i = 0; i < 20; i++)
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    hang_up();
+    got = hall_get(&hall, fd, "</html>");
+    if (_i == 3) {
+        ck_assert_int_eq(strncmp(got, "HTTP/1.1 103 ", 13), 0);
+        got = strstr(got, "\r\n\r\n") + 4;
+    }
+    ck_assert_int_eq(strncmp(got, "HTTP/1.1 502 ", 13), 0);
+    LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
+    close(fd);
+}
+END_TEST
+
+/* The heads that came to FD until it ended: all whole, the last one with CODE. */
+static void check_heads(int fd, const char *code)
+{
+    static char got[4u << 20];
+    size_t len = 0;
+    char *at = got, *end;
+    ssize_t n = -1;
+
+    while (n != 0) {
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+        n = recv(fd, got + len, sizeof(got) - 1 - len, MSG_DONTWAIT);
+        len += n > 0 ? (size_t)n : 0;
+        ck_assert(n >= 0 || errno == EAGAIN);
+    }
+    got[len] = '\0';
+    while (strncmp(at, "HTTP/1.1 103 ", 13) == 0 && (end = strstr(at, "\r\n\r\n")) != NULL) {
+        ck_assert(memmem(at + 1, (size_t)(end - at), "HTTP/1.1 ", 9) == NULL);
+        at = end + 4;
+    }
+    ck_assert_int_eq(strncmp(at + 9, code, 3), 0);
+}
+
+START_TEST(test_answer_of_our_own_stands_behind_the_whole_of_an_interim_one)
+{
+    static char early[30001];
+    struct gw_conn *conn;
+    int fd = ask(GET), small = 1;
+
+    conn = LIST_FIRST(&hall.front.conns);
+    ck_assert_int_eq(setsockopt(conn->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    (void)snprintf(early, sizeof(early), "HTTP/1.1 103 Early\r\nLink: %029950d\r\n\r\n", 0);
+    for (int i = 0; i < 15 && gw_bytes_left(&conn->exchange->down) == 0; i++) {
+        hall_answer(&hall, 0, early);
+        for (int turn = 0; turn < 30; turn++)
+            ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    }
+    ck_assert_uint_gt(gw_bytes_left(&conn->exchange->down), 0);
+    hang_up();
+    for (int turn = 0; turn < 30; turn++)
+        ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    check_heads(fd, "502");
+    close(fd);
+}
+END_TEST
+
 static const struct {
     const char *asked, *answered;
     int status;
@@ -393,6 +466,10 @@ int main(void)
     tcase_add_loop_test(tc, test_answer_byte_by_byte_is_the_same, 0, count);
     tcase_add_loop_test(tc, test_answer_that_is_none_is_a_502_and_nothing_of_it_goes_on, 0,
                         sizeof(bad) / sizeof(bad[0]));
+    tcase_add_loop_test(
+        tc, test_answer_that_dies_within_an_interim_one_is_a_502_and_the_half_does_not_go_on, 0,
+        sizeof(halves) / sizeof(halves[0]));
+    tcase_add_test(tc, test_answer_of_our_own_stands_behind_the_whole_of_an_interim_one);
     tcase_add_loop_test(tc, test_answer_that_switches_to_what_nobody_asked_for_is_a_502, 0,
                         sizeof(switches) / sizeof(switches[0]));
     tcase_add_test(tc, test_answer_426_says_what_to_upgrade_to);
