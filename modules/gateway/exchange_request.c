@@ -178,13 +178,18 @@ static int read_piece(struct gw_exchange *self)
     return rc;
 }
 
+/* What is there goes on in one piece, not chunk by chunk. */
 static enum turn read_body(struct gw_exchange *self)
 {
+    size_t most;
     int rc;
 
     if (view_left(self) == 0 || !has_place(self))
         return TURN_WAIT;
-    rc = read_piece(self);
+    most = self->replayable ? GW_EXCHANGE_REPLAY_MAX : self->line_len + GW_READ_BYTES;
+    do
+        rc = read_piece(self);
+    while (rc == ERR_OK && self->ask == GW_ASK_BODY && view_left(self) > 0 && self->up.len < most);
     if (rc == ERR_PROTO)
         return reject(self, GW_REASON_MALFORMED, 400, self->body.why);
     if (rc != ERR_OK)

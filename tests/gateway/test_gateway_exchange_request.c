@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a visitor says, and what of it the service gets. */
+#include <arpa/inet.h>
 #include <check.h>
+#include <linux/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bus/base/err.h"
 #include "modules/gateway/conn_impl.h"
 #include "modules/gateway/exchange_impl.h"
 #include "tests/gateway/hall.h"
 #include "tests/net/loop_until.h"
+#include "tests/net/tcp_pair.h"
 #include "tests/support/suite.h"
 
 #define HOST "Host: " HALL_HOST "\r\n"
@@ -164,6 +168,69 @@ START_TEST(test_request_body_comes_with_its_head)
     hall_accept(&hall, 0);
     ck_assert_uint_eq(strlen(hall_heard(&hall, 0, "\r\n\r\nhello")), early);
     close(fd);
+}
+END_TEST
+
+/* The site has a backend that the gateway dials itself. Returns the listener. */
+static int be_direct(void)
+{
+    struct gw_backend *backend = &hall.site->exposure->backends[0];
+    struct sockaddr_in sin;
+    int listener = tcp_listen(&sin);
+
+    gw_registry_unbind(hall.seat.registry, hall.site, hall.site->exposure);
+    memset(backend, 0, sizeof(*backend));
+    ck_assert_int_eq(addr_from_ip(&backend->addr, "127.0.0.1", ntohs(sin.sin_port)), ERR_OK);
+    return listener;
+}
+
+/* What came to the service at FD; whether that ends with WANT now. */
+static bool has_heard(int fd, char heard[65536], const char *want)
+{
+    size_t len = strlen(heard);
+    ssize_t n = recv(fd, heard + len, 65535 - len, MSG_DONTWAIT);
+
+    len += n > 0 ? (size_t)n : 0;
+    heard[len] = '\0';
+    return len >= strlen(want) && strcmp(heard + len - strlen(want), want) == 0;
+}
+
+static unsigned segments(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+
+    ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+    return info.tcpi_data_segs_in;
+}
+
+#define CHUNKS 1000
+
+START_TEST(test_request_in_small_chunks_is_written_by_the_turn_not_by_the_chunk)
+{
+    static char heard[65536], chunks[CHUNKS * 6 + 6];
+    int listener = be_direct(), service, fd;
+    unsigned before;
+
+    fd = hall_come(&hall, GW_PORT_HTTP,
+                   _i == 0 ? "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+                           : "PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    LOOP_UNTIL(hall.seat.loop, hall.site->active == 1);
+    service = accept(listener, NULL, NULL);
+    heard[0] = '\0';
+    LOOP_UNTIL(hall.seat.loop, has_heard(service, heard, "\r\n\r\n"));
+    before = segments(service);
+    heard[0] = '\0';
+    for (unsigned i = 0; i < CHUNKS; i++)
+        memcpy(chunks + (size_t)6 * i, "1\r\nx\r\n", 6);
+    memcpy(chunks + sizeof(chunks) - 6, "0\r\n\r\n", 6);
+    hall_say(fd, chunks);
+    LOOP_UNTIL(hall.seat.loop, has_heard(service, heard, "\r\n0\r\n\r\n"));
+    ck_assert_str_eq(heard, chunks);
+    ck_assert_uint_le(segments(service) - before, 8);
+    close(fd);
+    close(service);
+    close(listener);
 }
 END_TEST
 
@@ -322,6 +389,8 @@ int main(void)
     tcase_add_test(tc, test_request_with_a_bad_chunk_later_ends_both_sides);
     tcase_add_test(tc, test_requests_in_one_piece_are_answered_in_order);
     tcase_add_test(tc, test_request_body_comes_with_its_head);
+    tcase_add_loop_test(tc, test_request_in_small_chunks_is_written_by_the_turn_not_by_the_chunk, 0,
+                        2);
     tcase_add_test(
         tc, test_request_whose_visitor_ends_its_side_is_answered_and_the_service_hears_of_it);
     tcase_add_loop_test(tc, test_request_that_stops_in_the_middle_is_gone_with_its_visitor, 0, 2);
