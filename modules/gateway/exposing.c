@@ -99,8 +99,9 @@ static void unbind_port(struct gw_worker *self, uint16_t port)
 /* An exposure that is in the routes since just now. */
 struct change {
     struct gw_site *site;
-    struct gw_exposure *old; /* that it replaced, a reference; or NULL */
-    bool was_here;           /* this worker served OLD */
+    struct gw_exposure *old;     /* that it replaced, a reference; or NULL */
+    bool was_here;               /* this worker served OLD */
+    struct gw_sharing_state was; /* who did */
 };
 
 /* Bring sessions and visitors in line with it. OLD: what they were in line with. */
@@ -176,8 +177,8 @@ static void unshare(struct gw_worker *self, const struct change *change,
         return;
     if (change->old == NULL)
         gw_sharing_remove(self, change->site);
-    else if (gw_sharing_put(self, change->site, change->old, exposure) == ERR_OK)
-        gw_sharing_forget(self, change->old); /* it is named twice now */
+    else
+        gw_sharing_restore(self, change->site, change->old, &change->was);
     gw_sharing_forget(self, exposure);
 }
 
@@ -188,6 +189,7 @@ static int share_exposure(struct gw_worker *self, struct gw_exposure *exposure,
     int rc = ERR_OK;
 
     change->was_here = change->old != NULL && is_here(change->site);
+    change->was = (struct gw_sharing_state){change->site->home, change->site->on};
     if (self->crew != NULL)
         rc = gw_sharing_put(self, change->site, exposure, change->old);
     else
@@ -256,10 +258,16 @@ void gw_worker_unlist_exposure(struct gw_worker *self, const char *id)
         gw_sharing_unlist(self, site);
 }
 
-void gw_worker_drop_site(struct gw_worker *self, struct gw_site *site)
+void gw_worker_part(struct gw_worker *self, struct gw_site *site)
 {
     gw_conn_end_all(site, GW_REASON_UNKNOWN_NAME);
     gw_retire_flush(self->retire, site);
+    gw_registry_part(self->registry, site, site->exposure);
+}
+
+void gw_worker_drop_site(struct gw_worker *self, struct gw_site *site)
+{
+    gw_worker_part(self, site);
     gw_registry_unbind(self->registry, site, site->exposure);
 }
 

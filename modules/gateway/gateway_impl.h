@@ -75,6 +75,9 @@ int gw_worker_offer(struct gw_worker *self, const struct tun_handshake_result *r
                     const struct addr *remote);
 /* Worker INDEX has ended. May free SELF. */
 void gw_worker_ended(struct gw_worker *self, unsigned index);
+/* SITE is served by another worker: end here whoever is on it, and sessions that are here for it
+ * alone. */
+void gw_worker_part(struct gw_worker *self, struct gw_site *site);
 /* SELF, the first of several, served SITE too and does no more; the exposure stays. */
 void gw_worker_drop_site(struct gw_worker *self, struct gw_site *site);
 

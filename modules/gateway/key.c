@@ -65,6 +65,15 @@ void gw_key_unname(struct gw_key *self, const struct gw_site *site)
     }
 }
 
+bool gw_key_is_only_for(const struct gw_key *self, const struct gw_site *site)
+{
+    for (size_t i = 0; i < self->site_count; i++) {
+        if (self->sites[i] != site)
+            return false;
+    }
+    return true;
+}
+
 struct gw_session *gw_key_instance(const struct gw_key *self, const struct tun_connector_info *info)
 {
     struct gw_session *s, *newest = NULL;

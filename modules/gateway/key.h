@@ -46,6 +46,8 @@ void gw_key_free(struct gw_key *self);
 int gw_key_name(struct gw_key *self, struct gw_site *site);
 /* One backend of SITE does no more. */
 void gw_key_unname(struct gw_key *self, const struct gw_site *site);
+/* No other site names it. */
+bool gw_key_is_only_for(const struct gw_key *self, const struct gw_site *site);
 
 /* The listed session of the connector process that INFO describes: of that epoch, or else its
  * newest one (an older one may still finish its streams). NULL when there is none, or INFO names no

@@ -502,6 +502,20 @@ void gw_registry_leave_key(struct gw_registry *self, const uint8_t bytes[GW_KEY_
     }
 }
 
+void gw_registry_part(struct gw_registry *self, const struct gw_site *site,
+                      const struct gw_exposure *exposure)
+{
+    struct gw_session *session;
+
+    for (size_t i = 0; i < exposure->backend_count; i++) {
+        struct gw_key *key = key_get(self, exposure->backends[i].key);
+
+        while (key != NULL && gw_key_is_only_for(key, site) &&
+               (session = TAILQ_FIRST(&key->sessions)) != NULL)
+            end_session(session, TUN_CODE_SHUTDOWN, "another thread has its key");
+    }
+}
+
 void gw_registry_stay(struct gw_registry *self)
 {
     self->moving = false;

@@ -83,6 +83,10 @@ void gw_registry_move(struct gw_registry *self, uint32_t spread_ms);
 /* Another worker has KEY now: ask its connectors here to begin a session anew, which comes there.
  */
 void gw_registry_leave_key(struct gw_registry *self, const uint8_t key[GW_KEY_LEN]);
+/* SITE's EXPOSURE, bound here, is served by another worker from now on: sessions that no other site
+ * needs end in order, as those of a process that stops. Before it is unbound. */
+void gw_registry_part(struct gw_registry *self, const struct gw_site *site,
+                      const struct gw_exposure *exposure);
 /* Nobody takes over after all: who comes now may stay. */
 void gw_registry_stay(struct gw_registry *self);
 /* End every session in order (CLOSE with CODE and WHY, a fixed text); what is open on them is cut.

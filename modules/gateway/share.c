@@ -7,13 +7,12 @@
 
 #include "bus/base/err.h"
 #include "bus/base/map.h"
-
-#define WORKERS_MAX 64
+#include "modules/gateway/config.h"
 
 struct gw_shares {
     struct map *keys; /* public key -> struct share */
     unsigned workers;
-    size_t load[WORKERS_MAX]; /* keys of each worker */
+    size_t load[GW_THREADS_MAX]; /* keys of each worker */
 };
 
 struct share {
@@ -32,7 +31,7 @@ int gw_shares_new(struct gw_shares **out, unsigned workers)
         free(self);
         return ERR_NOMEM;
     }
-    self->workers = workers < WORKERS_MAX ? workers : WORKERS_MAX;
+    self->workers = workers < GW_THREADS_MAX ? workers : GW_THREADS_MAX;
     *out = self;
     return ERR_OK;
 }

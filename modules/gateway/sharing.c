@@ -13,7 +13,8 @@
 #include "modules/gateway/registry.h"
 #include "modules/gateway/share.h"
 
-#define LOOK_S 1.0 /* whether those that are being left are empty */
+#define LOOK_S 1.0       /* whether those that are being left are empty */
+#define ARRIVE_MS 10000u /* for a connector that was asked to come to another worker */
 
 static uint32_t bit(unsigned worker)
 {
@@ -49,6 +50,31 @@ static void remove_there(void *arg, struct gw_worker *worker)
     const struct gw_site *site = arg;
 
     (void)gw_worker_remove_exposure(worker, site->id);
+}
+
+/* The same for one that has left. */
+static void part_there(void *arg, struct gw_worker *worker)
+{
+    const struct gw_site *site = arg;
+    struct gw_site *own = gw_routes_by_id(worker->routes, site->id);
+
+    if (own == NULL || own->exposure == NULL)
+        return;
+    gw_worker_part(worker, own);
+    (void)gw_worker_remove_exposure(worker, site->id);
+}
+
+/* The chief's site has another home, which may be WORKER: then it tells how many serve it. */
+static void move_there(void *arg, struct gw_worker *worker)
+{
+    const struct gw_site *site = arg;
+    struct gw_site *own = gw_routes_by_id(worker->routes, site->id);
+
+    if (own == NULL)
+        return;
+    own->home = site->home;
+    if (own->home == worker->front.index && worker->events.on_online != NULL)
+        worker->events.on_online(worker->events.arg, own->id, own->online);
 }
 
 static void unlist_there(void *arg, struct gw_worker *worker)
@@ -93,7 +119,6 @@ static void leave_on(struct gw_worker *worker, const struct leaving *leaving)
 
     if (own == NULL)
         return;
-    own->home = leaving->site->home;
     for (size_t i = 0; i < e->backend_count; i++) {
         if (e->backends[i].tunnel &&
             gw_shares_of(leaving->shares, e->backends[i].key) != worker->front.index)
@@ -123,14 +148,16 @@ static void leave(struct gw_worker *chief, struct gw_site *site)
 
 struct look {
     const char *id;
-    bool is_empty;
+    size_t visitors;
+    unsigned online;
 };
 
 static void look_at(const struct gw_worker *worker, struct look *look)
 {
     const struct gw_site *own = gw_routes_by_id(worker->routes, look->id);
 
-    look->is_empty = own == NULL || (own->conn_count == 0 && own->online == 0);
+    look->visitors = own != NULL ? own->conn_count : 0;
+    look->online = own != NULL ? own->online : 0;
 }
 
 static void look_there(void *arg, struct gw_worker *worker)
@@ -138,18 +165,21 @@ static void look_there(void *arg, struct gw_worker *worker)
     look_at(worker, arg);
 }
 
-/* Whether WORKER need not serve SITE any more. */
+/* Whether WORKER need not serve SITE any more: its visitors are gone, and its connectors, which
+ * keep a session until we end it, are where new visitors go, or will not come. */
 static bool is_left(struct gw_worker *chief, const struct gw_site *site, unsigned worker)
 {
+    uint64_t since_ms = clock_mono_ms() - site->left_ms;
     struct look look = {.id = site->id};
 
-    if (clock_mono_ms() - site->left_ms >= chief->config->limits.upgrade_drain_timeout_ms)
+    if (since_ms >= chief->config->limits.upgrade_drain_timeout_ms)
         return true;
     if (worker == 0)
         look_at(chief, &look);
     else
         gw_crew_ask(chief->crew, worker, look_there, &look);
-    return look.is_empty;
+    return look.visitors == 0 &&
+           (look.online == 0 || gw_worker_online(chief, site->id) > 0 || since_ms >= ARRIVE_MS);
 }
 
 /* Workers that SITE has left. */
@@ -161,7 +191,7 @@ static void sweep(struct gw_worker *chief, struct gw_site *site)
         if (i == 0)
             gw_worker_drop_site(chief, site);
         else
-            gw_crew_ask(chief->crew, i, remove_there, site);
+            gw_crew_ask(chief->crew, i, part_there, site);
         site->on &= ~bit(i);
     }
 }
@@ -184,6 +214,26 @@ static void on_left(struct ev_loop *loop, ev_timer *w, int revents)
         ev_timer_stop(loop, w);
 }
 
+/* Its workers hear where SITE's home is, and control how many serve it there. */
+static void tell_home(struct gw_worker *chief, struct gw_site *site)
+{
+    if (!site->moved)
+        return;
+    site->moved = false;
+    site->online_there = 0; /* until its home tells */
+    each_on(chief, site->on, move_there, site);
+    if (site->home == 0)
+        move_there(site, chief);
+}
+
+/* SITE has a home, and is bound wherever it is served. */
+static void settle(struct gw_worker *chief, struct gw_site *site)
+{
+    tell_home(chief, site);
+    if (site->on != bit(site->home))
+        leave(chief, site);
+}
+
 /* --- coming together --- */
 
 /* Exposures whose keys are now elsewhere follow them. */
@@ -204,10 +254,10 @@ static void follow(struct gw_worker *chief, struct gw_site *site)
     }
     site->on |= bit(home);
     site->home = home;
-    site->online_there = 0; /* its home tells */
-    leave(chief, site);
+    site->moved = true;
     if (home == 0)
         gw_registry_refresh(chief->registry, site);
+    settle(chief, site);
 }
 
 /* The keys of EXPOSURE, and of everything that has to do with them, to worker HOME. */
@@ -287,19 +337,28 @@ int gw_sharing_put(struct gw_worker *chief, struct gw_site *site, struct gw_expo
         gw_shares_unname(chief->shares, exposure);
         return rc;
     }
-    if (site->home != home)
-        site->online_there = 0; /* the new one tells */
+    site->moved = old != NULL && site->home != home;
     site->on = on;
     site->home = home;
     return ERR_OK;
 }
 
+void gw_sharing_restore(struct gw_worker *chief, struct gw_site *site,
+                        const struct gw_exposure *old, const struct gw_sharing_state *was)
+{
+    uint32_t on = site->on;
+
+    site->on = was->on;
+    site->home = was->home;
+    site->moved = false;
+    undo(chief, site, old, on);
+}
+
 void gw_sharing_settle(struct gw_worker *chief, struct gw_site *site)
 {
-    if (site->on != bit(site->home))
-        leave(chief, site);
     if (gw_shares_is_split(chief->shares, site->exposure))
-        join(chief, site->exposure, site->home);
+        join(chief, site->exposure, site->home); /* first: who leaves goes by where keys are */
+    settle(chief, site);
 }
 
 void gw_sharing_unlist(struct gw_worker *chief, const struct gw_site *site)

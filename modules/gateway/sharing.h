@@ -8,7 +8,7 @@
 #ifndef MODULES_GATEWAY_SHARING_H
 #define MODULES_GATEWAY_SHARING_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 struct gw_exposure;
 struct gw_site;
@@ -25,6 +25,15 @@ void gw_sharing_free(struct gw_worker *chief);
  */
 int gw_sharing_put(struct gw_worker *chief, struct gw_site *site, struct gw_exposure *exposure,
                    struct gw_exposure *old);
+/* Who served a site. */
+struct gw_sharing_state {
+    unsigned home;
+    uint32_t on;
+};
+
+/* Undo gw_sharing_put, which succeeded: SITE is served by OLD where it WAS. */
+void gw_sharing_restore(struct gw_worker *chief, struct gw_site *site,
+                        const struct gw_exposure *old, const struct gw_sharing_state *was);
 /* It is bound everywhere: bring together what it has joined. */
 void gw_sharing_settle(struct gw_worker *chief, struct gw_site *site);
 /* No other worker serves SITE any more, nor finds it by its host. */

@@ -53,6 +53,7 @@ struct gw_site {
     unsigned home;
     uint32_t on;
     unsigned online_there; /* as `online`, of a home that is not this worker */
+    bool moved;            /* its home has changed, and not everybody knows */
     uint64_t left_ms;      /* monotonic: its home has changed last */
     /* usage since the start; what is under way is added by the visitors themselves */
     uint64_t rx_bytes, tx_bytes, connections;

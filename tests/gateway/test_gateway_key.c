@@ -44,6 +44,7 @@ START_TEST(test_key_counts_each_naming_backend)
     ck_assert_uint_eq(key->site_count, 9);
     for (int i = 0; i < 4; i++)
         gw_key_unname(key, a);
+    ck_assert(gw_key_is_only_for(key, b) && !gw_key_is_only_for(key, a));
     gw_key_unname(key, a); /* not there any more: nothing happens */
     ck_assert_uint_eq(key->site_count, 5);
     for (size_t i = 0; i < key->site_count; i++)
