@@ -16,7 +16,6 @@
 #include "modules/net/pace.h"
 #include "modules/net/sock.h"
 
-#define READ_BYTES (64u << 10)
 #define READS_PER_TURN 4 /* then others have their turn */
 #define LAST_READS 64    /* of a socket that failed; the stream has room for less */
 
@@ -144,7 +143,7 @@ static bool send_first(struct link_pipe *self)
  * ERR_LIMIT to wait for the stream or the pace, ERR_EOF at the end, or ERR_SYS. */
 static int read_once(struct link_pipe *self)
 {
-    size_t room = draw(self, READ_BYTES);
+    size_t room = draw(self, TUN_STREAM_PIECE);
     uint8_t *at = room > 0 ? tun_stream_reserve(self->stream, &room) : NULL;
     ssize_t n;
     int error;

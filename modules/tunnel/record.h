@@ -11,6 +11,9 @@
 #define TUN_RECORD_HEADER_LEN 2
 #define TUN_RECORD_CIPHERTEXT_MIN 17 /* one byte of plaintext */
 #define TUN_RECORD_REKEY 4096        /* records per key */
+/* Most bytes of one that we seal, header included: it fits a segment where a packet has 64 KiB
+ * (loopback), and so does what it carries. Bytes beyond that would be a packet of their own. */
+#define TUN_RECORD_BYTES ((64u << 10) - 128)
 
 /* Embed it; private to record.c. Holds a secret. */
 struct tun_record {

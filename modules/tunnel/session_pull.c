@@ -20,6 +20,11 @@
 #define SCARCE_WINDOW (64u << 10) /* a reader that keeps up may always have so much */
 #define WINDOW_LEN 24u
 
+_Static_assert(TUN_STREAM_PIECE + TUN_FRAME_HEADER_LEN + TUN_CIPHER_TAG_LEN +
+                       TUN_RECORD_HEADER_LEN ==
+                   TUN_RECORD_BYTES,
+               "a piece fills a record");
+
 /* One record in the making. */
 struct parcel {
     struct tun_piece pieces[PIECES_MAX];
@@ -358,7 +363,8 @@ static int seal_one(struct tun_link *self, uint8_t *at, size_t room, size_t *wri
     parcel.len = 0;
     parcel.retired = NULL;
     parcel.asks = false;
-    parcel.cap = smaller(room - TUN_RECORD_HEADER_LEN, self->peer_max_record) - TUN_CIPHER_TAG_LEN;
+    room = smaller(room, TUN_RECORD_BYTES) - TUN_RECORD_HEADER_LEN;
+    parcel.cap = smaller(room, self->peer_max_record) - TUN_CIPHER_TAG_LEN;
     parcel.scratch = out_init(parcel.scratch_bytes, sizeof(parcel.scratch_bytes));
     gather_control(self, &parcel);
     if (session->state == TUN_SESSION_OPEN && self->state == TUN_LINK_LIVE &&

@@ -14,6 +14,9 @@
 
 #include "modules/tunnel/frame.h"
 
+/* Bytes of one stream that a full record carries: the best size of a read. */
+#define TUN_STREAM_PIECE 65382u
+
 struct tun_session;
 struct tun_stream; /* opaque: stream_impl.h */
 
@@ -40,9 +43,10 @@ struct tun_session *tun_stream_session(const struct tun_stream *self);
 
 /*
  * Place for bytes to send, so that a socket can be read straight into it. *ROOM: how many are
- * wanted at most on entry (65536 is a good number), how many fit on return. NULL and 0 when the
- * credit or the buffers are used up: on_writable then tells when to come back. Each non-NULL answer
- * must be followed by one tun_stream_commit before anything else is done with the session.
+ * wanted at most on entry (TUN_STREAM_PIECE is a good number), how many fit on return. NULL and 0
+ * when the credit or the buffers are used up: on_writable then tells when to come back. Each
+ * non-NULL answer must be followed by one tun_stream_commit before anything else is done with the
+ * session.
  */
 uint8_t *tun_stream_reserve(struct tun_stream *self, size_t *room);
 /* N bytes were written to that place; 0 gives it back. */

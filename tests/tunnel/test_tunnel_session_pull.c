@@ -263,6 +263,31 @@ START_TEST(test_session_respects_the_peers_max_record)
 }
 END_TEST
 
+/* Bulk goes in whole pieces; a record of one and the piece itself are a segment each of 65464
+ * bytes, the smallest where a packet has 64 KiB (IPv6, with timestamps). */
+START_TEST(test_session_full_record_fits_a_segment_of_64_kib)
+{
+    static const uint8_t zeros[3 * TUN_STREAM_PIECE];
+    struct tun_frame frame;
+    struct cur payload;
+    unsigned pieces = 0;
+
+    raw_peer_init(&p, TUN_CONNECTOR, true);
+    raw_peer_put_open(&p, 1);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    tun_stream_accept(p.heard.stream);
+    ck_assert_uint_eq(tun_stream_write(p.heard.stream, zeros, sizeof(zeros)), sizeof(zeros));
+    (void)raw_peer_expect(&p, TUN_FRAME_OPEN_OK);
+    while (raw_peer_next(&p, &frame, &payload)) {
+        ck_assert_uint_le(TUN_RECORD_HEADER_LEN + p.at->record_len, 65464);
+        if (frame.type == TUN_FRAME_DATA && frame.len == TUN_STREAM_PIECE)
+            pieces++;
+    }
+    ck_assert_uint_ge(pieces, 2); /* the first record has OPEN_OK as well */
+    end_peer();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tunnel/session_pull");
@@ -277,6 +302,7 @@ int main(void)
     tcase_add_test(tc, test_session_short_ones_do_not_wait_for_long_ones);
     tcase_add_test(tc, test_session_many_short_ones_do_not_keep_long_ones_waiting);
     tcase_add_test(tc, test_session_respects_the_peers_max_record);
+    tcase_add_test(tc, test_session_full_record_fits_a_segment_of_64_kib);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
