@@ -240,6 +240,7 @@ static void take_gateway(struct ini *ini, struct gw_config *out)
     static const char *const modes[] = {"owner", "address", "no"};
     int section = ini_find(ini, "gateway"), mode = (int)out->verify_fqdn;
     const char *domain = NULL;
+    uint64_t threads = out->threads;
 
     ini_known_section(ini, section);
     take_text(ini, section, "state-dir", out->state_dir, sizeof(out->state_dir));
@@ -254,6 +255,8 @@ static void take_gateway(struct ini *ini, struct gw_config *out)
     out->verify_fqdn = (enum gw_verify_mode)mode;
     take_addrs(ini, section, "resolver", PORT_DNS, &out->resolvers);
     take_direct(ini, section, &out->direct);
+    ini_get_u64(ini, section, "threads", 1, GW_THREADS_MAX, &threads);
+    out->threads = (unsigned)threads;
 }
 
 /* "from-to" or one port; empty = no TCP exposures. */

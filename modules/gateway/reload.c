@@ -41,6 +41,7 @@ static void refuse_fixed(const struct gw_config *running, const struct gw_config
     refuse(strcmp(running->bus_prefix, next->bus_prefix) != 0, "[bus] prefix");
     refuse(running->zbus != next->zbus, "[zbus] serve");
     refuse(strcmp(running->state_dir, next->state_dir) != 0, "[gateway] state-dir");
+    refuse(running->threads != next->threads, "[gateway] threads");
     refuse(strcmp(running->domain, next->domain) != 0, "[gateway] domain");
     refuse(addrs_differ(&running->resolvers, &next->resolvers), "[gateway] resolver");
     refuse(addrs_differ(&running->http, &next->http), "[listen] http");

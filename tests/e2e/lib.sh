@@ -201,6 +201,7 @@ domain = $name.localhost
 public-address = 127.0.0.1
 verify-fqdn = no
 direct-backends = 127.0.0.0/8
+${NW_THREADS:+threads = $NW_THREADS}
 $(printf '%s\n' "$@")
 [listen]
 http = 127.0.0.1:$http

@@ -39,6 +39,15 @@ START_TEST(test_config_defaults_are_those_of_the_manual)
 }
 END_TEST
 
+START_TEST(test_config_threads_are_one_unless_given)
+{
+    ck_assert_int_eq(parse(""), ERR_OK);
+    ck_assert_uint_eq(cfg.threads, 1);
+    ck_assert_int_eq(parse("[gateway]\nthreads = 8\n"), ERR_OK);
+    ck_assert_uint_eq(cfg.threads, 8);
+}
+END_TEST
+
 START_TEST(test_config_sample_loads)
 {
     char path[GW_PATH_MAX];
@@ -143,6 +152,9 @@ static const struct {
     {"[gateway]\npublic-address = gw.example.com\n", "is not an IP address"},
     {"[gateway]\ndirect-backends = 10.0.0.1/8\n", "direct-backends"},
     {"[gateway]\ndirect-backends = none, public\n", "direct-backends"},
+    {"[gateway]\nthreads = 0\n", "threads"},
+    {"[gateway]\nthreads = 9\n", "threads"},
+    {"[gateway]\nthreads = many\n", "threads"},
     {"[gateway]\nresolver = dns.example.com\n", "resolver"},
     {"[gateway]\nstate-dir =\n", "state-dir"},
     {"[listen]\nhttp = 0.0.0.0\n", "g.conf:2: http"},
@@ -217,6 +229,7 @@ int main(void)
     TCase *tc = tcase_create("parse");
 
     tcase_add_test(tc, test_config_defaults_are_those_of_the_manual);
+    tcase_add_test(tc, test_config_threads_are_one_unless_given);
     tcase_add_test(tc, test_config_sample_loads);
     tcase_add_test(tc, test_config_state_folder_of_the_command_line_wins);
     tcase_add_test(tc, test_config_files_of_http_are_relative_to_the_state_folder);
