@@ -490,17 +490,6 @@ void gw_conn_accept(struct gw_front *front, enum gw_port_kind port, int fd, cons
         start_preface(self);
 }
 
-void gw_conn_wake(struct gw_site *site)
-{
-    struct gw_conn *self, *next;
-
-    for (self = LIST_FIRST(&site->conns); self != NULL; self = next) {
-        next = LIST_NEXT(self, of_site);
-        if (self->state == GW_CONN_WAIT)
-            gw_conn_open_next(self);
-    }
-}
-
 /* End a visitor that is attached to a site. SELF is gone, lingers, or is between two requests. */
 static void conn_end(struct gw_conn *self, enum gw_reason reason)
 {
@@ -563,8 +552,11 @@ void gw_conn_drain(struct gw_front *front, bool idle_too)
     front->http.last_answers = true;
     for (self = LIST_FIRST(&front->conns); self != NULL && idle_too; self = next) {
         next = LIST_NEXT(self, of_front);
-        if (self->state == GW_CONN_PEEK && self->exchange != NULL &&
-            gw_exchange_is_between(self->exchange))
+        if (self->exchange == NULL)
+            continue;
+        if (gw_exchange_has_answer(self->exchange))
+            gw_exchange_leave(self->exchange);
+        else if (self->state == GW_CONN_PEEK && gw_exchange_is_between(self->exchange))
             gw_conn_linger(self, NULL, 0);
     }
 }

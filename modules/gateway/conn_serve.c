@@ -177,6 +177,17 @@ void gw_conn_open_next(struct gw_conn *self)
 }
 
 /* 308 to the same place under https. SELF may be gone. */
+void gw_conn_wake(struct gw_site *site)
+{
+    struct gw_conn *self, *next;
+
+    for (self = LIST_FIRST(&site->conns); self != NULL; self = next) {
+        next = LIST_NEXT(self, of_site);
+        if (self->state == GW_CONN_WAIT)
+            gw_conn_open_next(self);
+    }
+}
+
 static void redirect(struct gw_conn *self)
 {
     const struct http_head *head = gw_exchange_head(self->exchange);

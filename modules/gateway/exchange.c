@@ -225,6 +225,8 @@ void gw_exchange_finish(struct gw_exchange *self)
 {
     if (!gw_exchange_tell(self, self->ops->on_answered))
         return;
+    if (self->last && self->leaves && self->in.len > 0)
+        self->last = self->leaves = false; /* the next answer will be it, and say so */
     if (self->last || self->ask != GW_ASK_DONE || gw_bytes_left(&self->up) > 0 ||
         !gw_exchange_keeps_way(self))
         gw_exchange_drop_way(self);
@@ -378,4 +380,10 @@ bool gw_exchange_is_idle(const struct gw_exchange *self)
 bool gw_exchange_has_answer(const struct gw_exchange *self)
 {
     return self->begun;
+}
+
+void gw_exchange_leave(struct gw_exchange *self)
+{
+    self->leaves = !self->last;
+    self->last = true;
 }

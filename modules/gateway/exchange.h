@@ -131,6 +131,9 @@ bool gw_exchange_is_between(const struct gw_exchange *self);
 bool gw_exchange_has_answer(const struct gw_exchange *self);
 
 /* --- the way --- */
+/* Within an answer: it is the last one, though its head did not say so, unless a request has come
+ * behind it by then. */
+void gw_exchange_leave(struct gw_exchange *self);
 
 /* Within on_request: make the request ready to be sent to a service. PACE: what the bytes draw
  * from (struct net_pace; may be NULL); IDLE_MS: without a byte end it. Returns 0; ERR_PROTO (its

@@ -88,6 +88,7 @@ struct gw_exchange {
     bool blocked; /* the stream takes nothing more of a body that goes straight into it */
     bool upgrade; /* a 101 is allowed */
     bool last;    /* the connection ends with this answer */
+    bool leaves;  /* so it does, but for a request that has come behind it */
     uint64_t rx_uncounted;
     struct gw_exchange_times times;
 

@@ -194,6 +194,36 @@ START_TEST(test_exchange_of_the_last_answers_says_so)
 }
 END_TEST
 
+START_TEST(test_exchange_within_an_answer_ends_behind_it_when_all_shall_go)
+{
+    int fd = answered();
+    const char *got;
+
+    hall_say(fd, GET);
+    hall_heard(&hall, 0, "\r\n\r\nGET / ");
+    hall_answer(&hall, 0, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+    hall_get(&hall, fd, "\r\n\r\nab");
+    hall.seat.limits.idle_timeout_ms = 20000;
+    gw_conn_drain(&hall.front, true);
+    if (_i == 1) { /* whose answer says so */
+        hall_say(fd, GET);
+        for (int i = 0; i < 20; i++)
+            ev_run(hall.seat.loop, EVRUN_NOWAIT);
+    }
+    hall_forget(&hall, 0);
+    hall_answer(&hall, 0, "cd");
+    hall_get(&hall, fd, "cd");
+    if (_i == 1) {
+        hall_heard(&hall, 0, "GET / ");
+        hall_answer(&hall, 0, OK);
+        got = hall_get(&hall, fd, "\r\n\r\nok");
+        ck_assert_ptr_nonnull(strstr(got, "Connection: close\r\n"));
+    }
+    LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_exchange_bytes_are_counted_as_the_visitor_sent_and_got_them)
 {
     size_t got;
@@ -263,6 +293,7 @@ int main(void)
     tcase_add_test(tc, test_exchange_stream_that_its_service_ended_is_not_used_again);
     tcase_add_test(tc, test_exchange_outlives_its_connector);
     tcase_add_test(tc, test_exchange_of_the_last_answers_says_so);
+    tcase_add_loop_test(tc, test_exchange_within_an_answer_ends_behind_it_when_all_shall_go, 0, 2);
     tcase_add_test(tc, test_exchange_bytes_are_counted_as_the_visitor_sent_and_got_them);
     tcase_add_test(tc, test_exchange_between_requests_has_no_time_of_the_exposure);
     tcase_add_test(tc, test_exchange_keeps_no_stream_of_a_connector_that_leaves);
