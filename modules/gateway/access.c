@@ -9,6 +9,7 @@
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "modules/gateway/access_file.h"
+#include "modules/gateway/exposure.h"
 
 #define BUFFER_BYTES (64 * 1024)
 #define SECOND_MS 1000
@@ -76,6 +77,49 @@ void gw_access_write(struct gw_access *self, const struct gw_access_record *reco
                                       clock_unix_ms(), self->dropped);
     self->dropped = 0;
     ev_prepare_start(self->loop, &self->turn_end);
+}
+
+/* A copy of LEN bytes at *PLACE, which moves behind them; NULL stays NULL. */
+static const char *copy(char **place, const char *text, size_t len)
+{
+    char *at = *place;
+
+    if (text == NULL)
+        return NULL;
+    memcpy(at, text, len);
+    at[len] = '\0';
+    *place += len + 1;
+    return at;
+}
+
+static const char *copy_name(char **place, const char *text)
+{
+    return copy(place, text, text != NULL ? strlen(text) : 0);
+}
+
+static size_t room_of(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+struct gw_access_record *gw_access_keep(const struct gw_access_record *record)
+{
+    size_t len = room_of(record->visitor) + room_of(record->exposure) + room_of(record->host) +
+                 record->method.len + record->target.len + record->request.len + 3 + GW_KEY_LEN + 1;
+    struct gw_access_record *kept = malloc(sizeof(*kept) + len);
+    char *place = (char *)(kept + 1);
+
+    if (kept == NULL)
+        return NULL;
+    *kept = *record;
+    kept->visitor = copy_name(&place, record->visitor);
+    kept->exposure = copy_name(&place, record->exposure);
+    kept->host = copy_name(&place, record->host);
+    kept->method.at = copy(&place, record->method.at, record->method.len);
+    kept->target.at = copy(&place, record->target.at, record->target.len);
+    kept->request.at = copy(&place, record->request.at, record->request.len);
+    kept->connector = (const uint8_t *)copy(&place, (const char *)record->connector, GW_KEY_LEN);
+    return kept;
 }
 
 void gw_access_reopen(struct gw_access *self)

@@ -22,6 +22,10 @@ int gw_access_apply(struct gw_access **log, struct ev_loop *loop, const struct g
 /* What was collected is written first. NULL is fine. */
 void gw_access_free(struct gw_access *self);
 
+/* RECORD with all that it borrows, for a request whose end is far away; the caller's, free() is
+ * enough. NULL without memory. */
+struct gw_access_record *gw_access_keep(const struct gw_access_record *record);
+
 /* A request came to its end. No allocation, no I/O but for a full buffer. NULL is fine. */
 void gw_access_write(struct gw_access *self, const struct gw_access_record *record);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of a visitor share: conn.c (life, states, first bytes), conn_serve.c (from the
- * route to the service). Private to them. */
+ * route to the service), conn_log.c (its lines in the access log). Private to them. */
 #ifndef MODULES_GATEWAY_CONN_IMPL_H
 #define MODULES_GATEWAY_CONN_IMPL_H
 
@@ -32,12 +32,16 @@ struct gw_conn {
     uint64_t routed_at;           /* the same, of the request that `site` was found for */
     const struct gw_site *named;  /* by the present request, also when that is refused; for logs */
     bool unlogged;                /* the present request has no line in the access log yet */
-    bool sent;                    /* here by another worker, for the present request */
-    struct gw_tries tries;        /* for the present request */
-    enum gw_reason failure;       /* of the last try */
-    uint64_t wait_until_ms;       /* 0 = has not waited yet */
-    struct gw_way *way;           /* OPEN and RELAY */
-    struct gw_linger *linger;     /* LINGER */
+    bool direct;                  /* the last way that was open was so, else of `connector` */
+    uint8_t connector[GW_KEY_LEN];
+    struct gw_access_record *lasting; /* owned; of a 101, whose line comes when it ends */
+    uint64_t lasting_since_us;        /* its head was complete */
+    bool sent;                        /* here by another worker, for the present request */
+    struct gw_tries tries;            /* for the present request */
+    enum gw_reason failure;           /* of the last try */
+    uint64_t wait_until_ms;           /* 0 = has not waited yet */
+    struct gw_way *way;               /* OPEN and RELAY */
+    struct gw_linger *linger;         /* LINGER */
     LIST_ENTRY(gw_conn) of_front;
     LIST_ENTRY(gw_conn) of_site;
 };
@@ -69,6 +73,11 @@ struct gw_conn_outcome {
     size_t len;            /* of our answer */
 };
 void gw_conn_log(struct gw_conn *self, const struct gw_conn_outcome *outcome);
+/* WAY is open: whose it is will be told, also when it is gone by then. */
+void gw_conn_log_way(struct gw_conn *self, const struct gw_way *way);
+/* A 101: its line waits until the connection is over, with what the other protocol carried. */
+void gw_conn_log_later(struct gw_conn *self);
+void gw_conn_log_bytes(struct gw_conn *self, uint64_t rx_bytes, uint64_t tx_bytes);
 /* The present request, if there is one, ends without an answer or within it. */
 void gw_conn_log_cut(struct gw_conn *self);
 /* SITE is what the visitor wants (NULL = nothing is served there). SELF may be gone. */

@@ -5,7 +5,6 @@
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/log.h"
-#include "modules/gateway/access.h"
 #include "modules/gateway/answer.h"
 #include "modules/gateway/conn_impl.h"
 #include "modules/gateway/passage.h"
@@ -48,6 +47,7 @@ static void on_way_open(void *arg)
 
     if (self->exchange != NULL) {
         self->way = NULL;
+        gw_conn_log_way(self, way);
         gw_conn_enter(self, GW_CONN_EXCHANGE);
         gw_exchange_lend(self->exchange, way); /* self may be gone */
         return;
@@ -93,11 +93,12 @@ static bool has_other_way(void *arg)
            gw_pick(&pick, self->front->registry, self->site, &self->tries);
 }
 
-static void on_way_done(void *arg)
+static void on_way_done(void *arg, uint64_t rx_bytes, uint64_t tx_bytes)
 {
     struct gw_conn *self = arg;
 
     self->way = NULL;
+    gw_conn_log_bytes(self, rx_bytes, tx_bytes);
     gw_conn_close(self, false);
 }
 
@@ -176,7 +177,6 @@ void gw_conn_open_next(struct gw_conn *self)
         gw_conn_enter(self, GW_CONN_WAIT);
 }
 
-/* 308 to the same place under https. SELF may be gone. */
 void gw_conn_wake(struct gw_site *site)
 {
     struct gw_conn *self, *next;
@@ -188,6 +188,7 @@ void gw_conn_wake(struct gw_site *site)
     }
 }
 
+/* 308 to the same place under https. SELF may be gone. */
 static void redirect(struct gw_conn *self)
 {
     const struct http_head *head = gw_exchange_head(self->exchange);
@@ -298,69 +299,6 @@ void gw_conn_route(struct gw_conn *self, struct gw_site *site)
 
 /* --- requests --- */
 
-/* From SINCE to UNTIL, both of which may never have been, or when nobody looked at the clock. */
-static uint64_t span_us(uint64_t since_us, uint64_t until_us)
-{
-    return since_us <= 1 || until_us < since_us ? GW_ACCESS_NEVER : until_us - since_us;
-}
-
-/* Whether it was with a service is told by the times: a way may be left of the request before. */
-static void add_way(struct gw_access_record *record, const struct gw_conn *self,
-                    const struct gw_exchange_times *times)
-{
-    const struct gw_way *way = times->lent_us != 0 ? gw_exchange_way(self->exchange) : NULL;
-
-    record->connector = way != NULL ? gw_way_connector(way) : NULL;
-    record->direct = way != NULL && record->connector == NULL;
-    record->wait_us = span_us(times->begun_us, times->lent_us);
-    record->service_us = span_us(times->lent_us, times->first_us);
-}
-
-static void add_request(struct gw_access_record *record, const struct gw_conn *self)
-{
-    struct gw_request_line line = gw_exchange_line(self->exchange);
-    const char *id = gw_exchange_id(self->exchange);
-
-    record->exposure = self->named != NULL ? self->named->id : NULL;
-    record->host = host_of(self);
-    record->method = (struct gw_access_text){line.method, line.method_len};
-    record->target = (struct gw_access_text){line.path, line.path_len};
-    record->request = (struct gw_access_text){id, strlen(id)};
-}
-
-static void write_line(const struct gw_conn *self, const struct gw_conn_outcome *outcome)
-{
-    struct gw_access_record record = {.refused = outcome->reason};
-    char visitor[ADDR_IP_MAX];
-    struct gw_exchange_times times;
-
-    addr_print_ip(visitor, &self->peer);
-    gw_exchange_times(self->exchange, &times);
-    add_request(&record, self);
-    add_way(&record, self, &times);
-    record.visitor = visitor;
-    record.status = outcome->status != 0 ? outcome->status : (int)times.status;
-    record.rx_bytes = times.rx_bytes;
-    record.tx_bytes = times.tx_bytes + outcome->len;
-    record.total_us = span_us(times.begun_us, clock_mono_us());
-    record.first_byte_us =
-        outcome->len > 0 ? record.total_us : span_us(times.begun_us, times.first_us);
-    gw_access_write(self->front->access, &record);
-}
-
-void gw_conn_log(struct gw_conn *self, const struct gw_conn_outcome *outcome)
-{
-    self->unlogged = false;
-    if (self->front->access != NULL && self->exchange != NULL)
-        write_line(self, outcome);
-}
-
-void gw_conn_log_cut(struct gw_conn *self)
-{
-    if (self->unlogged)
-        gw_conn_log(self, &(struct gw_conn_outcome){0});
-}
-
 /*
  * Where the present request goes; NULL = nowhere, or the first worker knows. Names are one worker's
  * only, but another one may have the name that a wildcard here stands for as well: a visitor that
@@ -433,7 +371,7 @@ static void on_switch(void *arg, const void *first, size_t first_len)
 {
     struct gw_conn *self = arg;
 
-    gw_conn_log(self, &(struct gw_conn_outcome){0});
+    gw_conn_log_later(self);
     self->way = gw_exchange_take_way(self->exchange);
     if (gw_way_switch(self->way, self->fd, idle_limit_ms(self), first, first_len) != ERR_OK) {
         gw_conn_close(self, true);
@@ -443,6 +381,14 @@ static void on_switch(void *arg, const void *first, size_t first_len)
     gw_exchange_free(self->exchange);
     self->exchange = NULL;
     gw_conn_enter(self, GW_CONN_RELAY);
+}
+
+static void on_sent(void *arg, size_t n)
+{
+    struct gw_conn *self = arg;
+
+    if (self->site != NULL)
+        self->site->tx_bytes += n;
 }
 
 static void on_end(void *arg, bool reset)
@@ -460,4 +406,5 @@ const struct gw_exchange_ops gw_conn_exchange_ops = {.on_request = on_request,
                                                      .on_retry = on_retry,
                                                      .on_answered = on_answered,
                                                      .on_switch = on_switch,
+                                                     .on_sent = on_sent,
                                                      .on_end = on_end};

@@ -55,6 +55,8 @@ struct gw_exchange_ops {
     /* 101: the way (gw_exchange_take_way) is opaque from here on, after these bytes of the
      * visitor. */
     void (*on_switch)(void *arg, const void *first, size_t first_len);
+    /* N bytes more of an answer went out, but its way is gone, which has counted those before. */
+    void (*on_sent)(void *arg, size_t n);
     /* Nothing more on this connection. RESET: an answer was cut, or the visitor did it; else the
      * last answer is out and our side is to be ended in order. */
     void (*on_end)(void *arg, bool reset);
@@ -129,11 +131,11 @@ void gw_exchange_times(const struct gw_exchange *self, struct gw_exchange_times 
 bool gw_exchange_is_idle(const struct gw_exchange *self);
 bool gw_exchange_is_between(const struct gw_exchange *self);
 bool gw_exchange_has_answer(const struct gw_exchange *self);
-
-/* --- the way --- */
 /* Within an answer: it is the last one, though its head did not say so, unless a request has come
  * behind it by then. */
 void gw_exchange_leave(struct gw_exchange *self);
+
+/* --- the way --- */
 
 /* Within on_request: make the request ready to be sent to a service. PACE: what the bytes draw
  * from (struct net_pace; may be NULL); IDLE_MS: without a byte end it. Returns 0; ERR_PROTO (its

@@ -107,6 +107,8 @@ static void send_all(struct gw_exchange *self, const struct gather *g, size_t *s
     self->times.tx_bytes += *sent;
     if (self->way != NULL)
         gw_way_count(self->way, 0, *sent);
+    else
+        self->ops->on_sent(self->arg, *sent);
     if (*sent < g->len)
         ev_io_start(self->common->loop, &self->wr);
 }

@@ -358,12 +358,12 @@ int gw_way_start(struct gw_way **out, const struct gw_way_config *cfg)
 
 static void finish(struct gw_way *self, uint64_t rx_bytes, uint64_t tx_bytes)
 {
-    void (*on_done)(void *arg) = self->cfg.on_done;
+    void (*on_done)(void *, uint64_t, uint64_t) = self->cfg.on_done;
     void *arg = self->cfg.arg;
 
     settle(self, rx_bytes, tx_bytes);
     free(self);
-    on_done(arg);
+    on_done(arg, rx_bytes, tx_bytes);
 }
 
 static void on_pipe_done(void *arg, const struct link_pipe_end *end)

@@ -51,8 +51,9 @@ struct gw_way_config {
     bool (*has_other)(void *arg);
     /* It is not; the way is gone. */
     void (*on_failed)(void *arg, const struct gw_way_failure *failure);
-    /* Carried to the end, clean or not; the way and the socket are gone. */
-    void (*on_done)(void *arg);
+    /* Carried to the end, clean or not, and how many bytes from the visitor and to it; the way and
+     * the socket are gone. */
+    void (*on_done)(void *arg, uint64_t rx_bytes, uint64_t tx_bytes);
     void *arg;
 };
 

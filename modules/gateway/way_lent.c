@@ -58,11 +58,11 @@ void gw_way_lent_cut(struct gw_way *self, enum gw_reason reason)
 /* The service is gone before the relay began. */
 static void fail_turn(struct gw_way *self)
 {
-    void (*on_done)(void *arg) = self->cfg.on_done;
+    void (*on_done)(void *, uint64_t, uint64_t) = self->cfg.on_done;
     void *arg = self->cfg.arg;
 
     gw_way_free(self);
-    on_done(arg);
+    on_done(arg, 0, 0);
 }
 
 static size_t on_flow_data(void *arg, const uint8_t *data, size_t len)

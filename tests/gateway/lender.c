@@ -148,10 +148,12 @@ static void on_failed(void *arg, const struct gw_way_failure *failure)
     self->failed++;
 }
 
-static void on_done(void *arg)
+static void on_done(void *arg, uint64_t rx_bytes, uint64_t tx_bytes)
 {
     struct lender *self = arg;
 
+    (void)rx_bytes;
+    (void)tx_bytes;
     self->way = NULL;
     self->done++;
 }

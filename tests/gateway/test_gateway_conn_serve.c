@@ -6,12 +6,10 @@
 #include <unistd.h>
 
 #include "bus/base/err.h"
-#include "modules/gateway/access.h"
 #include "modules/gateway/conn.h"
 #include "tests/gateway/hall.h"
 #include "tests/net/loop_until.h"
 #include "tests/support/suite.h"
-#include "tests/support/temp_dir.h"
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -255,69 +253,6 @@ START_TEST(test_connections_limit_is_for_both_names_apart)
 }
 END_TEST
 
-START_TEST(test_request_without_a_name_after_a_long_one_is_logged_without_the_one_before)
-{
-    struct gw_http_config cfg = {0};
-    char *dir = temp_dir_new(), text[4096], line[2048] = {0};
-    int fd;
-    FILE *log;
-
-    (void)snprintf(cfg.access_log, sizeof(cfg.access_log), "%s/log", dir);
-    ck_assert_int_eq(gw_access_apply(&hall.front.access, hall.seat.loop, &cfg), ERR_OK);
-    (void)snprintf(text, sizeof(text),
-                   "GET /first HTTP/1.1\r\nHost: " HALL_HOST "\r\nX: %03000d\r\n\r\n",
-                   0); /* so long that its memory is not kept */
-    fd = hall_come(&hall, GW_PORT_HTTP, text);
-    hall_accept(&hall, 0);
-    hall_answer(&hall, 0, OK);
-    hall_get(&hall, fd, "\r\n\r\nok");
-    hall_say(fd, "GET /second HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n");
-    ck_assert_int_eq(hall_status(&hall, fd), 404);
-    gw_access_free(hall.front.access);
-    hall.front.access = NULL;
-    log = fopen(cfg.access_log, "r");
-    ck_assert_ptr_nonnull(log);
-    ck_assert_ptr_nonnull(fgets(line, sizeof(line), log));
-    ck_assert_ptr_nonnull(strstr(line, "/first"));
-    ck_assert_ptr_nonnull(fgets(line, sizeof(line), log));
-    ck_assert_ptr_nonnull(strstr(line, "/second"));
-    (void)fclose(log);
-    temp_dir_free(dir);
-    close(fd);
-}
-END_TEST
-
-static bool is_full(void *arg, unsigned to)
-{
-    (void)arg;
-    return to == 1;
-}
-
-START_TEST(test_request_for_a_worker_that_is_overrun_is_answered_and_logged)
-{
-    struct gw_http_config cfg = {0};
-    char *dir = temp_dir_new(), line[512];
-    FILE *log;
-    int fd;
-
-    (void)snprintf(cfg.access_log, sizeof(cfg.access_log), "%s/log", dir);
-    ck_assert_int_eq(gw_access_apply(&hall.front.access, hall.seat.loop, &cfg), ERR_OK);
-    hall.site->home = 1;
-    hall.front.is_full = is_full;
-    fd = hall_come(&hall, GW_PORT_HTTP, request("GET", HALL_HOST));
-    ck_assert_int_eq(hall_status(&hall, fd), 503);
-    gw_access_free(hall.front.access);
-    hall.front.access = NULL;
-    log = fopen(cfg.access_log, "r");
-    ck_assert_ptr_nonnull(log);
-    ck_assert_ptr_nonnull(fgets(line, sizeof(line), log));
-    ck_assert_ptr_nonnull(strstr(line, "status=503"));
-    (void)fclose(log);
-    temp_dir_free(dir);
-    close(fd);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("gateway_conn_serve");
@@ -338,9 +273,6 @@ int main(void)
     tcase_add_test(tc, test_request_that_was_refused_goes_to_the_next_backend_whatever_it_is);
     tcase_add_test(tc, test_request_that_had_a_byte_of_its_answer_is_not_sent_again);
     tcase_add_test(tc, test_connections_limit_is_for_both_names_apart);
-    tcase_add_test(tc,
-                   test_request_without_a_name_after_a_long_one_is_logged_without_the_one_before);
-    tcase_add_test(tc, test_request_for_a_worker_that_is_overrun_is_answered_and_logged);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -24,6 +24,7 @@ static struct addr peer, local;
 static struct gw_way *way;
 static int visitor[2]; /* the visitor's end, ours; -1 once the way has it */
 static unsigned opened, done, failed;
+static uint64_t done_rx, done_tx;
 static enum gw_reason reason;
 static bool has_key;
 static char what[300];
@@ -78,11 +79,13 @@ static void on_failed(void *arg, const struct gw_way_failure *failure)
     strcpy(what, failure->what);
 }
 
-static void on_done(void *arg)
+static void on_done(void *arg, uint64_t rx_bytes, uint64_t tx_bytes)
 {
     (void)arg;
     way = NULL;
     done++;
+    done_rx = rx_bytes;
+    done_tx = tx_bytes;
 }
 
 static int start(uint64_t open_timeout_ms)
@@ -206,6 +209,7 @@ START_TEST(test_way_in_use_ends_with_its_session)
     LOOP_UNTIL(seat.loop, done == 1);
     ck_assert_uint_eq(failed, 0);
     ck_assert_uint_eq(site->rx_bytes, strlen(FIRST));
+    ck_assert(done_rx == strlen(FIRST) && done_tx == 0);
     ck_settled();
 }
 END_TEST
