@@ -9,7 +9,7 @@
 #include "bus/base/err.h"
 
 #define FEW_BYTES (4u << 10)        /* so many are copied rather than kept in a bigger chunk */
-#define FREE_BYTES_MAX (512u << 10) /* a session keeps at most so much for reuse */
+#define FREE_BYTES_MAX (256u << 10) /* of each size are kept for reuse: big ones displace none */
 
 static const uint32_t grade_size[TUN_CHUNK_GRADES] = {1u << 10, 4u << 10, 16u << 10, TUN_CHUNK_MAX};
 
@@ -31,6 +31,7 @@ static struct tun_chunk *lend(struct tun_pool *pool, size_t want)
     chunk = pool->free[grade];
     if (chunk != NULL) {
         pool->free[grade] = chunk->next;
+        pool->free_of[grade] -= grade_size[grade];
         pool->free_bytes -= grade_size[grade];
     } else {
         chunk = malloc(sizeof(*chunk) + grade_size[grade]);
@@ -49,12 +50,13 @@ static void give_back(struct tun_pool *pool, struct tun_chunk *chunk)
     uint32_t size = grade_size[chunk->grade];
 
     pool->used_bytes -= size;
-    if (pool->free_bytes + size > FREE_BYTES_MAX) {
+    if (pool->free_of[chunk->grade] + size > FREE_BYTES_MAX) {
         free(chunk);
         return;
     }
     chunk->next = pool->free[chunk->grade];
     pool->free[chunk->grade] = chunk;
+    pool->free_of[chunk->grade] += size;
     pool->free_bytes += size;
 }
 
@@ -67,6 +69,7 @@ void tun_pool_trim(struct tun_pool *self)
             self->free[i] = chunk->next;
             free(chunk);
         }
+        self->free_of[i] = 0;
     }
     self->free_bytes = 0;
 }

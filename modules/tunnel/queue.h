@@ -20,8 +20,9 @@ struct tun_chunk; /* opaque: queue.c */
 /* Chunks that are free, for one session. All-zero is an empty pool. */
 struct tun_pool {
     struct tun_chunk *free[TUN_CHUNK_GRADES];
-    size_t free_bytes; /* kept for reuse; bounded */
-    size_t used_bytes; /* lent to queues */
+    size_t free_of[TUN_CHUNK_GRADES]; /* bytes kept for reuse; bounded */
+    size_t free_bytes;                /* their sum */
+    size_t used_bytes;                /* lent to queues */
 };
 
 /*
