@@ -12,10 +12,23 @@
 struct gw_linger;
 
 struct gw_conn {
+    /* what each request looks at stands together: many visitors share little cache */
     struct gw_front *front;
-    uint64_t id;
     enum gw_port_kind port;
     enum gw_conn_state state;
+    struct gw_exchange *exchange; /* HTTP port: reads the requests, and has the way of one */
+    struct gw_site *site;         /* NULL until routed and once it ended */
+    uint64_t looked_at;           /* gw_routes_changes before the present request was routed */
+    uint64_t routed_at;           /* the same, of the request that `site` was found for */
+    const struct gw_site *named;  /* by the present request, also when that is refused; for logs */
+    bool unlogged;                /* the present request has no line in the access log yet */
+    bool sent;                    /* here by another worker, for the present request */
+    enum gw_reason failure;       /* of the last try */
+    uint64_t wait_until_ms;       /* 0 = has not waited yet */
+    ev_timer deadline;
+    struct gw_tries tries; /* for the present request */
+
+    uint64_t id;
     int fd;                     /* -1 once the carrying or the lingering has it */
     bool counted;               /* in front->sources */
     bool over;                  /* in front->uncounted */
@@ -24,24 +37,13 @@ struct gw_conn {
     struct addr peer, local;    /* as a balancer names them, where one did */
     struct gw_preface *preface; /* PREFACE: owned */
     ev_io io;                   /* of the peek */
-    ev_timer deadline;
-    struct gw_peek peek;          /* TLS port */
-    struct gw_exchange *exchange; /* HTTP port: reads the requests, and has the way of one */
-    struct gw_site *site;         /* NULL until routed and once it ended */
-    uint64_t looked_at;           /* gw_routes_changes before the present request was routed */
-    uint64_t routed_at;           /* the same, of the request that `site` was found for */
-    const struct gw_site *named;  /* by the present request, also when that is refused; for logs */
-    bool unlogged;                /* the present request has no line in the access log yet */
-    bool direct;                  /* the last way that was open was so, else of `connector` */
+    struct gw_peek peek;        /* TLS port */
+    struct gw_way *way;         /* OPEN and RELAY */
+    struct gw_linger *linger;   /* LINGER */
+    bool direct;                /* the last way that was open was so, else of `connector` */
     uint8_t connector[GW_KEY_LEN];
     struct gw_access_record *lasting; /* owned; of a 101, whose line comes when it ends */
     uint64_t lasting_since_us;        /* its head was complete */
-    bool sent;                        /* here by another worker, for the present request */
-    struct gw_tries tries;            /* for the present request */
-    enum gw_reason failure;           /* of the last try */
-    uint64_t wait_until_ms;           /* 0 = has not waited yet */
-    struct gw_way *way;               /* OPEN and RELAY */
-    struct gw_linger *linger;         /* LINGER */
     LIST_ENTRY(gw_conn) of_front;
     LIST_ENTRY(gw_conn) of_site;
 };

@@ -111,7 +111,7 @@ static enum tun_kind kind_of(enum gw_port_kind port)
 static const char *host_of(const struct gw_conn *self)
 {
     if (self->exchange != NULL)
-        return gw_exchange_head(self->exchange)->authority.host;
+        return http_head_host(gw_exchange_head(self->exchange));
     return self->peek.host != NULL ? self->peek.host : "";
 }
 
@@ -251,7 +251,8 @@ static void serve(struct gw_conn *self, struct gw_site *site)
     enum gw_reason reason =
         site != NULL ? gw_site_judge(site, &caller, now_ms) : GW_REASON_UNKNOWN_NAME;
 
-    ev_io_stop(self->front->loop, &self->io);
+    if (self->exchange == NULL)
+        ev_io_stop(self->front->loop, &self->io);
     self->named = site;
     if (reason != GW_REASON_NONE) {
         gw_conn_refuse(self, reason);

@@ -85,12 +85,12 @@ static ssize_t send_gather(struct gw_exchange *self, const struct gather *g)
     size_t at = g->iov[0].iov_len;
 
     if (g->count > 1 && (g->iov[0].iov_base != head || g->len > FLAT_MAX))
-        return sendmsg(self->wr.fd, &msg, MSG_NOSIGNAL);
+        return sendmsg(self->rd.fd, &msg, MSG_NOSIGNAL);
     for (int i = 1; i < g->count; i++) {
         memcpy(head + at, g->iov[i].iov_base, g->iov[i].iov_len);
         at += g->iov[i].iov_len;
     }
-    return send(self->wr.fd, g->iov[0].iov_base, g->len, MSG_NOSIGNAL);
+    return send(self->rd.fd, g->iov[0].iov_base, g->len, MSG_NOSIGNAL);
 }
 
 /* Send what G holds; *SENT of it was taken. SELF may be gone. */
@@ -230,11 +230,17 @@ static struct http_known *known_of(const struct gw_exchange *self)
     return &self->common->scratch->known[place / 65536 % GW_KNOWN_ANSWERS];
 }
 
+/* The head that is here as a whole; until the next one. */
+static const struct http_response *response_of(const struct gw_exchange *self)
+{
+    return self->is_known ? &known_of(self)->head : &self->response;
+}
+
 /* The head as it goes on, in the scratch; 0 = SELF is gone. */
 static size_t rewrite(struct gw_exchange *self, const char *head, const struct http_reply *reply)
 {
     struct http_known *known = known_of(self);
-    const struct http_response *response = self->is_known ? &known->head : &self->response;
+    const struct http_response *response = response_of(self);
     char *out = self->common->scratch->head;
     size_t n = self->is_known ? http_known_write(known, out, reply) : 0;
 
@@ -285,7 +291,7 @@ static bool is_asked(const struct gw_exchange *self, const char *head)
     asked.at = (size_t)(at - data) + sizeof(line) - 1;
     at = memchr(data + asked.at, '\r', self->line_len - asked.at);
     asked.len = (size_t)(at - data) - asked.at;
-    return http_protocols_asked(self->response.upgrade, head, asked, data);
+    return http_protocols_asked(response_of(self)->upgrade, head, asked, data);
 }
 
 /* 101: what follows is opaque; once the head is out, and from the loop. */
@@ -304,7 +310,7 @@ static void pass_switch(struct gw_exchange *self, const char *head)
     if (*gone)
         return;
     self->begun = true;
-    self->times.status = self->response.code;
+    self->times.status = response_of(self)->code;
     self->answer = GW_ANSWER_SWITCH;
     gather_init(&g);
     put(&g, self->common->scratch->head, n);
@@ -327,7 +333,7 @@ static const char *date_of(struct gw_exchange_common *common)
 /* How the answer goes on, and what follows from that for both connections. */
 static struct http_reply choose(struct gw_exchange *self)
 {
-    const struct http_response *response = &self->response;
+    const struct http_response *response = response_of(self);
     unsigned minor = self->head.framing.minor;
     enum http_body_kind kind = http_response_body(response, self->head.is_head);
 
@@ -360,7 +366,7 @@ static size_t begin(struct gw_exchange *self, const char *head, const uint8_t *d
     if (*gone)
         return 0;
     self->begun = true;
-    self->times.status = self->response.code;
+    self->times.status = response_of(self)->code;
     self->answer = GW_ANSWER_BODY;
     gw_bytes_clear(&self->part);
     gather_init(&g);
@@ -372,11 +378,12 @@ static size_t begin(struct gw_exchange *self, const char *head, const uint8_t *d
 static size_t take_complete(struct gw_exchange *self, const char *head, const uint8_t *data,
                             size_t len)
 {
+    unsigned code = response_of(self)->code;
     const bool *gone = self->gone;
 
-    if (self->response.code >= 200)
+    if (code >= 200)
         return begin(self, head, data, len);
-    if (self->response.code == 101)
+    if (code == 101)
         pass_switch(self, head);
     else
         pass_interim(self, head);
@@ -393,9 +400,7 @@ static bool recognize(struct gw_exchange *self, const uint8_t *data, size_t len)
     const struct http_known *known = known_of(self);
 
     self->is_known = http_known_begins(known, (const char *)data, len);
-    if (self->is_known) /* but its lines, which rewrite() has from there */
-        memcpy(&self->response, &known->head, offsetof(struct http_response, section));
-    else
+    if (!self->is_known)
         http_response_init(&self->response, &limits);
     return self->is_known;
 }
@@ -408,7 +413,7 @@ static size_t take_head(struct gw_exchange *self, const uint8_t *data, size_t le
     if (self->times.first_us == 0)
         self->times.first_us = gw_exchange_now(self);
     if (is_whole && recognize(self, data, len)) {
-        used = self->response.len;
+        used = response_of(self)->len;
         return used + take_complete(self, (const char *)data, data + used, len - used);
     }
     if (!is_whole && gw_bytes_add(&self->part, data, len) != ERR_OK) {

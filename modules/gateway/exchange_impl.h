@@ -48,64 +48,63 @@ enum gw_answer_phase {
     GW_ANSWER_SWITCH, /* it is a 101: the rest is opaque */
 };
 
+/* What each request looks at stands first, together: many visitors share little cache. */
 struct gw_exchange {
     struct gw_exchange_common *common;
     const struct gw_exchange_ops *ops;
     void *arg;
-    ev_io rd, wr;   /* the visitor's socket */
-    ev_timer limit; /* fires at limit_at or before what ends it: the phase knows what that is */
+    bool *gone; /* set on free, for who called the owner in the middle */
+    struct gw_way *way;
+    enum gw_ask ask;
+    enum gw_answer_phase answer;
+    enum http_body_kind out; /* the answer's body as the visitor gets it */
+    unsigned interims;       /* 1xx so far */
+    bool eof;                /* the visitor will send no more */
+    bool replayable;         /* `up` holds all that was sent, and it may be sent twice */
+    bool retried;
+    bool blocked;  /* the stream takes nothing more of a body that goes straight into it */
+    bool upgrade;  /* a 101 is allowed */
+    bool last;     /* the connection ends with this answer */
+    bool leaves;   /* so it does, but for a request that has come behind it */
+    bool is_known; /* the answer's head was taken from known_of() */
+    bool begun;    /* the visitor has seen something of the final answer */
+    bool reused;   /* the way had served before */
+    bool way_last; /* it can't be used again */
+
     ev_tstamp limit_at;
     ev_tstamp head_due; /* of a head that has begun, and of the first one; 0 = none */
     ev_tstamp moved_at; /* loop time of the last byte, either way */
     double idle_s;
     struct net_pace *pace;
-    ev_timer paced; /* runs while nothing may pass */
-    struct net_hangup_watch hangup;
-    bool *gone; /* set on free, for who called the owner in the middle */
 
-    /* the visitor */
-    char visitor[ADDR_IP_MAX];
-    struct http_forward forward;      /* what services are told about it: the same each time */
-    char stranger[HTTP_STRANGER_MAX]; /* printed from that when it first asks, unless trusted */
-    bool eof;                         /* it will send no more */
-
-    /* the request */
-    enum gw_ask ask;
-    struct http_head head;
-    struct http_body body;
-    struct gw_bytes in; /* read, not yet looked at to the end */
+    struct gw_bytes in; /* of the request: read, not yet looked at to the end */
     struct {
         const uint8_t *data;
         size_t at, len;
     } view;                /* what is being looked at: of `in` or of the scratch */
     const char *head_data; /* the head's bytes, within on_request */
-    char id[HTTP_REQUEST_ID_MAX + 1];
-    struct gw_bytes up; /* as it goes to the service: at = sent so far; kept for another try */
-    size_t line_len;    /* the head in `up` */
-    size_t kept_len;    /* of the head that is still in `up` from the request before; 0 = none */
-    bool replayable;    /* `up` holds all that was sent, and it may be sent twice */
-    bool retried;
-    bool blocked; /* the stream takes nothing more of a body that goes straight into it */
-    bool upgrade; /* a 101 is allowed */
-    bool last;    /* the connection ends with this answer */
-    bool leaves;  /* so it does, but for a request that has come behind it */
+    struct gw_bytes up;    /* as it goes to the service: at = sent so far; kept for another try */
+    size_t line_len;       /* the head in `up` */
+    size_t kept_len;       /* of the head that is still in `up` from the request before; 0 = none */
     uint64_t rx_uncounted;
+    struct gw_bytes part; /* a head of an answer that is not complete */
+    struct gw_bytes down; /* what the visitor's socket did not take */
     struct gw_exchange_times times;
+    struct http_body body;   /* of the request */
+    struct http_body source; /* of the answer, as the service sends it */
 
-    /* the answer */
-    enum gw_answer_phase answer;
-    struct http_response response;
-    bool is_known;           /* it was taken from known_of() */
-    unsigned interims;       /* 1xx so far */
-    struct http_body source; /* its body as the service sends it */
-    enum http_body_kind out; /* as the visitor gets it */
-    struct gw_bytes part;    /* a head that is not complete */
-    struct gw_bytes down;    /* what the visitor's socket did not take */
-    bool begun;              /* the visitor has seen something of the final answer */
+    ev_timer limit; /* fires at limit_at or before what ends it: the phase knows what that is */
+    ev_timer paced; /* runs while nothing may pass */
+    ev_io rd, wr;   /* the visitor's socket */
+    struct http_forward forward; /* what services are told about the visitor: the same each time */
+    char id[HTTP_REQUEST_ID_MAX + 1];
 
-    struct gw_way *way;
-    bool reused;   /* it had served before */
-    bool way_last; /* it can't be used again */
+    struct http_head head;
+    struct http_response response; /* unless it is known */
+    struct net_hangup_watch hangup;
+    /* texts of `forward` */
+    char visitor[ADDR_IP_MAX];
+    char stranger[HTTP_STRANGER_MAX]; /* printed when it first asks, unless trusted */
 };
 
 extern const struct gw_way_ops gw_exchange_way_ops; /* exchange_answer.c; ARG is the exchange */

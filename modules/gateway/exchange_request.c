@@ -75,7 +75,7 @@ static enum turn take_head(struct gw_exchange *self)
     self->head_due = 0.0;
     gw_exchange_begin(self, head);
     self->head_data = head;
-    if (self->head.authority.host[0] == '\0')
+    if (!self->head.is_named)
         return reject(self, GW_REASON_NO_NAME, 0, "no host name");
     if (!gw_exchange_tell(self, self->ops->on_request))
         return TURN_GONE;

@@ -16,8 +16,8 @@
 
 /* What a visitor has tried already. */
 struct gw_tries {
-    struct gw_target at[GW_TRIES_MAX];
     unsigned count;
+    struct gw_target at[GW_TRIES_MAX];
 };
 
 struct gw_pick {

@@ -18,10 +18,21 @@ struct net_relay;
 /* How far it is: neither of the following (opening), ops (lent), turn (lent, and carried from the
  * next turn of the loop on), pipe or relay (carried). */
 struct gw_way {
-    struct gw_way_config cfg;
-    struct gw_backend backend;  /* copy: the exposure may be replaced */
+    /* lent; what each request looks at stands together: many visitors share little cache */
+    const struct gw_way_ops *ops; /* NULL = not lent */
+    void *ops_arg;
+    bool *gone;            /* set on free during gw_way_pull */
+    size_t offered;        /* by gw_way_pull, to the on_data that runs */
+    bool eof_told;         /* on_eof ran */
+    bool listed;           /* in session->ways */
+    bool left;             /* its backend was taken out of the exposure: direct_active lacks it */
+    bool counted;          /* in site->active */
+    struct net_flow *flow; /* of a direct one */
     struct gw_session *session; /* NULL for a direct one, and once the session ended */
     struct tun_stream *stream;  /* ours until the pipe has it */
+    struct gw_way_config cfg;
+
+    struct gw_backend backend; /* copy: the exposure may be replaced */
     struct net_dial *dial;
     int service_fd;    /* direct: connected, until the flow or the relay has it; else -1 */
     size_t first_sent; /* of cfg.first, already in the stream */
@@ -29,21 +40,11 @@ struct gw_way {
     size_t extra;      /* bytes to the service that are not the visitor's (PROXY header) */
     struct link_pipe *pipe;
     struct net_relay *relay;
-    ev_timer limit;    /* of opening; looks at the links meanwhile */
-    uint64_t limit_ms; /* when opening takes too long; monotonic */
-    bool linkless;     /* the session had no link at the last look */
-    bool counted;      /* in site->active */
-    bool left;         /* its backend was taken out of the exposure: direct_active lacks it */
-    /* lent */
-    const struct gw_way_ops *ops; /* NULL = not lent */
-    void *ops_arg;
-    struct net_flow *flow;         /* of a direct one */
-    bool *gone;                    /* set on free during gw_way_pull */
-    size_t offered;                /* by gw_way_pull, to the on_data that runs */
-    bool eof_told;                 /* on_eof ran */
-    bool listed;                   /* in session->ways */
-    LIST_ENTRY(gw_way) of_session; /* hears of GOAWAY */
-    struct gw_way_turn *turn;      /* owned */
+    ev_timer limit;                /* of opening; looks at the links meanwhile */
+    uint64_t limit_ms;             /* when opening takes too long; monotonic */
+    bool linkless;                 /* the session had no link at the last look */
+    LIST_ENTRY(gw_way) of_session; /* lent: hears of GOAWAY */
+    struct gw_way_turn *turn;      /* lent: owned */
 };
 
 /* It serves a visitor from now on; what was borrowed until then is forgotten. */

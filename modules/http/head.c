@@ -267,11 +267,10 @@ static void agree(struct http_head *self)
 
 static void keep_head(struct http_head *self, const char *data)
 {
-    bool is_worth = self->len <= HTTP_HEAD_KEPT_MAX && self->kept.len > 0;
-
-    self->before.len = is_worth ? (uint16_t)self->len : 0;
+    self->before.len = self->len <= HTTP_HEAD_KEPT_MAX ? (uint16_t)self->len : 0;
     self->before.is_head = self->is_head;
-    memcpy(self->before.bytes, data, self->before.len);
+    self->before.fields = self->section.fields;
+    memcpy(self->again, data, self->before.len);
 }
 
 static void finish(struct http_head *self, const char *data)
@@ -290,6 +289,7 @@ static void finish(struct http_head *self, const char *data)
     self->status = HTTP_HEAD_OK;
     self->len = self->section.at;
     self->upgrade = self->framing.protocol;
+    self->is_named = self->authority.host[0] != '\0';
     keep_head(self, data);
 }
 
@@ -347,14 +347,12 @@ static void clear(struct http_head *self)
     self->limits = limits;
     self->authority.host[0] = '\0';
     self->authority.port = 0;
-    self->before.is_due = false;
 }
 
 void http_head_init(struct http_head *self, const struct http_head_limits *limits)
 {
     self->limits = *limits;
     self->kept.len = 0;
-    self->before.len = 0;
     clear(self);
 }
 
@@ -364,7 +362,6 @@ void http_head_renew(struct http_head *self)
     self->state = ST_START;
     self->at = self->len = 0;
     self->is_head = self->is_again = false;
-    self->authority.host[0] = '\0';
     self->before.is_due = true;
 }
 
@@ -376,13 +373,12 @@ static bool take_again(struct http_head *self, const char *data, size_t len)
     size_t n = self->before.len;
 
     if (n == 0 || len < n || n > limits->head_max || self->target.len > limits->target_max ||
-        self->section.fields > limits->headers_max || memcmp(data, self->before.bytes, n) != 0)
+        self->before.fields > limits->headers_max || memcmp(data, self->again, n) != 0)
         return false;
     self->status = HTTP_HEAD_OK;
     self->len = n;
     self->is_head = self->before.is_head;
-    self->is_again = true;
-    take_kept(self);
+    self->is_again = self->is_host_again = true;
     self->before.is_due = false;
     return true;
 }
@@ -403,4 +399,9 @@ enum http_head_status http_head_feed(struct http_head *self, const char *data, s
     if (self->status == HTTP_HEAD_MORE && len > self->limits.head_max)
         refuse(self, self->state == ST_FIELDS ? 431 : 414, "request head too long");
     return self->status;
+}
+
+const char *http_head_host(const struct http_head *self)
+{
+    return self->before.is_due ? "" : self->authority.host;
 }

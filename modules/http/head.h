@@ -30,6 +30,8 @@ struct http_head_limits {
 #define HTTP_HEAD_KEPT_MAX 512 /* bytes of a head that are worth to be known again */
 #define HTTP_HOST_KEPT_MAX 63  /* of a Host */
 
+/* What is looked at for each head stands first, together: a gateway with many visitors finds little
+ * of one in the cache. */
 struct http_head {
     enum http_head_status status;
     /* set when BAD */
@@ -37,20 +39,29 @@ struct http_head {
     const char *why; /* fixed text for the log; never input */
     /* set when OK */
     size_t len; /* bytes of the head, with the empty line */
-    struct http_span method;
     struct http_span target;
-    struct http_span path; /* the target without scheme and authority, with the query; none for * */
-    struct http_framing framing;
     struct http_span upgrade; /* value of the one Upgrade field; len 0 = none (two are refused) */
+    bool is_named;            /* authority has a host name */
     bool expect_continue;     /* Expect: 100-continue, and not HTTP/1.0 */
     bool is_head;             /* method HEAD: the answer has no body */
     bool is_idempotent;       /* GET HEAD OPTIONS PUT DELETE (RFC 9110 section 9.2.2) */
     bool is_again;            /* the same head as the one before, byte for byte */
     bool is_host_again;       /* the same Host */
-    /* the reader's own */
-    struct http_head_limits limits;
+    /* the reader's own: the head before; what it means is where it was until the next one begins */
+    struct {
+        bool is_due;     /* nothing of the next one was looked at */
+        bool is_head;    /* its is_head */
+        uint16_t len;    /* in `again`; 0 = none */
+        unsigned fields; /* that it has */
+    } before;
     unsigned state;
     size_t at; /* next byte of the first line to look at */
+    struct http_head_limits limits;
+    /* set when OK */
+    struct http_framing framing;
+    struct http_span method;
+    struct http_span path; /* the target without scheme and authority, with the query; none for * */
+    /* the reader's own */
     bool skipped_empty_line, has_host;
     struct http_span version;
     bool has_target_authority;
@@ -61,12 +72,7 @@ struct http_head {
         char bytes[HTTP_HOST_KEPT_MAX], host[HTTP_HOST_KEPT_MAX + 1];
         uint16_t port;
     } kept;
-    struct { /* the whole head before; what it means is where it was until the next one begins */
-        bool is_due;  /* nothing of the next one was looked at */
-        bool is_head; /* its is_head */
-        uint16_t len; /* 0 = none */
-        char bytes[HTTP_HEAD_KEPT_MAX];
-    } before;
+    char again[HTTP_HEAD_KEPT_MAX]; /* the head before, before.len bytes */
     /* set when OK */
     struct http_authority authority; /* of Host; HTTP/1.0 may have it in the target alone */
 };
@@ -82,5 +88,8 @@ void http_head_renew(struct http_head *self);
  * is not MORE, it stays.
  */
 enum http_head_status http_head_feed(struct http_head *self, const char *data, size_t len);
+
+/* The host name as far as it was read, "" before and when it is none; borrowed. */
+const char *http_head_host(const struct http_head *self);
 
 #endif

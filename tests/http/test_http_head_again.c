@@ -73,7 +73,7 @@ static void follow(struct http_head *head, const char *text, size_t first)
     http_head_renew(head);
     ck_assert_int_eq(head->status, HTTP_HEAD_MORE);
     ck_assert(!head->is_head);
-    ck_assert_str_eq(head->authority.host, "");
+    ck_assert_str_eq(http_head_host(head), "");
     (void)http_head_feed(head, text, first);
     (void)http_head_feed(head, text, strlen(text));
 }
