@@ -25,7 +25,7 @@ static int read_once(struct link *self, bool *more)
 {
     uint8_t *scratch = hub_of(self)->scratch, *at = scratch;
     size_t place = tun_link_place(self->tunnel, &at), room = place > 0 ? place : LINK_READ_BYTES;
-    ssize_t n = read(self->rd.fd, at, room);
+    ssize_t n = recv(self->rd.fd, at, room, 0);
 
     *more = n == (ssize_t)room;
     if (n < 0)

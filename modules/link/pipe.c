@@ -150,7 +150,7 @@ static int read_once(struct link_pipe *self)
 
     if (at == NULL)
         return ERR_LIMIT;
-    n = read(self->rd.fd, at, room);
+    n = recv(self->rd.fd, at, room, 0);
     error = errno;
     tun_stream_commit(self->stream, n > 0 ? (size_t)n : 0);
     errno = error;
