@@ -384,6 +384,7 @@ void gw_worker_free(struct gw_worker *self)
     if (self->front.index == 0)
         self->front.crowd = NULL; /* the others counted, too */
     gw_sharing_free(self);
+    ev_timer_stop(self->loop, &self->retell);
     free(self->farewell);
     gw_doors_free(self->doors);
     self->front.on_left = NULL;

@@ -53,6 +53,7 @@ struct gw_worker {
     struct gw_shares *shares;   /* of the first of several, as is the timer: */
     ev_timer left;              /* runs while exposures are being left by workers that had them */
     struct gw_letter *farewell; /* of the others, until they have ended: see tidings.h */
+    ev_timer retell;            /* of the others: there was no place for a letter */
     /* Its end and that of the others. */
     uint32_t ending_on; /* workers that have not ended yet, as bits; 0 = nobody ends */
     void (*on_done)(void *arg);

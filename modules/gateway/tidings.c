@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Letters between the first worker and the others, with copies of what they are about. */
+/*
+ * Letters between the first worker and the others, with copies of what they are about. There are as
+ * many that begin and end sessions as the first worker admits; of the rest, what is a state is told
+ * again when there was no place for it, and what is an event is not.
+ */
 #include "modules/gateway/tidings.h"
 
 #include <stdio.h>
@@ -11,6 +15,8 @@
 #include "modules/gateway/admission.h"
 #include "modules/gateway/gateway_impl.h"
 #include "modules/gateway/mail.h"
+
+#define RETELL_S 0.2
 
 /* --- sessions and links --- */
 
@@ -90,7 +96,8 @@ static void on_link(void *arg, const struct gw_session_info *info, const struct 
         news->remote = *link->remote;
         news->link.remote = &news->remote;
     }
-    gw_mail_push(self->post->to[0], &news->letter);
+    if (gw_mail_post(self->post->to[0], &news->letter) != ERR_OK)
+        drop_session(&news->letter);
 }
 
 /* --- exposures --- */
@@ -146,15 +153,54 @@ static struct site_news *site_news(const struct gw_worker *self, const char *id)
     return news;
 }
 
-static void on_online(void *arg, const char *id, unsigned online)
+/* 0, ERR_NOMEM or ERR_LIMIT. */
+static int tell_of(const struct gw_worker *self, const char *id, unsigned online)
 {
-    const struct gw_worker *self = arg;
     struct site_news *news = site_news(self, id);
+    int rc;
 
     if (news == NULL)
-        return;
+        return ERR_NOMEM;
     news->online = online;
-    gw_mail_push(self->post->to[0], &news->letter);
+    rc = gw_mail_post(self->post->to[0], &news->letter);
+    if (rc != ERR_OK)
+        drop_site(&news->letter);
+    return rc;
+}
+
+static void retell_later(struct gw_worker *self)
+{
+    if (ev_is_active(&self->retell))
+        return;
+    ev_timer_set(&self->retell, RETELL_S, 0.0);
+    ev_timer_start(self->loop, &self->retell);
+}
+
+static void on_online(void *arg, const char *id, unsigned online)
+{
+    struct gw_worker *self = arg;
+
+    if (tell_of(self, id, online) != ERR_OK)
+        retell_later(self);
+}
+
+/* Which ones were not told is not known: all. */
+static void on_retell(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct gw_worker *self = w->data;
+    const struct gw_site *site;
+    size_t at = 0;
+
+    (void)loop;
+    (void)revents;
+    while ((site = gw_routes_next(self->routes, &at)) != NULL) {
+        if (site->exposure == NULL || site->home != self->front.index)
+            continue;
+        if (tell_of(self, site->id, site->online) != ERR_OK) {
+            retell_later(self);
+            return;
+        }
+    }
 }
 
 /* As many as there are visitors: with too many of them waiting this one is not told. */
@@ -200,6 +246,8 @@ int gw_tidings_begin(struct gw_worker *self)
     news->letter = (struct gw_letter){.open = open_end, .drop = drop_end};
     news->from = self->front.index;
     self->farewell = &news->letter;
+    ev_init(&self->retell, on_retell);
+    self->retell.data = self;
     self->events = (struct gw_events){on_session, on_link, on_online, on_last_error, self};
     return ERR_OK;
 }

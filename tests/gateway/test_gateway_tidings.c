@@ -9,10 +9,13 @@
 #include <unistd.h>
 
 #include "bus/base/err.h"
+#include "modules/gateway/gateway_impl.h"
+#include "modules/gateway/mail.h"
 #include "tests/gateway/rig.h"
 #include "tests/support/suite.h"
 
 #define HOST "blog.gw.example"
+#define FILL 100000 /* more letters than a mailbox takes */
 
 static bool is_online(void *arg)
 {
@@ -77,6 +80,44 @@ START_TEST(test_tidings_of_a_service_that_refuses_come_to_control)
 }
 END_TEST
 
+static void drop_nothing(struct gw_letter *letter)
+{
+    (void)letter;
+}
+
+static void open_nothing(struct gw_letter *letter, void *reader)
+{
+    (void)letter;
+    (void)reader;
+}
+
+/* The first worker does nothing for a while, and its mailbox is full: what matters comes later. */
+START_TEST(test_tidings_without_a_place_come_once_there_is_one)
+{
+    struct rig *rig = rig_new_pair();
+    struct gw_mail *mail = rig->worker->post->to[0];
+    struct gw_letter *fill = calloc(FILL, sizeof(*fill));
+    unsigned count = 0;
+
+    ck_assert_ptr_nonnull(fill);
+    ck_assert(rig_connect(rig, 1)->accepted);
+    ck_assert(rig_until_true(rig, is_online, rig));
+    while (!gw_mail_is_full(mail)) {
+        ck_assert_uint_lt(count, FILL);
+        fill[count] = (struct gw_letter){.open = open_nothing, .drop = drop_nothing};
+        gw_mail_push(mail, &fill[count++]);
+    }
+    rig_hang_up(&rig->connectors[1]);
+    while (gw_worker_count_sessions(rig->worker) > 0) /* check's limit bounds it */
+        usleep(1000);
+    ck_assert(is_online(rig));
+    ck_assert(rig_until_true(rig, is_offline, rig));
+    ck_assert_uint_eq(rig->online, 0);
+    rig_free(rig);
+    free(fill);
+}
+END_TEST
+
 START_TEST(test_tidings_know_a_connector_that_nobody_names)
 {
     struct rig *rig = rig_new_pair();
@@ -113,6 +154,7 @@ int main(void)
     tcase_add_test(tc, test_tidings_of_a_service_that_refuses_come_to_control);
     tcase_add_test(tc, test_tidings_know_a_connector_that_nobody_names);
     tcase_add_test(tc, test_tidings_under_way_end_with_the_worker);
+    tcase_add_test(tc, test_tidings_without_a_place_come_once_there_is_one);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
