@@ -18,6 +18,7 @@
 #include "modules/gateway/pick.h"
 #include "modules/gateway/route.h"
 #include "modules/gateway/source.h"
+#include "modules/net/unwatch.h"
 
 struct ev_loop;
 struct gw_access;
@@ -50,6 +51,7 @@ struct gw_front {
     struct gw_access *access; /* the access log; NULL = none. A reload may change it at any time */
     const struct http_template *template; /* of error pages; likewise, NULL = the built-in page */
     struct gw_exchange_common http;
+    struct net_unwatch unwatch; /* sockets that go to other workers */
     struct gw_conn_list conns;
     size_t count;
     size_t uncounted; /* of these, over their source's limit and only being told so */

@@ -133,6 +133,7 @@ void gw_passage_depart(struct gw_conn *conn, unsigned to)
     conn->counted = false;
     conn->unlogged = false; /* who serves the request writes the line */
     gw_conn_vacate(conn);
+    net_unwatch(&front->unwatch, self->fd);
     front->send(front->arg, to, &self->letter);
     if (front->on_left != NULL)
         front->on_left(front->arg);

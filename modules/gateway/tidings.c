@@ -306,6 +306,7 @@ int gw_tidings_offer(struct gw_worker *self, unsigned to, const struct tun_hands
     offer->result = *result; /* has keys: at once to where it is wiped, by no way of the stack */
     offer->remote = *remote;
     offer->fd = fd;
+    net_unwatch(&self->front.unwatch, fd);
     gw_mail_push(self->post->to[to], &offer->letter); /* as many as are admitted */
     return ERR_OK;
 }
