@@ -92,7 +92,8 @@ static enum turn read_head(struct gw_exchange *self)
     case HTTP_HEAD_OK:
         return take_head(self);
     case HTTP_HEAD_BAD:
-        return reject(self, GW_REASON_MALFORMED, self->head.refusal, self->head.why);
+        return reject(self, self->head.refusal == 502 ? GW_REASON_LOOP : GW_REASON_MALFORMED,
+                      self->head.refusal, self->head.why);
     case HTTP_HEAD_MORE:
     default:
         if (self->head_due == 0.0 && view_left(self) > 0) {

@@ -41,6 +41,7 @@ static const struct row rows[GW_REASONS] = {
     [GW_REASON_EARLY_EOF] = {"early_eof", 0, NULL, 0, false},
     [GW_REASON_BAD_PROXY_HEADER] = {"bad_proxy_header", 0, NULL, 0, false},
     [GW_REASON_MALFORMED] = {"malformed", 400, "http_request_error", GW_ALERT_DECODE_ERROR, false},
+    [GW_REASON_LOOP] = {"loop", 502, "proxy_loop_detected", 0, false},
     [GW_REASON_FIRST_BYTES_TIMEOUT] = {"first_bytes_timeout", 408, "http_request_error", 0, false},
     [GW_REASON_NOT_ALLOWED] = {"not_allowed", 403, "http_request_denied", 0, false},
     [GW_REASON_CONNECTION_LIMIT] = {"connection_limit", 429, "connection_limit_reached", 0, true},
@@ -61,6 +62,7 @@ static const struct row rows[GW_REASONS] = {
 static const char *const words[GW_REASONS] = {
     [GW_REASON_BAD_ANSWER] = "The service behind this name gave an answer that makes no sense.",
     [GW_REASON_ANSWER_CUT] = "The service behind this name hung up without an answer.",
+    [GW_REASON_LOOP] = "This request goes in a circle.",
 };
 
 const char *gw_reason_name(enum gw_reason reason)

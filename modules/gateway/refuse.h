@@ -33,6 +33,7 @@ enum gw_reason {
     GW_REASON_EARLY_EOF,
     GW_REASON_BAD_PROXY_HEADER, /* from a balancer: none, or a wrong one */
     GW_REASON_MALFORMED,
+    GW_REASON_LOOP, /* it came through too many gateways like this one */
     GW_REASON_FIRST_BYTES_TIMEOUT,
     GW_REASON_NOT_ALLOWED,
     GW_REASON_CONNECTION_LIMIT,

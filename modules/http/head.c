@@ -227,6 +227,34 @@ static void take_host(struct http_head *self, const char *data)
     self->has_host = true;
 }
 
+/* protocol, received-by and perhaps a comment (RFC 9110 section 7.6.3): whether that was one of us.
+ */
+static bool is_ours(struct http_span pass, const char *data)
+{
+    static const char name[] = "netwall";
+    size_t end = pass.at + pass.len, at = pass.at;
+
+    while (at < end && data[at] != ' ' && data[at] != '\t')
+        at++;
+    while (at < end && (data[at] == ' ' || data[at] == '\t'))
+        at++;
+    if (end - at < strlen(name) || memcmp(data + at, name, strlen(name)) != 0)
+        return false;
+    at += strlen(name);
+    return at == end || data[at] == ' ' || data[at] == '\t';
+}
+
+/* A service of ours that is a gateway itself is no loop, many of them are. */
+static void take_via(struct http_head *self, const char *data)
+{
+    struct http_span list = self->section.value;
+
+    while (list.len > 0)
+        self->passes += is_ours(http_span_cut(&list, data), data);
+    if (self->passes > HTTP_PASSES_MAX)
+        refuse(self, 502, "the request goes in a circle");
+}
+
 /* One field line is complete. Other expectations than 100-continue are the service's. */
 static void take_field(struct http_head *self, const char *data)
 {
@@ -238,6 +266,9 @@ static void take_field(struct http_head *self, const char *data)
         break;
     case HTTP_ROLE_HOST:
         take_host(self, data);
+        break;
+    case HTTP_ROLE_VIA:
+        take_via(self, data);
         break;
     case HTTP_ROLE_EXPECT:
         if (self->framing.minor > 0 &&

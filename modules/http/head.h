@@ -27,6 +27,9 @@ struct http_head_limits {
     unsigned headers_max; /* fields; 431 */
 };
 
+#define HTTP_PASSES_MAX                                                                            \
+    8 /* gateways of ours that a request comes through (Via), then it circles                      \
+       */
 #define HTTP_HEAD_KEPT_MAX 512 /* bytes of a head that are worth to be known again */
 #define HTTP_HOST_KEPT_MAX 63  /* of a Host */
 
@@ -35,7 +38,7 @@ struct http_head_limits {
 struct http_head {
     enum http_head_status status;
     /* set when BAD */
-    int refusal;     /* HTTP status code: 400 405 414 431 501 505 */
+    int refusal;     /* HTTP status code: 400 405 414 431 501 505, or 502: it goes in a circle */
     const char *why; /* fixed text for the log; never input */
     /* set when OK */
     size_t len; /* bytes of the head, with the empty line */
@@ -63,6 +66,7 @@ struct http_head {
     struct http_span path; /* the target without scheme and authority, with the query; none for * */
     /* the reader's own */
     bool skipped_empty_line, has_host;
+    unsigned passes; /* gateways of ours in Via */
     struct http_span version;
     bool has_target_authority;
     struct http_section section; /* from its marks on nothing is cleared */

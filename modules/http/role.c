@@ -19,6 +19,7 @@ struct rule {
 /* By length. Proxy is no field at all, but a variable of CGI services (CVE-2016-5385). */
 static const struct rule rules[][4] = {
     [2] = {{"te", HTTP_ROLE_HOP}},
+    [3] = {{"via", HTTP_ROLE_VIA}},
     [4] = {{"host", HTTP_ROLE_HOST}, {"date", HTTP_ROLE_DATE}},
     [5] = {{"proxy", HTTP_ROLE_HOP}},
     [6] = {{"expect", HTTP_ROLE_EXPECT}},

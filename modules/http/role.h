@@ -15,6 +15,7 @@
 enum http_role {
     /* go on as they are */
     HTTP_ROLE_PLAIN,
+    HTTP_ROLE_VIA,
     HTTP_ROLE_DATE,
     /* end here, or are written anew from what the reader understood */
     HTTP_ROLE_HOP,

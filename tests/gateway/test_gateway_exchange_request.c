@@ -4,6 +4,7 @@
 #include <check.h>
 #include <linux/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "bus/base/err.h"
 #include "modules/gateway/conn_impl.h"
 #include "modules/gateway/exchange_impl.h"
+#include "modules/net/sock.h"
 #include "tests/gateway/hall.h"
 #include "tests/net/loop_until.h"
 #include "tests/net/tcp_pair.h"
@@ -49,6 +51,48 @@ START_TEST(test_request_reaches_the_service_in_our_words)
     ck_assert_ptr_null(strstr(heard, "6.6.6.6"));
     ck_assert_ptr_null(strcasestr(heard, "evil"));
     close(fd);
+}
+END_TEST
+
+/* Whether there is an answer at FD, with *STATUS. */
+static bool has_status(int fd, int *status)
+{
+    char text[13] = {0};
+
+    if (recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) < 12)
+        return false;
+    *status = atoi(text + 9);
+    return true;
+}
+
+/* The service is a gateway too, whose service is this one again. */
+START_TEST(test_request_that_goes_in_a_circle_does_so_only_so_often)
+{
+    char via[1024] = "", text[2048];
+    unsigned turns = 0;
+    const char *heard;
+    int fd, status = 0;
+
+    hall.seat.limits.idle_timeout_ms = 20000;
+    while (status == 0 && turns < 20) {
+        (void)snprintf(text, sizeof(text), "GET / HTTP/1.1\r\n" HOST "%s\r\n", via);
+        fd = hall_come(&hall, GW_PORT_HTTP, text);
+        LOOP_UNTIL(hall.seat.loop, hall.connector.opens > 0 || has_status(fd, &status));
+        if (status == 0) {
+            hall_accept(&hall, 0);
+            heard = strstr(hall_heard(&hall, 0, "\r\n\r\n"), "\r\nVia: ");
+            (void)snprintf(via + strlen(via), sizeof(via) - strlen(via), "Via: 1.1 netwall\r\n");
+            ck_assert_ptr_nonnull(heard);
+            turns++;
+            hall.connector.opens = 0;
+            hall_forget(&hall, 0);
+        }
+        net_sock_reset(fd);
+        LOOP_UNTIL(hall.seat.loop, hall.front.count == 0);
+    }
+    ck_assert_int_eq(status, 502);
+    ck_assert_uint_eq(turns, HTTP_PASSES_MAX + 1);
+    ck_assert_uint_eq(hall.seat.refused.count[GW_REASON_LOOP], 1);
 }
 END_TEST
 
@@ -382,6 +426,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, test_request_reaches_the_service_in_our_words);
+    tcase_add_test(tc, test_request_that_goes_in_a_circle_does_so_only_so_often);
     tcase_add_test(tc, test_request_byte_by_byte_is_the_same);
     tcase_add_loop_test(tc, test_request_that_is_none_is_refused_and_the_service_hears_nothing, 0,
                         sizeof(refused) / sizeof(refused[0]));

@@ -262,6 +262,10 @@ const char *rewritten_request_fault(const struct http_head *head, const char *da
 
     if (out == NULL)
         abort();
+    if (head->passes == HTTP_PASSES_MAX) { /* one more is not sound */
+        free(out);
+        return NULL;
+    }
     len = http_rewrite_request(out, cap, head, data, how);
     if (head->authority.host[0] == '\0') {
         free(out);

@@ -72,11 +72,20 @@ static struct http_head feed_once(const char *text, size_t len)
     return head;
 }
 
+#define VIA7                                                                                       \
+    "1.1 netwall, 1.0 netwall,1.1\tnetwall (x), HTTP/1.1 netwall,1.1 netwall, 1.1 netwall,,1.1 "   \
+    "netwall"
+
 static const struct {
     const char *text;
     const char *host;
     uint16_t port;
 } good[] = {
+    {"GET / HTTP/1.1\r\nHost: a.example\r\nVia: " VIA7 "\r\nVia: 1.1 netwall\r\n\r\n", "a.example",
+     0},
+    {"GET / HTTP/1.1\r\nHost: a.example\r\nVia: " VIA7
+     ", 1.1 netwall, 1.1 a, 1.1 netwall2, netwall, 1.1\r\n\r\n",
+     "a.example", 0},
     {"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", "a.example", 0},
     {"GET / HTTP/1.1\r\nhOsT:A.Example.:8080 \t\r\n\r\n", "a.example", 8080},
     {"\r\nGET / HTTP/1.1\r\nHost: a.example\r\n\r\n", "a.example", 0},
@@ -180,6 +189,8 @@ static const struct {
     {"GET http://b.example/ HTTP/1.1\r\n" H "\r\n", 400},
     {"GET http://a.example:81/ HTTP/1.1\r\n" H "\r\n", 400},
     {"CONNECT a.example:443 HTTP/1.1\r\n" H "\r\n", 405},
+    {"GET / HTTP/1.1\r\n" H "Via: " VIA7 ", 1.1 netwall, 1.1 netwall\r\n\r\n", 502},
+    {"GET / HTTP/1.1\r\n" H "Via: " VIA7 "\r\nvia: 1.1 netwall\r\nVia: 1.1 netwall\r\n\r\n", 502},
     {"TRACE / HTTP/1.1\r\n" H "\r\n", 405},
     {"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQ / HTTP/1.1\r\n" H "\r\n", 501},
     {"\x16\x03\x01\x02", 400},
