@@ -18,7 +18,8 @@
 #include "modules/net/sock.h"
 #include "tests/net/tcp_pair.h"
 
-#define TICK_S 0.005
+#define TICK_MS 5u
+#define TICK_S (TICK_MS / 1000.0)
 #define PATIENCE_TICKS 2000 /* 10 s of turns: while this process does not run, nothing is late */
 
 /* --- time --- */
@@ -47,6 +48,11 @@ static bool flag_is_set(void *arg)
 bool rig_until(struct rig *self, const bool *flag)
 {
     return rig_until_true(self, flag_is_set, (void *)(uintptr_t)flag);
+}
+
+uint64_t rig_ran_ms(const struct rig *self)
+{
+    return (uint64_t)self->ticks * TICK_MS;
 }
 
 void rig_run(struct rig *self, unsigned ms)

@@ -109,6 +109,9 @@ void rig_hang_up(struct rig_connector *connector);
 bool rig_until(struct rig *self, const bool *flag);
 /* Run the loop until CLAIM(arg) or 10 s have passed. */
 bool rig_until_true(struct rig *self, bool (*claim)(void *arg), void *arg);
+/* For how long it ran so far, in turns of its loop: while this process does not run, or only
+ * seldom, that is less than the clock says. For upper bounds. */
+uint64_t rig_ran_ms(const struct rig *self);
 /* Run for MS. */
 void rig_run(struct rig *self, unsigned ms);
 

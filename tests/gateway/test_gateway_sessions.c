@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "tests/gateway/rig.h"
 #include "tests/support/suite.h"
@@ -81,11 +80,11 @@ START_TEST(test_a_key_no_longer_named_loses_its_session)
 {
     struct rig *rig = serving(NULL);
     struct rig_connector *c = rig_connect(rig, 0);
-    uint64_t start = clock_mono_ms();
+    uint64_t start = rig_ran_ms(rig);
 
     ck_assert_int_eq(gw_worker_remove_exposure(rig->worker, "7-1-blog"), ERR_OK);
     ck_assert(rig_until(rig, &c->closed));
-    ck_assert_uint_lt(clock_mono_ms() - start, 1000);
+    ck_assert_uint_lt(rig_ran_ms(rig) - start, 1000);
     ck_assert_uint_eq(gw_worker_count_sessions(rig->worker), 0);
     ck_assert_uint_eq(rig->downs, 1);
     ck_assert(rig_connect(rig, 0)->closed);
