@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "bus/base/err.h"
@@ -16,8 +17,8 @@
 #include "modules/net/pace.h"
 #include "modules/net/sock.h"
 
-#define READS_PER_TURN 4 /* then others have their turn */
-#define LAST_READS 64    /* of a socket that failed; the stream has room for less */
+#define PIECES_PER_TURN 4 /* then others have their turn */
+#define LAST_READS 64     /* of a socket that failed; the stream has room for less */
 
 /* Bytes given up front, until they are sent. */
 struct first {
@@ -37,6 +38,7 @@ struct link_pipe {
     ev_timer paced;                 /* runs while one of the directions may not go on */
     struct net_hangup_watch hangup; /* of the socket while it is not read */
     struct first to_fd, to_stream;
+    bool plenty;  /* the last read got all that it asked for: the next one asks for more */
     bool fd_eof;  /* the socket will send no more; the stream was told */
     bool fd_shut; /* the stream's end was passed on to the socket */
     struct link_pipe_bytes bytes;
@@ -139,27 +141,74 @@ static bool send_first(struct link_pipe *self)
     return true;
 }
 
-/* One read straight into the stream's queue. Returns 0 to go on, ERR_AGAIN to wait for the socket,
- * ERR_LIMIT to wait for the stream or the pace, ERR_EOF at the end, or ERR_SYS. */
-static int read_once(struct link_pipe *self)
+/* Where a read may put bytes: pieces of the stream's queue, and how many fit into them. */
+struct places {
+    struct iovec at[PIECES_PER_TURN];
+    int count;
+    size_t room;
+};
+
+static void add_place(struct places *places, uint8_t *at, size_t len)
 {
-    size_t room = draw(self, TUN_STREAM_PIECE);
-    uint8_t *at = room > 0 ? tun_stream_reserve(self->stream, &room) : NULL;
+    places->at[places->count++] = (struct iovec){.iov_base = at, .iov_len = len};
+    places->room += len;
+}
+
+/* At most MAX pieces; none when the stream or the pace has to be waited for. */
+static void reserve(struct link_pipe *self, int max, struct places *places)
+{
+    size_t may = draw(self, (size_t)max * TUN_STREAM_PIECE);
+    size_t first = may < TUN_STREAM_PIECE ? may : TUN_STREAM_PIECE;
+    uint8_t *at = may > 0 ? tun_stream_reserve(self->stream, &first) : NULL;
+
+    places->count = 0;
+    places->room = 0;
+    while (at != NULL) {
+        add_place(places, at, places->count == 0 ? first : TUN_STREAM_PIECE);
+        if (places->count == max || may - places->room < TUN_STREAM_PIECE)
+            return;
+        at = tun_stream_reserve_more(self->stream, places->room);
+    }
+}
+
+static void commit(struct link_pipe *self, const struct places *places, size_t n)
+{
+    for (int i = 0; i < places->count; i++) {
+        size_t len = places->at[i].iov_len < n ? places->at[i].iov_len : n;
+
+        if (i == 0)
+            tun_stream_commit(self->stream, len);
+        else
+            tun_stream_commit_more(self->stream, len);
+        n -= len;
+    }
+}
+
+/* One read straight into the stream's queue, of *LEFT pieces at most, which it lessens. Returns 0
+ * to go on, ERR_AGAIN to wait for the socket, ERR_LIMIT to wait for the stream or the pace, ERR_EOF
+ * at the end, or ERR_SYS. */
+static int read_once(struct link_pipe *self, int *left)
+{
+    struct places places;
     ssize_t n;
     int error;
 
-    if (at == NULL)
+    reserve(self, self->plenty ? *left : 1, &places);
+    if (places.count == 0)
         return ERR_LIMIT;
-    n = recv(self->rd.fd, at, room, 0);
+    n = places.count == 1 ? recv(self->rd.fd, places.at[0].iov_base, places.room, 0)
+                          : readv(self->rd.fd, places.at, places.count);
     error = errno;
-    tun_stream_commit(self->stream, n > 0 ? (size_t)n : 0);
+    commit(self, &places, n > 0 ? (size_t)n : 0);
     errno = error;
+    *left -= places.count;
+    self->plenty = n == (ssize_t)places.room;
     if (n < 0)
         return net_sock_again(error) ? ERR_AGAIN : ERR_SYS;
     if (n == 0)
         return ERR_EOF;
     count(self, &self->bytes.to_stream, (size_t)n);
-    return (size_t)n < room ? ERR_AGAIN : ERR_OK;
+    return self->plenty ? ERR_OK : ERR_AGAIN;
 }
 
 /*
@@ -173,8 +222,9 @@ static void fail_fd(struct link_pipe *self)
 
     for (int i = 0; i < LAST_READS && self->to_stream.data == NULL && !self->fd_eof; i++) {
         uint64_t before = self->bytes.to_stream;
+        int left = PIECES_PER_TURN;
 
-        (void)read_once(self);
+        (void)read_once(self, &left);
         if (self->bytes.to_stream == before)
             break;
     }
@@ -206,12 +256,12 @@ static void on_hangup(void *arg)
 /* Read while the stream has room. May end the pipe. */
 static void fill(struct link_pipe *self)
 {
-    int rc = send_first(self) ? ERR_OK : ERR_LIMIT;
+    int rc = send_first(self) ? ERR_OK : ERR_LIMIT, left = PIECES_PER_TURN;
 
     if (self->fd_eof)
         return;
-    for (int i = 0; i < READS_PER_TURN && rc == ERR_OK; i++)
-        rc = read_once(self);
+    while (left > 0 && rc == ERR_OK)
+        rc = read_once(self, &left);
     link_session_touch(self->session);
     if (rc == ERR_OK || rc == ERR_AGAIN) {
         ev_io_start(self->loop, &self->rd);

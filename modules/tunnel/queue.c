@@ -8,8 +8,11 @@
 
 #include "bus/base/err.h"
 
-#define FEW_BYTES (4u << 10)        /* so many are copied rather than kept in a bigger chunk */
-#define FREE_BYTES_MAX (256u << 10) /* of each size are kept for reuse: big ones displace none */
+#define FEW_BYTES (4u << 10) /* so many are copied rather than kept in a bigger chunk */
+
+/* Bytes of each size that are kept for reuse: big ones displace none. What bulk has sent and not
+ * heard of is about a MB, which goes round in the biggest. */
+static const size_t free_max[TUN_CHUNK_GRADES] = {256u << 10, 256u << 10, 256u << 10, 2u << 20};
 
 static const uint32_t grade_size[TUN_CHUNK_GRADES] = {1u << 10, 4u << 10, 16u << 10, TUN_CHUNK_MAX};
 
@@ -50,7 +53,7 @@ static void give_back(struct tun_pool *pool, struct tun_chunk *chunk)
     uint32_t size = grade_size[chunk->grade];
 
     pool->used_bytes -= size;
-    if (pool->free_of[chunk->grade] + size > FREE_BYTES_MAX) {
+    if (pool->free_of[chunk->grade] + size > free_max[chunk->grade]) {
         free(chunk);
         return;
     }
@@ -165,6 +168,38 @@ void tun_queue_commit(struct tun_queue *self, struct tun_pool *pool, size_t n)
     self->len += n;
     if (chunk->tail == n && n <= FEW_BYTES && grade_size[chunk->grade] > 4 * FEW_BYTES)
         repack(self, pool, n);
+}
+
+uint8_t *tun_queue_reserve_more(struct tun_queue *self, struct tun_pool *pool, size_t want,
+                                size_t *room)
+{
+    struct tun_chunk *chunk = lend(pool, want), **end = &self->more;
+
+    *room = 0;
+    if (chunk == NULL)
+        return NULL;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = chunk;
+    *room = room_in(chunk);
+    return chunk->data;
+}
+
+void tun_queue_commit_more(struct tun_queue *self, struct tun_pool *pool, size_t n)
+{
+    struct tun_chunk *chunk = self->more;
+
+    self->more = chunk->next;
+    chunk->next = NULL;
+    if (n == 0) {
+        give_back(pool, chunk);
+        return;
+    }
+    assert(self->last != NULL);
+    self->before = self->last;
+    self->last->next = chunk;
+    self->last = chunk;
+    tun_queue_commit(self, pool, n);
 }
 
 /* Chunks for what does not fit into the last one. False when memory is out; nothing is linked. */

@@ -32,6 +32,7 @@ struct tun_pool {
 struct tun_queue {
     struct tun_chunk *first, *last;
     struct tun_chunk *before; /* the last one, between reserve and commit: in front of it */
+    struct tun_chunk *more;   /* lent by reserve_more, until commit_more */
     size_t len;
     size_t taken;           /* bytes before the mark */
     struct tun_chunk *mark; /* NULL = at the front */
@@ -51,6 +52,13 @@ uint8_t *tun_queue_reserve(struct tun_queue *self, struct tun_pool *pool, size_t
 /* N bytes were written there; with 0 no memory stays behind. A few bytes in a big chunk move to a
  * smaller one. */
 void tun_queue_commit(struct tun_queue *self, struct tun_pool *pool, size_t n);
+/* Between the two: a further place behind those reserved so far, for WANT bytes. NULL when memory
+ * is out. */
+uint8_t *tun_queue_reserve_more(struct tun_queue *self, struct tun_pool *pool, size_t want,
+                                size_t *room);
+/* After the commit, once for each of these in their order: N bytes were written to it; more than 0
+ * only when all places before it are full. */
+void tun_queue_commit_more(struct tun_queue *self, struct tun_pool *pool, size_t n);
 /* Copy all LEN bytes in, over as many chunks as it takes. Returns 0 or ERR_NOMEM (and none are in).
  */
 int tun_queue_append(struct tun_queue *self, struct tun_pool *pool, const uint8_t *data,

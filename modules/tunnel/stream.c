@@ -174,13 +174,33 @@ uint8_t *tun_stream_reserve(struct tun_stream *self, size_t *room)
     return at;
 }
 
-void tun_stream_commit(struct tun_stream *self, size_t n)
+uint8_t *tun_stream_reserve_more(struct tun_stream *self, size_t before)
 {
-    tun_queue_commit(&self->out, &self->session->out_pool, n);
+    size_t room;
+
+    if (tun_stream_room(self) < before + TUN_STREAM_PIECE)
+        return NULL;
+    return tun_queue_reserve_more(&self->out, &self->session->out_pool, TUN_STREAM_PIECE, &room);
+}
+
+static void count_written(struct tun_stream *self, size_t n)
+{
     self->session->queued += n;
     self->link->queued += n;
     if (n > 0)
         tun_stream_make_ready(self);
+}
+
+void tun_stream_commit(struct tun_stream *self, size_t n)
+{
+    tun_queue_commit(&self->out, &self->session->out_pool, n);
+    count_written(self, n);
+}
+
+void tun_stream_commit_more(struct tun_stream *self, size_t n)
+{
+    tun_queue_commit_more(&self->out, &self->session->out_pool, n);
+    count_written(self, n);
 }
 
 size_t tun_stream_write(struct tun_stream *self, const void *data, size_t len)

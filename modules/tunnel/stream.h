@@ -51,6 +51,14 @@ struct tun_session *tun_stream_session(const struct tun_stream *self);
 uint8_t *tun_stream_reserve(struct tun_stream *self, size_t *room);
 /* N bytes were written to that place; 0 gives it back. */
 void tun_stream_commit(struct tun_stream *self, size_t n);
+/*
+ * Between the two: a further place of TUN_STREAM_PIECE bytes behind the BEFORE bytes of room that
+ * were given so far, for one read of several pieces. NULL when there is none. Each that was given
+ * must be followed, after the commit and in their order, by one tun_stream_commit_more; more than 0
+ * bytes are in it only when all before it is full.
+ */
+uint8_t *tun_stream_reserve_more(struct tun_stream *self, size_t before);
+void tun_stream_commit_more(struct tun_stream *self, size_t n);
 /* Copy up to LEN bytes into the queue; returns how many were taken (as reserve, in a loop). */
 size_t tun_stream_write(struct tun_stream *self, const void *data, size_t len);
 /* No more bytes will be written: FIN follows the queued ones. Calling it twice is fine. */

@@ -39,21 +39,37 @@ static void read_some(struct visit *visit, uint64_t budget)
     close_if_done(visit);
 }
 
+/* The next bytes of VISIT into a place that has ROOM. Returns how many. */
+static size_t fill(struct visit *visit, uint8_t *at, size_t room)
+{
+    uint64_t left = visit->to_send - visit->sent;
+    size_t n = left < room ? (size_t)left : room;
+
+    storm_pattern_fill(at, visit, visit->sent, n);
+    visit->sent += n;
+    visit->side->storm->moved += n;
+    return n;
+}
+
 static void write_some(struct visit *visit, uint64_t budget)
 {
     while (budget > 0 && visit->sent < visit->to_send) {
         size_t room = budget < 65536 ? (size_t)budget : 65536;
-        uint8_t *at = tun_stream_reserve(visit->stream, &room);
+        uint8_t *at = tun_stream_reserve(visit->stream, &room), *more = NULL;
+        size_t n;
 
         if (at == NULL)
             return;
-        if (room > visit->to_send - visit->sent)
-            room = (size_t)(visit->to_send - visit->sent);
-        storm_pattern_fill(at, visit, visit->sent, room);
-        tun_stream_commit(visit->stream, room);
-        visit->sent += room;
-        visit->side->storm->moved += room;
-        budget -= room;
+        if (budget > room + TUN_STREAM_PIECE)
+            more = tun_stream_reserve_more(visit->stream, room);
+        n = fill(visit, at, room);
+        tun_stream_commit(visit->stream, n);
+        budget -= n;
+        if (more != NULL) {
+            n = n == room ? fill(visit, more, TUN_STREAM_PIECE) : 0;
+            tun_stream_commit_more(visit->stream, n);
+            budget -= n;
+        }
     }
     if (visit->sent == visit->to_send && !tun_stream_finished(visit->stream)) {
         tun_stream_finish(visit->stream);

@@ -7,6 +7,29 @@
 #include "modules/tunnel/queue.h"
 #include "tests/support/suite.h"
 
+/* A read of at most N bytes from FROM into three places: returns how many they took. */
+static size_t fill_three(struct tun_queue *queue, struct tun_pool *pool, const uint8_t *from,
+                         size_t n)
+{
+    uint8_t *at[3];
+    size_t room[3], done = 0;
+
+    at[0] = tun_queue_reserve(queue, pool, 1, 60000, &room[0]);
+    for (int i = 1; i < 3; i++)
+        at[i] = tun_queue_reserve_more(queue, pool, 60000, &room[i]);
+    for (int i = 0; i < 3; i++) {
+        size_t len = n - done < room[i] ? n - done : room[i];
+
+        memcpy(at[i], from + done, len);
+        if (i == 0)
+            tun_queue_commit(queue, pool, len);
+        else
+            tun_queue_commit_more(queue, pool, len);
+        done += len;
+    }
+    return done;
+}
+
 /* Random appends, reserves, and consumes against a plain array. */
 START_TEST(test_queue_keeps_bytes_in_order)
 {
@@ -32,6 +55,8 @@ START_TEST(test_queue_keeps_bytes_in_order)
             memcpy(at, model + in, n);
             tun_queue_commit(&queue, &pool, n);
             in += n;
+        } else if (i % 7 == 0 && in + 3 * TUN_CHUNK_MAX <= sizeof(model)) {
+            in += fill_three(&queue, &pool, model + in, (size_t)rand() % (3 * TUN_CHUNK_MAX));
         } else {
             const uint8_t *data = tun_queue_peek(&queue, &len);
 
@@ -170,6 +195,22 @@ START_TEST(test_queue_unused_reserve_holds_nothing)
 }
 END_TEST
 
+START_TEST(test_queue_unused_further_places_hold_nothing)
+{
+    static const uint8_t zeros[TUN_CHUNK_MAX];
+    struct tun_pool pool = {0};
+    struct tun_queue queue = {0};
+
+    ck_assert_uint_eq(fill_three(&queue, &pool, zeros, 0), 0);
+    ck_assert_uint_eq(pool.used_bytes, 0);
+    ck_assert_uint_eq(fill_three(&queue, &pool, zeros, 60000), 60000);
+    ck_assert_uint_eq(pool.used_bytes, TUN_CHUNK_MAX);
+    tun_queue_clear(&queue, &pool);
+    ck_assert_uint_eq(pool.used_bytes, 0);
+    tun_pool_trim(&pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tunnel/queue");
@@ -181,6 +222,7 @@ int main(void)
     tcase_add_test(tc, test_queue_keeps_what_is_taken);
     tcase_add_test(tc, test_queue_few_bytes_leave_a_big_chunk);
     tcase_add_test(tc, test_queue_unused_reserve_holds_nothing);
+    tcase_add_test(tc, test_queue_unused_further_places_hold_nothing);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
