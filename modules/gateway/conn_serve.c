@@ -303,14 +303,18 @@ void gw_conn_route(struct gw_conn *self, struct gw_site *site)
 /*
  * Where the present request goes; NULL = nowhere, or the first worker knows. Names are one worker's
  * only, but another one may have the name that a wildcard here stands for as well: a visitor that
- * this worker was not sent is its own by name alone.
+ * this worker was not sent, or sent before the names changed, is its own by name alone. A change is
+ * counted before the worker that it concerns hears of it, so its own count says more than that one.
  */
 static struct gw_site *find_site(struct gw_conn *self)
 {
     const struct gw_front *front = self->front;
+    uint64_t changes = gw_routes_changes(front->names);
 
-    if (!self->sent)
-        self->looked_at = gw_routes_changes(front->names);
+    self->sent = self->sent && self->looked_at == changes;
+    self->looked_at = changes;
+    if (front->index != 0)
+        self->looked_at += gw_routes_changes(front->routes); /* neither ever falls */
     if (self->site != NULL && gw_exchange_head(self->exchange)->is_host_again &&
         self->routed_at == self->looked_at)
         return self->site;

@@ -3,6 +3,7 @@
 #include "modules/gateway/passage.h"
 
 #include <check.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include "bus/base/err.h"
+#include "modules/gateway/gateway_impl.h"
+#include "modules/gateway/mail.h"
 #include "tests/gateway/rig.h"
 #include "tests/support/suite.h"
 
@@ -194,6 +197,95 @@ START_TEST(test_passage_of_each_request_goes_where_all_names_say)
 }
 END_TEST
 
+/* A letter that keeps the second worker busy: until it is let go, or until a name has changed. */
+struct halt {
+    struct gw_letter letter;
+    sem_t *go; /* NULL = a name */
+    const struct gw_routes *names;
+    uint64_t changes;
+};
+
+static void halt_open(struct gw_letter *letter, void *reader)
+{
+    struct halt *self = (struct halt *)letter;
+
+    (void)reader;
+    if (self->go != NULL)
+        (void)sem_wait(self->go); /* check's limit bounds it, and the next */
+    while (self->go == NULL && gw_routes_changes(self->names) == self->changes)
+        usleep(100);
+    free(self);
+}
+
+static void halt_drop(struct gw_letter *letter)
+{
+    free(letter);
+}
+
+static void halt(struct rig *rig, sem_t *go)
+{
+    const struct gw_routes *names = rig->worker->front.names;
+    struct halt *self = calloc(1, sizeof(*self));
+
+    ck_assert_ptr_nonnull(self);
+    *self = (struct halt){.letter = {.open = halt_open, .drop = halt_drop},
+                          .go = go,
+                          .names = names,
+                          .changes = gw_routes_changes(names)};
+    gw_mail_push(rig->worker->post->to[1], &self->letter);
+}
+
+/* The change is counted, and the worker that it concerns has not heard of it, while it serves. */
+START_TEST(test_passage_forgets_a_name_that_went_in_the_middle_of_a_request)
+{
+    struct rig *rig = rig_new_pair();
+    sem_t go;
+    int fd;
+
+    ck_assert_int_eq(sem_init(&go, 0, 0), 0);
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-wild", "*.x.example", 0)), ERR_OK);
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-x", "a.x.example", 1)), ERR_OK);
+    answer(rig, 0);
+    answer(rig, 1);
+    fd = ask(rig, rig_visit(rig, "http"), "a.x.example", "by 1.");
+    halt(rig, &go);
+    rig_send_text(fd, "GET / HTTP/1.1\r\nHost: a.x.example\r\n\r\n");
+    halt(rig, NULL); /* in one turn with the request */
+    (void)sem_post(&go);
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-x", "elsewhere.example", 1)), ERR_OK);
+    ck_assert(rig_expect(rig, fd, "by ")); /* of then or of now */
+    rig_run(rig, 20);
+    (void)recv(fd, (char[256]){0}, 256, MSG_DONTWAIT);
+    ask(rig, fd, "a.x.example", "by 0.");
+    close(fd);
+    rig_free(rig);
+    (void)sem_destroy(&go);
+}
+END_TEST
+
+START_TEST(test_passage_is_not_to_a_wildcard_when_somebody_has_the_name_by_then)
+{
+    struct rig *rig = rig_new_pair();
+    sem_t go;
+    int fd;
+
+    ck_assert_int_eq(sem_init(&go, 0, 0), 0);
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-wild", "*.x.example", 1)), ERR_OK);
+    answer(rig, 0);
+    answer(rig, 1);
+    halt(rig, &go);
+    fd = rig_visit(rig, "http");
+    rig_send_text(fd, "GET / HTTP/1.1\r\nHost: b.x.example\r\n\r\n");
+    rig_run(rig, 50); /* it is in the mail */
+    ck_assert_int_eq(rig_serve(rig, rig_exposure("7-1-b", "b.x.example", 0)), ERR_OK);
+    (void)sem_post(&go);
+    ck_assert(rig_expect(rig, fd, "by 0."));
+    close(fd);
+    rig_free(rig);
+    (void)sem_destroy(&go);
+}
+END_TEST
+
 static void three_threads(struct gw_config *config)
 {
     config->threads = 3;
@@ -234,6 +326,8 @@ int main(void)
     tcase_add_test(tc, test_passage_takes_the_place_of_its_source_along);
     tcase_add_test(tc, test_passage_of_each_request_goes_where_all_names_say);
     tcase_add_test(tc, test_passage_from_each_worker_to_each);
+    tcase_add_test(tc, test_passage_forgets_a_name_that_went_in_the_middle_of_a_request);
+    tcase_add_test(tc, test_passage_is_not_to_a_wildcard_when_somebody_has_the_name_by_then);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
