@@ -107,11 +107,10 @@ size_t gw_exchange_draw(struct gw_exchange *self, size_t want)
     return net_pace_draw(self->pace, want, self->common->loop, &self->paced);
 }
 
-/* Whether the visitor holds its body back until the service wants it (RFC 9110 section 10.1.1),
- * which has said nothing yet. */
+/* Whether the visitor holds its body back until the service wants it (RFC 9110 section 10.1.1). */
 static bool holds_back(const struct gw_exchange *self)
 {
-    return self->head.expect_continue && self->interims == 0 &&
+    return self->head.expect_continue && !self->wanted &&
            self->times.rx_bytes + self->rx_uncounted <= self->head.len;
 }
 
@@ -384,6 +383,6 @@ bool gw_exchange_has_answer(const struct gw_exchange *self)
 
 void gw_exchange_leave(struct gw_exchange *self)
 {
-    self->leaves = !self->last;
+    self->leaves |= !self->last;
     self->last = true;
 }

@@ -266,6 +266,8 @@ static void pass_interim(struct gw_exchange *self, const char *head)
         fail_bad(self, "too many interim answers");
         return;
     }
+    if (response_of(self)->code == 100)
+        self->wanted = true;
     if (self->head.framing.minor > 0) {
         n = rewrite(self, head, &reply);
         if (*gone)

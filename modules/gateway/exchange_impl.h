@@ -62,6 +62,7 @@ struct gw_exchange {
     bool eof;                /* the visitor will send no more */
     bool replayable;         /* `up` holds all that was sent, and it may be sent twice */
     bool retried;
+    bool wanted;   /* the service said 100 */
     bool blocked;  /* the stream takes nothing more of a body that goes straight into it */
     bool upgrade;  /* a 101 is allowed */
     bool last;     /* the connection ends with this answer */

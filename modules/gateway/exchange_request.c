@@ -528,6 +528,7 @@ int gw_exchange_prepare(struct gw_exchange *self, struct net_pace *pace, uint64_
     self->last = !http_framing_persists(framing);
     self->begun = false;
     self->interims = 0;
+    self->wanted = false;
     self->pace = pace;
     self->idle_s = (double)idle_ms / 1000.0;
     http_body_init(&self->body,

@@ -275,6 +275,22 @@ START_TEST(test_exchange_keeps_no_stream_of_a_connector_that_leaves)
 }
 END_TEST
 
+/* Only a 100 makes a visitor send the body that it holds back. */
+START_TEST(test_exchange_early_hints_do_not_make_a_visitor_slow)
+{
+    int fd =
+        hall_come(&hall, GW_PORT_HTTP,
+                  "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+
+    hall_accept(&hall, 0);
+    hall_heard(&hall, 0, "\r\n\r\n");
+    hall_answer(&hall, 0, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    ck_assert_int_eq(hall_status(&hall, fd), 103);
+    ck_assert_int_eq(hall_status(&hall, fd), 504);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gateway_exchange");
@@ -297,6 +313,7 @@ int main(void)
     tcase_add_test(tc, test_exchange_bytes_are_counted_as_the_visitor_sent_and_got_them);
     tcase_add_test(tc, test_exchange_between_requests_has_no_time_of_the_exposure);
     tcase_add_test(tc, test_exchange_keeps_no_stream_of_a_connector_that_leaves);
+    tcase_add_test(tc, test_exchange_early_hints_do_not_make_a_visitor_slow);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
