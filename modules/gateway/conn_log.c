@@ -41,7 +41,7 @@ static void add_request(struct gw_access_record *record, const struct gw_conn *s
     const char *id = gw_exchange_id(self->exchange);
 
     record->exposure = self->named != NULL ? self->named->id : NULL;
-    record->host = gw_exchange_head(self->exchange)->authority.host;
+    record->host = http_head_host(gw_exchange_head(self->exchange));
     record->method = (struct gw_access_text){line.method, line.method_len};
     record->target = (struct gw_access_text){line.path, line.path_len};
     record->request = (struct gw_access_text){id, strlen(id)};
