@@ -35,7 +35,6 @@ static struct tun_chunk *lend(struct tun_pool *pool, size_t want)
     if (chunk != NULL) {
         pool->free[grade] = chunk->next;
         pool->free_of[grade] -= grade_size[grade];
-        pool->free_bytes -= grade_size[grade];
     } else {
         chunk = malloc(sizeof(*chunk) + grade_size[grade]);
         if (chunk == NULL)
@@ -60,7 +59,15 @@ static void give_back(struct tun_pool *pool, struct tun_chunk *chunk)
     chunk->next = pool->free[chunk->grade];
     pool->free[chunk->grade] = chunk;
     pool->free_of[chunk->grade] += size;
-    pool->free_bytes += size;
+}
+
+size_t tun_pool_free_bytes(const struct tun_pool *self)
+{
+    size_t sum = 0;
+
+    for (unsigned i = 0; i < TUN_CHUNK_GRADES; i++)
+        sum += self->free_of[i];
+    return sum;
 }
 
 void tun_pool_trim(struct tun_pool *self)
@@ -74,7 +81,6 @@ void tun_pool_trim(struct tun_pool *self)
         }
         self->free_of[i] = 0;
     }
-    self->free_bytes = 0;
 }
 
 void tun_pool_release(struct tun_pool *self, struct tun_chunk **retired)

@@ -21,7 +21,6 @@ struct tun_chunk; /* opaque: queue.c */
 struct tun_pool {
     struct tun_chunk *free[TUN_CHUNK_GRADES];
     size_t free_of[TUN_CHUNK_GRADES]; /* bytes kept for reuse; bounded */
-    size_t free_bytes;                /* their sum */
     size_t used_bytes;                /* lent to queues */
 };
 
@@ -39,6 +38,8 @@ struct tun_queue {
     uint32_t mark_at;       /* within its data */
 };
 
+/* Bytes that are kept for reuse. */
+size_t tun_pool_free_bytes(const struct tun_pool *self);
 /* Give the memory that nobody uses back to the system; every queue may live on. */
 void tun_pool_trim(struct tun_pool *self);
 

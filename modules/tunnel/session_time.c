@@ -21,7 +21,8 @@ static bool under_pressure(const struct tun_session *self)
 bool tun_session_wants_check(const struct tun_session *self)
 {
     return self->released > 0 || under_pressure(self) ||
-           (self->streams.count == 0 && self->in_pool.free_bytes + self->out_pool.free_bytes > 0);
+           (self->streams.count == 0 &&
+            tun_pool_free_bytes(&self->in_pool) + tun_pool_free_bytes(&self->out_pool) > 0);
 }
 
 /* Without a link it ends. */
