@@ -172,6 +172,18 @@ void hall_answer(struct hall *self, unsigned n, const char *text)
     link_session_touch(self->connector.session);
 }
 
+void hall_finish(struct hall *self, unsigned n)
+{
+    tun_stream_finish(self->connector.streams[n]);
+    link_session_touch(self->connector.session);
+}
+
+void hall_cut(struct hall *self, unsigned n)
+{
+    tun_stream_reset(self->connector.streams[n], TUN_CODE_CANCELLED);
+    link_session_touch(self->connector.session);
+}
+
 /* What came on stream N since; whether all of it holds WANT now. */
 static bool listen_to(struct hall *self, unsigned n, const char *want)
 {

@@ -48,6 +48,9 @@ void hall_join(struct hall *self);
 void hall_accept(struct hall *self, unsigned n);
 /* The service says TEXT on stream number N. */
 void hall_answer(struct hall *self, unsigned n, const char *text);
+/* It ends its side of stream number N in order / is reset there. */
+void hall_finish(struct hall *self, unsigned n);
+void hall_cut(struct hall *self, unsigned n);
 /* Wait until what the service got on stream N holds WANT; all of it. */
 const char *hall_heard(struct hall *self, unsigned n, const char *want);
 void hall_forget(struct hall *self, unsigned n); /* what it got so far */

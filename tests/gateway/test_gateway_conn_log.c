@@ -108,13 +108,11 @@ START_TEST(test_log_of_an_answer_that_was_cut_has_its_bytes_and_its_connector)
     hall_answer(&hall, 0, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc");
     got = strlen(hall_get(&hall, fd, "\r\n\r\nabc"));
     if (_i == 0)
-        tun_stream_reset(hall.connector.streams[0], TUN_CODE_CANCELLED);
+        hall_cut(&hall, 0);
     else if (_i == 1)
         seat_leave(&hall.connector);
     else
         net_sock_reset(fd);
-    if (_i == 0)
-        link_session_touch(hall.connector.session);
     LOOP_UNTIL(hall.seat.loop, lines() == 1);
     ck_assert_ptr_nonnull(strstr(logged(), KEY));
     ck_assert_ptr_nonnull(strstr(logged(), " status=200 "));
@@ -134,8 +132,7 @@ START_TEST(test_log_of_a_request_whose_service_hung_up_names_its_connector)
 
     hall_accept(&hall, 0);
     hall_heard(&hall, 0, "\r\n\r\n");
-    tun_stream_reset(hall.connector.streams[0], TUN_CODE_CANCELLED);
-    link_session_touch(hall.connector.session);
+    hall_cut(&hall, 0);
     ck_assert_int_eq(hall_status(&hall, fd), 502);
     LOOP_UNTIL(hall.seat.loop, lines() == 1);
     ck_assert_ptr_nonnull(strstr(logged(), KEY));
@@ -178,8 +175,7 @@ START_TEST(test_log_of_a_101_comes_when_all_is_over_with_what_went_over_it)
         ev_run(hall.seat.loop, EVRUN_NOWAIT);
     ck_assert_uint_eq(lines(), 0);
     if (_i == 0) {
-        tun_stream_finish(hall.connector.streams[0]);
-        link_session_touch(hall.connector.session);
+        hall_finish(&hall, 0);
         LOOP_UNTIL(hall.seat.loop, hall_is_ended(fd));
     }
     if (_i == 2)

@@ -50,12 +50,6 @@ static const char *request(const char *method, const char *host)
     return text;
 }
 
-static void reset(unsigned n)
-{
-    tun_stream_reset(hall.connector.streams[n], TUN_CODE_CANCELLED);
-    link_session_touch(hall.connector.session);
-}
-
 START_TEST(test_each_request_goes_where_its_own_host_says)
 {
     int fd = hall_come(&hall, GW_PORT_HTTP, request("GET", HALL_HOST));
@@ -146,11 +140,11 @@ START_TEST(test_idempotent_request_whose_kept_stream_died_is_sent_once_more)
     hall_forget(&hall, 0);
     hall_say(fd, request("PUT", HALL_HOST));
     hall_heard(&hall, 0, "PUT /");
-    reset(0);
+    hall_cut(&hall, 0);
     LOOP_UNTIL(hall.seat.loop, hall.site->active == 0);
     hall_accept(&hall, 1);
     hall_heard(&hall, 1, "PUT /");
-    reset(1); /* and not a second time */
+    hall_cut(&hall, 1); /* and not a second time */
     ck_assert_int_eq(hall_status(&hall, fd), 502);
     close(fd);
 }
@@ -162,7 +156,7 @@ START_TEST(test_other_requests_are_not_sent_twice)
 
     hall_accept(&hall, 0);
     hall_heard(&hall, 0, "POST /");
-    reset(0);
+    hall_cut(&hall, 0);
     ck_assert_int_eq(hall_status(&hall, fd), 502);
     ck_assert_uint_eq(hall.connector.opens, 1);
     close(fd);
@@ -228,7 +222,7 @@ START_TEST(test_request_that_had_a_byte_of_its_answer_is_not_sent_again)
     hall_answer(&hall, 0, "H");
     for (int i = 0; i < 10; i++)
         ev_run(hall.seat.loop, EVRUN_NOWAIT);
-    reset(0);
+    hall_cut(&hall, 0);
     ck_assert_int_eq(hall_status(&hall, fd), 502);
     close(fd);
 }

@@ -41,12 +41,6 @@ static int ask(const char *request)
     return fd;
 }
 
-static void hang_up(void)
-{
-    tun_stream_finish(hall.connector.streams[0]);
-    link_session_touch(hall.connector.session);
-}
-
 static const struct {
     const char *request, *answer, *want, *never;
     bool hangs_up; /* the service, after it */
@@ -91,7 +85,7 @@ START_TEST(test_answer_goes_on_as_its_framing_says)
 
     hall_answer(&hall, 0, answers[_i].answer);
     if (answers[_i].hangs_up)
-        hang_up();
+        hall_finish(&hall, 0);
     got = hall_get(&hall, fd, answers[_i].want);
     ck_assert_ptr_null(strstr(got, answers[_i].never));
     if (answers[_i].ends)
@@ -128,7 +122,7 @@ START_TEST(test_answer_byte_by_byte_is_the_same)
         ev_run(hall.seat.loop, EVRUN_NOWAIT);
     }
     if (answers[_i].hangs_up)
-        hang_up();
+        hall_finish(&hall, 0);
     /* chunks may be cut otherwise */
     got = hall_get(&hall, fd,
                    strstr(answers[_i].want, "\r\n0\r\n") != NULL ? "\r\n0\r\n\r\n"
@@ -177,7 +171,7 @@ START_TEST(test_answer_cut_in_the_middle_resets_the_visitor)
     hall_answer(&hall, 0, cut[_i]);
     hall_get(&hall, fd, "abc");
     if (_i < 2)
-        hang_up();
+        hall_finish(&hall, 0);
     LOOP_UNTIL(hall.seat.loop, hall_is_reset(fd));
     close(fd);
 }
@@ -225,7 +219,7 @@ START_TEST(test_answer_that_dies_within_an_interim_one_is_a_502_and_the_half_doe
     hall_answer(&hall, 0, halves[_i]);
     for (int i = 0; i < 20; i++)
         ev_run(hall.seat.loop, EVRUN_NOWAIT);
-    hang_up();
+    hall_finish(&hall, 0);
     got = hall_get(&hall, fd, "</html>");
     if (_i == 3) {
         ck_assert_int_eq(strncmp(got, "HTTP/1.1 103 ", 13), 0);
@@ -274,7 +268,7 @@ START_TEST(test_answer_of_our_own_stands_behind_the_whole_of_an_interim_one)
             ev_run(hall.seat.loop, EVRUN_NOWAIT);
     }
     ck_assert_uint_gt(gw_bytes_left(&conn->exchange->down), 0);
-    hang_up();
+    hall_finish(&hall, 0);
     for (int turn = 0; turn < 30; turn++)
         ev_run(hall.seat.loop, EVRUN_NOWAIT);
     check_heads(fd, "502");
@@ -403,7 +397,7 @@ START_TEST(test_answer_its_last_chunk_comes_last)
     ev_io_stop(hall.seat.loop, wr); /* there is place again, but it hears of the end first */
     while (recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT) > 0)
         continue;
-    hang_up();
+    hall_finish(&hall, 0);
     for (int i = 0; i < 30; i++)
         ev_run(hall.seat.loop, EVRUN_NOWAIT);
     ev_io_start(hall.seat.loop, wr);
@@ -445,8 +439,7 @@ START_TEST(test_answer_whose_end_nobody_reads_has_its_time_though_the_service_le
         for (int i = 0; i < 30; i++)
             ev_run(hall.seat.loop, EVRUN_NOWAIT);
     }
-    tun_stream_reset(hall.connector.streams[0], TUN_CODE_CANCELLED);
-    link_session_touch(hall.connector.session);
+    hall_cut(&hall, 0);
     LOOP_UNTIL(hall.seat.loop, hall.site->active == 0);
     LOOP_UNTIL(hall.seat.loop, hall.front.count == 0);
     close(fd);

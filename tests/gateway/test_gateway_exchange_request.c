@@ -342,8 +342,7 @@ START_TEST(test_request_upgrade_of_a_visitor_that_ended_its_side_ends_with_the_s
     hall_answer(&hall, 0, "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nfirst");
     hall_get(&hall, fd, "\r\n\r\nfirst");
     LOOP_UNTIL(hall.seat.loop, tun_stream_eof(hall.connector.streams[0]));
-    tun_stream_finish(hall.connector.streams[0]);
-    link_session_touch(hall.connector.session);
+    hall_finish(&hall, 0);
     LOOP_UNTIL(hall.seat.loop, hall.front.count == 0);
     close(fd);
 }
