@@ -17,9 +17,7 @@
 #define GW_READ_BYTES (16u << 10)      /* of a visitor, at once; as much may wait */
 #define GW_ANSWER_HEAD_MAX (64u << 10) /* services are more talkative than visitors */
 #define GW_ANSWER_FIELDS_MAX 1000u
-#define GW_ANSWER_CODED_BYTES                                                                      \
-    (16u << 10) /* of an answer whose chunks are written anew, at once                             \
-                 */
+#define GW_ANSWER_CODED_BYTES (16u << 10) /* of chunks that are written anew, at once */
 
 #define GW_KNOWN_ANSWERS 32 /* exposures share them by chance */
 

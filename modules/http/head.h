@@ -27,9 +27,7 @@ struct http_head_limits {
     unsigned headers_max; /* fields; 431 */
 };
 
-#define HTTP_PASSES_MAX                                                                            \
-    8 /* gateways of ours that a request comes through (Via), then it circles                      \
-       */
+#define HTTP_PASSES_MAX 8      /* gateways of ours that a request comes through, then it circles */
 #define HTTP_HEAD_KEPT_MAX 512 /* bytes of a head that are worth to be known again */
 #define HTTP_HOST_KEPT_MAX 63  /* of a Host */
 
