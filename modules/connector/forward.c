@@ -17,6 +17,7 @@
 #include "modules/link/session.h"
 #include "modules/net/dial.h"
 #include "modules/net/proxy.h"
+#include "modules/net/sock.h"
 
 /* Exactly one of lookup, dial and pipe is set: that is the state, and each has its time limit (the
  * pipe's is the gateway's idle limit and the life of the session). */
@@ -82,11 +83,13 @@ static void connect_stream(struct con_forward *self, int fd)
     struct link_pipe_config pipe = {.session = self->session,
                                     .stream = self->stream,
                                     .fd = fd,
+                                    .is_fresh = true,
                                     .to_fd = self->proxy,
                                     .to_fd_len = self->proxy_len,
                                     .on_done = on_pipe_end,
                                     .arg = self};
 
+    net_sock_set_abortive(fd, true);
     if (link_pipe_new(&self->pipe, self->context->loop, &pipe) != ERR_OK) {
         close(fd);
         refuse(self, TUN_CODE_INTERNAL, "out of memory");

@@ -9,6 +9,7 @@
 #include "bus/base/err.h"
 #include "modules/connector/lookup.h"
 #include "modules/net/dial.h"
+#include "modules/net/sock.h"
 
 #define LOOKUP_MS 5000u
 #define DIAL_MS 5000u /* one IP */
@@ -85,6 +86,7 @@ static void on_dialled(void *arg, int rc, int fd, const struct addr *addr)
 
     self->dial = NULL;
     if (rc == ERR_OK) {
+        net_sock_nodelay(fd);
         begin_handshake(self, fd);
         return;
     }

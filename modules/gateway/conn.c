@@ -239,6 +239,7 @@ static void hand_over(struct gw_conn *self)
     if (self->peek.len <= sizeof(arrival.first))
         memcpy(arrival.first, self->peek.data, self->peek.len);
     gw_conn_vacate(self);
+    net_sock_set_abortive(arrival.fd, false);
     front->on_tunnel(front->arg, &arrival);
     if (front->on_left != NULL)
         front->on_left(front->arg);
@@ -296,7 +297,6 @@ struct gw_conn *gw_conn_new(struct gw_front *front, enum gw_port_kind port, int 
     self->since_ms = clock_mono_ms();
     self->peer = *peer;
     (void)net_sock_local(&self->local, fd);
-    net_sock_nodelay(fd);
     ev_io_init(&self->io, on_peek, fd, EV_READ);
     ev_init(&self->deadline, on_deadline);
     self->io.data = self;
@@ -333,10 +333,8 @@ static void turn_away(struct gw_front *front, enum gw_port_kind port, int fd,
         return;
     }
     front->refused->count[GW_REASON_SOURCE_LIMIT]++;
-    if (port == GW_PORT_TLS)
-        close(fd);
-    else
-        net_sock_reset(fd);
+    net_sock_set_abortive(fd, port != GW_PORT_TLS);
+    close(fd);
 }
 
 static void start_peek(struct gw_conn *self)

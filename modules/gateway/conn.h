@@ -84,7 +84,8 @@ struct gw_front {
     void *arg;
 };
 
-/* A visitor came to a port of KIND: FD is taken in any case. */
+/* A visitor came to a port of KIND: FD is taken in any case; it has the options of a listener that
+ * carries. */
 void gw_conn_accept(struct gw_front *front, enum gw_port_kind kind, int fd,
                     const struct addr *peer);
 /* Sessions or routes of SITE changed: visitors that wait for a connector try again. */

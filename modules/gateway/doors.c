@@ -102,6 +102,7 @@ static int obtain(struct door *door, const struct addr *addr)
         .addr = *addr,
         .fd = fd,
         .defer_s = door->kind == GW_DOOR_TUNNEL ? TUNNEL_DEFER_S : 0,
+        .carries = door->kind != GW_DOOR_TUNNEL,
         .batch = door->kind == GW_DOOR_TUNNEL ? TUNNEL_BATCH : 0,
         .on_accept = accept_fn(door->kind),
         .on_exhausted = on_exhausted,

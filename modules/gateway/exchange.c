@@ -12,7 +12,6 @@
 #include "modules/gateway/exchange_impl.h"
 #include "modules/gateway/way.h"
 #include "modules/net/pace.h"
-#include "modules/net/sock.h"
 
 int gw_exchange_common_init(struct gw_exchange_common *self)
 {
@@ -276,8 +275,6 @@ int gw_exchange_new(struct gw_exchange **out, const struct gw_exchange_config *c
     self->head_due =
         self->moved_at - late_s + (double)cfg->common->limits->first_bytes_timeout_ms / 1000.0;
     gw_exchange_aim(self);
-    net_sock_set_abortive(cfg->fd, true);
-    net_sock_carry(cfg->fd);
     ev_io_start(loop, &self->rd);
     if (cfg->first_len > 0) {
         self->head_due = 0.0; /* its head is complete */

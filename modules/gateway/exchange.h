@@ -80,7 +80,8 @@ struct gw_exchange_common {
 
 struct gw_exchange_config {
     struct gw_exchange_common *common; /* borrowed */
-    int fd; /* the visitor's, non-blocking; stays the owner's, who closes it after _free */
+    int fd; /* the visitor's, of a listener that carries; stays the owner's, who closes it after
+               _free */
     const struct addr *peer;  /* the visitor; borrowed for the call */
     const struct addr *local; /* where it came to; likewise */
     uint64_t since_ms;        /* clock_mono_ms() of the accept */

@@ -307,9 +307,10 @@ static void on_dialled(void *arg, int rc, int fd, const struct addr *addr)
     (void)addr;
     self->dial = NULL;
     self->service_fd = fd;
-    if (rc == ERR_OK)
+    if (rc == ERR_OK) {
+        net_sock_nodelay(fd);
         opened(self);
-    else if (rc == ERR_TIMEOUT)
+    } else if (rc == ERR_TIMEOUT)
         fail(self, GW_REASON_OPEN_TIMEOUT, "no answer in time");
     else
         fail(self, GW_REASON_BACKEND_REFUSED, err_text(rc));

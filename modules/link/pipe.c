@@ -18,6 +18,7 @@
 #include "modules/net/sock.h"
 
 #define PIECES_PER_TURN 4 /* then others have their turn */
+#define BARE_WRITES 1     /* without the options of net_sock_carry */
 #define LAST_READS 64     /* of a socket that failed; the stream has room for less */
 
 /* Bytes given up front, until they are sent. */
@@ -38,6 +39,7 @@ struct link_pipe {
     ev_timer paced;                 /* runs while one of the directions may not go on */
     struct net_hangup_watch hangup; /* of the socket while it is not read */
     struct first to_fd, to_stream;
+    uint8_t bare; /* writes until the socket gets its options, counting that one; 0 = it has them */
     bool plenty;  /* the last read got all that it asked for: the next one asks for more */
     bool fd_eof;  /* the socket will send no more; the stream was told */
     bool fd_shut; /* the stream's end was passed on to the socket */
@@ -294,12 +296,22 @@ void link_pipe_on_writable(struct link_pipe *self)
 
 /* ---- stream -> socket ---------------------------------------------------------------------- */
 
+/* Neither option matters to the first write (nothing is on the way that Nagle's rule could wait
+ * for), and a short connection has no other. */
+static void set_options(struct link_pipe *self)
+{
+    if (self->bare > 0 && --self->bare == 0)
+        net_sock_carry(self->rd.fd);
+}
+
 /* Send LEN bytes to the socket; *SENT is how many it took. Returns 0, ERR_AGAIN (it is full) or
  * ERR_SYS. */
 static int send_fd(struct link_pipe *self, const uint8_t *data, size_t len, size_t *sent)
 {
-    ssize_t n = send(self->rd.fd, data, len, MSG_NOSIGNAL);
+    ssize_t n;
 
+    set_options(self);
+    n = send(self->rd.fd, data, len, MSG_NOSIGNAL);
     *sent = n > 0 ? (size_t)n : 0;
     if (n < 0 && !net_sock_again(errno))
         return ERR_SYS;
@@ -439,11 +451,13 @@ static int copy_first(struct first *out, const void *data, size_t len)
     return ERR_OK;
 }
 
-/* Everything comes from the loop: both sides get their first look as if they were ready. */
+/* Everything comes from the loop: both sides get their first look as if they were ready, but for a
+ * socket that has nothing to say yet. */
 static void start(struct link_pipe *self)
 {
     ev_io_start(self->loop, &self->rd);
-    ev_feed_event(self->loop, &self->rd, EV_READ);
+    if (self->bare == 0 || self->to_stream.data != NULL)
+        ev_feed_event(self->loop, &self->rd, EV_READ);
     ev_feed_event(self->loop, &self->wr, EV_WRITE);
     self->moved_at = ev_now(self->loop);
     if (self->idle_s > 0.0) {
@@ -483,8 +497,7 @@ int link_pipe_new(struct link_pipe **out, struct ev_loop *loop, const struct lin
     ev_init(&self->paced, on_paced);
     self->paced.data = self;
     self->idle.data = self;
-    net_sock_set_abortive(cfg->fd, true);
-    net_sock_carry(cfg->fd);
+    self->bare = cfg->is_fresh ? BARE_WRITES + 1 : 0;
     start(self);
     *out = self;
     return ERR_OK;

@@ -8,6 +8,7 @@
 #ifndef MODULES_LINK_PIPE_H
 #define MODULES_LINK_PIPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,8 +42,11 @@ typedef void link_pipe_done_fn(void *arg, const struct link_pipe_end *end);
 struct link_pipe_config {
     struct link_session *session; /* of the stream; touched when that has something to send */
     struct tun_stream *stream; /* open (gateway) or accepted (connector); owned once _new gave 0 */
-    int fd;                    /* connected, non-blocking; owned likewise */
-    const void *to_fd;         /* sent to the socket before all else (PROXY header); copied */
+    int fd;                    /* connected, non-blocking, abortive (net_sock_set_abortive); owned
+                                  likewise */
+    bool is_fresh; /* fd was connected just now: it has nothing to say yet, and gets the options of
+                      net_sock_carry when a second write needs them; false = it has them */
+    const void *to_fd; /* sent to the socket before all else (PROXY header); copied */
     size_t to_fd_len;
     const void *to_stream; /* sent to the stream before what fd brings (peeked bytes); copied */
     size_t to_stream_len;

@@ -118,7 +118,6 @@ static void on_connected(struct ev_loop *loop, ev_io *w, int revents)
         drop_attempt(self, error);
         return;
     }
-    net_sock_nodelay(fd);
     finish(self, ERR_OK, fd);
 }
 

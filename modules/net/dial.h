@@ -18,7 +18,7 @@ struct ev_loop;
 struct net_dial; /* opaque: dial.c */
 
 /*
- * RC 0: FD is connected, non-blocking, no delay, and now the callee's; ADDR is who answered. RC
+ * RC 0: FD is connected, non-blocking, and now the callee's; ADDR is who answered. RC
  * ERR_TIMEOUT, or ERR_SYS with errno = the last address's error: FD is -1, ADDR the last address
  * tried. The dial is gone before this runs.
  */

@@ -187,6 +187,10 @@ int net_listener_new(struct net_listener **out, struct ev_loop *loop,
     rc = obtain(&fd, cfg);
     if (rc != ERR_OK)
         goto free_self;
+    if (cfg->carries) {
+        net_sock_carry(fd);
+        net_sock_set_abortive(fd, true);
+    }
 
     self->loop = loop;
     self->on_accept = cfg->on_accept;

@@ -26,8 +26,11 @@ struct net_listener_config {
     struct addr addr; /* where to listen; port 0 = any; an IPv6 wildcard does not take IPv4 */
     int fd;           /* >0: adopt this bound, listening socket instead of `addr` */
     int backlog;      /* 0 = as long as the system allows (net.core.somaxconn) */
-    int defer_s;    /* leave a client that has said nothing to the kernel for so long, where clients
-                       speak first (TCP_DEFER_ACCEPT); 0 = accept at once */
+    int defer_s;  /* leave a client that has said nothing to the kernel for so long, where clients
+                     speak first (TCP_DEFER_ACCEPT); 0 = accept at once */
+    bool carries; /* what is accepted carries bytes: from its first moment on it has the options of
+                     net_sock_carry and is abortive (net_sock_set_abortive), as the kernel copies
+                     them from the listening socket; false = none of them */
     unsigned batch; /* accepted per loop turn, then others have their turn; 0 = 64 */
     net_listener_accept_fn *on_accept;
     net_listener_exhausted_fn *on_exhausted; /* may be NULL; may not close the listener */

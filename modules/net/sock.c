@@ -35,6 +35,7 @@ void net_sock_nodelay(int fd)
 
 void net_sock_carry(int fd)
 {
+    tcp_option(fd, TCP_NODELAY, 1);
     tcp_option(fd, TCP_NOTSENT_LOWAT, NET_SOCK_CARRY_LOWAT);
 }
 

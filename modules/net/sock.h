@@ -29,8 +29,9 @@ int net_sock_nonblock(int fd);
 /* Send small writes at once (TCP_NODELAY). */
 void net_sock_nodelay(int fd);
 /*
- * For a connection whose bytes come through a tunnel: the kernel takes NET_SOCK_CARRY_LOWAT beyond
- * what is on the way, not megabytes that a stopped reader would pin.
+ * For a connection whose bytes come through a tunnel: no delay, and the kernel takes
+ * NET_SOCK_CARRY_LOWAT beyond what is on the way, not megabytes that a stopped reader would pin. A
+ * listening socket gives this on to what it accepts.
  */
 void net_sock_carry(int fd);
 /*
@@ -54,7 +55,8 @@ int net_sock_error(int fd);
 bool net_sock_again(int error);
 /*
  * Whether closing FD is a reset (SO_LINGER 0) rather than an end. Set while bytes are carried, so
- * that the peer of a process that dies sees a cut; shutdown() is an end all the same.
+ * that the peer of a process that dies sees a cut; shutdown() is an end all the same. A listening
+ * socket gives this on to what it accepts.
  */
 void net_sock_set_abortive(int fd, bool abortive);
 /* Close so that the peer sees a reset, not an end. A unix socket closes as usual. */

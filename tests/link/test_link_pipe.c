@@ -6,6 +6,8 @@
 #include <check.h>
 #include <errno.h>
 #include <ev.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,6 +30,7 @@ struct end {
 static struct fixture {
     struct duo duo;
     int visitor, service; /* our ends; -1 = closed */
+    int to_service;       /* the connector's end, which its pipe has */
     struct end gateway, connector;
     struct link_pipe_config gateway_cfg, connector_cfg; /* what a test asks for */
 } f;
@@ -56,6 +59,12 @@ static void start_pipe(struct end *end, struct link_session *session, struct tun
     cfg.session = session;
     cfg.stream = stream;
     cfg.fd = fds[1];
+    cfg.is_fresh = end == &f.connector;
+    net_sock_set_abortive(cfg.fd, true);
+    if (cfg.is_fresh)
+        f.to_service = cfg.fd;
+    else
+        net_sock_carry(cfg.fd);
     cfg.on_done = on_done;
     cfg.arg = end;
     tun_stream_set_user(stream, end);
@@ -200,6 +209,29 @@ START_TEST(test_pipe_service_half_close_keeps_upload)
     LOOP_UNTIL(f.duo.loop, f.gateway.calls == 1 && f.connector.calls == 1);
     ck_assert_int_eq(f.gateway.rc, ERR_OK);
     ck_assert_int_eq(f.connector.rc, ERR_OK);
+    teardown();
+}
+END_TEST
+
+static int tcp_option(int fd, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, name, &value, &len), 0);
+    return value;
+}
+
+START_TEST(test_pipe_fresh_socket_gets_its_options_with_the_second_write)
+{
+    begin();
+    say(f.visitor, "first");
+    expect(f.service, "first");
+    ck_assert_int_eq(tcp_option(f.to_service, TCP_NODELAY), 0);
+    say(f.visitor, "second");
+    expect(f.service, "second");
+    ck_assert_int_eq(tcp_option(f.to_service, TCP_NODELAY), 1);
+    ck_assert_int_eq(tcp_option(f.to_service, TCP_NOTSENT_LOWAT), NET_SOCK_CARRY_LOWAT);
     teardown();
 }
 END_TEST
@@ -490,6 +522,7 @@ int main(void)
     tcase_set_timeout(tc, 40);
     tcase_add_test(tc, test_pipe_visitor_half_close_keeps_answer);
     tcase_add_test(tc, test_pipe_service_half_close_keeps_upload);
+    tcase_add_test(tc, test_pipe_fresh_socket_gets_its_options_with_the_second_write);
     tcase_add_loop_test(tc, test_pipe_reset_is_carried_as_reset, 0, 2);
     tcase_add_test(tc, test_pipe_early_answer_arrives_before_the_reset);
     tcase_add_test(tc, test_pipe_bytes_up_front_come_first);

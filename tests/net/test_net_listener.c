@@ -6,6 +6,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 
 #include "bus/base/err.h"
 #include "modules/net/listener.h"
+#include "modules/net/sock.h"
 #include "tests/net/loop_until.h"
 #include "tests/support/suite.h"
 
@@ -214,6 +216,69 @@ START_TEST(test_listener_adopts_a_listening_socket)
 }
 END_TEST
 
+static int tcp_option(int fd, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, name, &value, &len), 0);
+    return value;
+}
+
+static bool is_abortive(int fd)
+{
+    struct linger linger = {.l_linger = 1};
+    socklen_t len = sizeof(linger);
+
+    ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len), 0);
+    return linger.l_onoff != 0 && linger.l_linger == 0;
+}
+
+/* _i: 0 a listening socket of its own, 1 one that it adopted */
+START_TEST(test_listener_that_carries_gives_its_options_on)
+{
+    struct ev_loop *loop = setup();
+    struct net_listener_config cfg = {.on_accept = on_accept, .carries = true};
+    struct net_listener *first, *listener;
+    char byte;
+    int fd;
+
+    ck_assert_int_eq(listen_on(&first, loop, "127.0.0.1", 0), ERR_OK);
+    cfg.addr = *net_listener_addr(first);
+    cfg.fd = _i == 1 ? dup(net_listener_fd(first)) : 0;
+    net_listener_free(first);
+    ck_assert_int_eq(net_listener_new(&listener, loop, &cfg), ERR_OK);
+    fd = visit(AF_INET, port_of(listener));
+    LOOP_UNTIL(loop, seen.count == 1);
+    ck_assert_int_eq(tcp_option(seen.fds[0], TCP_NODELAY), 1);
+    ck_assert_int_eq(tcp_option(seen.fds[0], TCP_NOTSENT_LOWAT), NET_SOCK_CARRY_LOWAT);
+    ck_assert(is_abortive(seen.fds[0]));
+    close(seen.fds[--seen.count]); /* as when the process dies */
+    ck_assert_int_eq(recv(fd, &byte, 1, 0), -1);
+    ck_assert_int_eq(errno, ECONNRESET);
+    close(fd);
+    net_listener_free(listener);
+    teardown(loop);
+}
+END_TEST
+
+START_TEST(test_listener_that_does_not_carry_leaves_options_alone)
+{
+    struct ev_loop *loop = setup();
+    struct net_listener *listener;
+    int fd;
+
+    ck_assert_int_eq(listen_on(&listener, loop, "127.0.0.1", 0), ERR_OK);
+    fd = visit(AF_INET, port_of(listener));
+    LOOP_UNTIL(loop, seen.count == 1);
+    ck_assert_int_eq(tcp_option(seen.fds[0], TCP_NODELAY), 0);
+    ck_assert(!is_abortive(seen.fds[0]));
+    close(fd);
+    net_listener_free(listener);
+    teardown(loop);
+}
+END_TEST
+
 START_TEST(test_listener_can_be_freed_in_its_callback)
 {
     struct ev_loop *loop = setup();
@@ -398,6 +463,8 @@ int main(void)
     tcase_add_test(tc, test_listener_without_ipv6_says_noent_and_v4_goes_on);
     tcase_add_test(tc, test_listener_on_a_used_port_says_why);
     tcase_add_test(tc, test_listener_adopts_a_listening_socket);
+    tcase_add_loop_test(tc, test_listener_that_carries_gives_its_options_on, 0, 2);
+    tcase_add_test(tc, test_listener_that_does_not_carry_leaves_options_alone);
     tcase_add_test(tc, test_listener_can_be_freed_in_its_callback);
     tcase_add_test(tc, test_listener_paused_in_its_callback_takes_no_more);
     tcase_add_test(tc, test_listener_out_of_descriptors_pauses_and_recovers);

@@ -56,6 +56,7 @@ START_TEST(test_sock_carry_bounds_what_the_kernel_keeps)
 
     tcp_pair(fds);
     net_sock_carry(fds[0]);
+    ck_assert_int_eq(tcp_option(fds[0], TCP_NODELAY), 1);
     ck_assert_int_eq(tcp_option(fds[0], TCP_NOTSENT_LOWAT), NET_SOCK_CARRY_LOWAT);
     close(fds[0]);
     close(fds[1]);
