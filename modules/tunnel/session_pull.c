@@ -124,19 +124,25 @@ static uint32_t scarce_window(const struct tun_session *self)
     return part < self->cfg.stream_window ? (uint32_t)part : self->cfg.stream_window;
 }
 
+static void put_window(struct tun_stream *stream, struct parcel *parcel)
+{
+    uint64_t limit = stream->rx.limit;
+
+    add_window(parcel, stream->id, tun_recv_window_tell(&stream->rx),
+               stream->fin_received ? TUN_FLAG_END : 0);
+    stream->session->promised += stream->rx.limit - limit;
+}
+
 static void tell_window(struct tun_link *self, struct tun_stream *stream, struct parcel *parcel)
 {
     struct tun_session *session = self->session;
     bool pressure = tun_recv_window_waiting(&session->rx) > session->rx.size / 4;
     uint32_t usual = pressure ? scarce_window(session) : session->cfg.stream_window;
     uint32_t max = pressure ? usual : session->cfg.stream_window_max;
-    uint64_t limit = stream->rx.limit;
 
     if (!stream->fin_received)
         tun_recv_window_grow(&stream->rx, usual, max, trip_us(self), session->now_ms);
-    add_window(parcel, stream->id, tun_recv_window_tell(&stream->rx),
-               stream->fin_received ? TUN_FLAG_END : 0);
-    session->promised += stream->rx.limit - limit;
+    put_window(stream, parcel);
     if (stream->fin_received) {
         stream->end_told = true;
         tun_stream_settle(stream);
@@ -233,6 +239,18 @@ static size_t share_of(struct tun_link *self, const struct tun_stream *stream,
     return n < want && n < SCRAP && parcel->len > 0 ? 0 : n;
 }
 
+/*
+ * An answer, or the next request, says along with it what was taken before it: the other side keeps
+ * less of many streams that have little to say, and what it keeps changes hands while it is still
+ * in the processor's cache.
+ */
+static void tell_along(struct tun_stream *stream, struct parcel *parcel)
+{
+    if (stream->rx.consumed != stream->rx.told && !stream->fin_received &&
+        tun_stream_unsent(stream) <= SHORT_LEN && parcel_room(parcel) >= WINDOW_LEN + SHORT_LEN)
+        put_window(stream, parcel);
+}
+
 /* N more bytes of STREAM are sealed; they stay until they are acknowledged. */
 static void count_sealed(struct tun_link *self, struct tun_stream *stream, size_t n)
 {
@@ -294,7 +312,7 @@ static void gather_data(struct tun_link *self, struct parcel *parcel)
     size_t n;
 
     while ((stream = TAILQ_FIRST(&self->ready_list)) != NULL &&
-           tun_send_window_room(&self->session->tx) > 0 && scratch_left(parcel, 4)) {
+           tun_send_window_room(&self->session->tx) > 0 && scratch_left(parcel, 5)) {
         if (sendable(stream) == 0) { /* others took it meanwhile; its next WINDOW brings it back */
             leave_ready(stream);
             continue;
@@ -303,6 +321,7 @@ static void gather_data(struct tun_link *self, struct parcel *parcel)
             stream->deficit = QUANTUM;
             self->ahead = 0;
         }
+        tell_along(stream, parcel);
         n = share_of(self, stream, parcel);
         if (n == 0)
             return; /* the record is full; this stream begins the next one */

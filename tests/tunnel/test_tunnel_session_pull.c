@@ -54,6 +54,37 @@ START_TEST(test_session_window_gives_credit_back)
 }
 END_TEST
 
+/* Who has little to say tells with it what it took; who has much is told of in records of their
+ * own, which a WINDOW would cut. */
+START_TEST(test_session_short_data_brings_its_window_along)
+{
+    static const uint8_t zeros[TUN_STREAM_PIECE];
+    struct tun_stream *stream;
+    struct tun_window window;
+    struct tun_frame frame;
+    struct cur payload;
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    stream = raw_peer_open(&p);
+    p.heard.take = SIZE_MAX;
+    raw_peer_put_data(&p, 1, 1000);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert(!raw_peer_next(&p, &frame, &payload));
+    ck_assert_uint_eq(tun_stream_write(stream, zeros, 200), 200);
+    ck_assert_int_eq(tun_frame_get_window(raw_peer_expect(&p, TUN_FRAME_WINDOW), &window), ERR_OK);
+    ck_assert_uint_eq(window.consumed, 1000);
+    ck_assert_uint_eq(window.limit, 1000 + TUN_STREAM_WINDOW);
+    (void)raw_peer_expect(&p, TUN_FRAME_DATA);
+    ck_assert_uint_eq(tun_stream_write(stream, zeros, 200), 200); /* nothing new to tell */
+    (void)raw_peer_expect(&p, TUN_FRAME_DATA);
+    raw_peer_put_data(&p, 1, 1000);
+    ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+    ck_assert_uint_eq(tun_stream_write(stream, zeros, sizeof(zeros)), sizeof(zeros));
+    (void)raw_peer_expect(&p, TUN_FRAME_DATA);
+    end_peer();
+}
+END_TEST
+
 /* One stopped reader: its own stream stops, others go on, and what waits is bounded. */
 START_TEST(test_session_slow_reader_slows_only_its_own_stream)
 {
@@ -294,6 +325,7 @@ int main(void)
     TCase *tc = tcase_create("session_pull");
 
     tcase_add_test(tc, test_session_window_gives_credit_back);
+    tcase_add_test(tc, test_session_short_data_brings_its_window_along);
     tcase_add_test(tc, test_session_slow_reader_slows_only_its_own_stream);
     tcase_add_test(tc, test_session_reader_that_keeps_up_is_not_slowed_by_stopped_ones);
     tcase_add_test(tc, test_session_credit_of_the_session_bounds_all_streams);
