@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the route of a visitor, or of each of its requests, to the service; see conn.h. */
+#include <stddef.h>
 #include <string.h>
 
 #include "bus/base/clock.h"
@@ -412,4 +413,5 @@ const struct gw_exchange_ops gw_conn_exchange_ops = {.on_request = on_request,
                                                      .on_answered = on_answered,
                                                      .on_switch = on_switch,
                                                      .on_sent = on_sent,
-                                                     .on_end = on_end};
+                                                     .on_end = on_end,
+                                                     .hot = offsetof(struct gw_conn, id)};

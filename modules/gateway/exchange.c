@@ -2,12 +2,14 @@
 /* The life of an exchange, its time limits, and its way; see exchange.h. */
 #include "modules/gateway/exchange.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
 #include "bus/base/hex.h"
+#include "bus/base/warm.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/exchange_impl.h"
 #include "modules/gateway/way.h"
@@ -34,6 +36,13 @@ void gw_exchange_common_deinit(struct gw_exchange_common *self)
 uint64_t gw_exchange_now(const struct gw_exchange *self)
 {
     return self->common->is_timed ? clock_mono_us() : 1;
+}
+
+void gw_exchange_warm(const struct gw_exchange *self)
+{
+    warm(self, offsetof(struct gw_exchange, forward));
+    warm(&self->head, offsetof(struct http_head, section));
+    warm(self->arg, self->ops->hot);
 }
 
 bool gw_exchange_lives(struct gw_exchange *self, bool gone, bool *outer)

@@ -60,6 +60,7 @@ struct gw_exchange_ops {
     /* Nothing more on this connection. RESET: an answer was cut, or the visitor did it; else the
      * last answer is out and our side is to be ended in order. */
     void (*on_end)(void *arg, bool reset);
+    size_t hot; /* bytes at ARG that each request looks at */
 };
 
 /* What all exchanges of a worker share. The owner fills in the first part; the rest is made by

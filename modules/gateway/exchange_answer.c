@@ -447,6 +447,7 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
     bool gone = false, *outer = self->gone;
     size_t used = 0, n = 1;
 
+    gw_exchange_warm(self);
     if (self->answer == GW_ANSWER_NONE || self->answer == GW_ANSWER_DONE) {
         self->way_last = true; /* nobody asked: not for the next request */
         return len;

@@ -108,6 +108,8 @@ struct gw_exchange {
 
 extern const struct gw_way_ops gw_exchange_way_ops; /* exchange_answer.c; ARG is the exchange */
 
+/* Ask ahead for what a request, or an answer, is about to look at. */
+void gw_exchange_warm(const struct gw_exchange *self);
 /* A request is here, with an id and times of its own: HEAD are its bytes, NULL when they never
  * became a sound head. */
 void gw_exchange_begin(struct gw_exchange *self, const char *head);

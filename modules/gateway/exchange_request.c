@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "bus/base/err.h"
+#include "bus/base/warm.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/exchange_impl.h"
 #include "modules/gateway/way.h"
@@ -332,6 +333,8 @@ static bool read_some(struct gw_exchange *self, size_t most, bool *again)
     if (n <= 0)
         return true;
     *again = (size_t)n == most;
+    if (self->way != NULL)
+        gw_way_warm(self->way);
     if (!is_new)
         self->in.len += (size_t)n;
     return look(self, is_new ? at : self->in.data, is_new ? (size_t)n : self->in.len);
@@ -404,6 +407,9 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 
     (void)loop;
     (void)revents;
+    gw_exchange_warm(self);
+    warm(self->head.again, self->head.before.len);
+    warm(self->up.data, self->kept_len);
     if (self->ask == GW_ASK_HEAD && (self->in.len > 0 || self->eof) && !look_again(self))
         return;
     for (int i = 0; i < READS_PER_TURN && again && wants_bytes(self); i++) {

@@ -98,6 +98,8 @@ int gw_way_carry(struct gw_way *self, int fd, uint64_t idle_ms);
  * Returns 0, ERR_NOMEM or ERR_LIMIT (direct only; free the way). No callback runs inside.
  */
 int gw_way_lend(struct gw_way *self, const struct gw_way_ops *ops, void *arg, size_t *sent);
+/* Lent: ask ahead for what is about to be looked at, of the way and of its stream. */
+void gw_way_warm(const struct gw_way *self);
 /* Copy up to LEN bytes towards the service; returns how many were taken. What is written to a
  * direct backend that was reset is taken and lost: on_cut or on_eof follows from the loop, after
  * what that said before. */

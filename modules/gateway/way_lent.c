@@ -5,10 +5,12 @@
  */
 #include "modules/gateway/way.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "bus/base/warm.h"
 #include "modules/gateway/way_impl.h"
 #include "modules/link/session.h"
 #include "modules/net/flow.h"
@@ -142,6 +144,13 @@ int gw_way_lend(struct gw_way *self, const struct gw_way_ops *ops, void *arg, si
 }
 
 /* ---- moving bytes -------------------------------------------------------------------------- */
+
+void gw_way_warm(const struct gw_way *self)
+{
+    warm(self, offsetof(struct gw_way, cfg.pick));
+    if (self->stream != NULL)
+        tun_stream_warm(self->stream);
+}
 
 size_t gw_way_write(struct gw_way *self, const void *data, size_t len)
 {

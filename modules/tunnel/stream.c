@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bus/base/err.h"
+#include "bus/base/warm.h"
 #include "modules/tunnel/session_impl.h"
 
 #define FIRST_PART 16 /* of what is left of the session's window goes to a new stream */
@@ -261,6 +262,11 @@ void tun_stream_consume(struct tun_stream *self, size_t n)
     tun_queue_consume(&self->in, pool, n, NULL);
     tun_queue_shrink(&self->in, pool);
     tun_stream_consumed(self, n);
+}
+
+void tun_stream_warm(const struct tun_stream *self)
+{
+    warm(self, sizeof(*self));
 }
 
 size_t tun_stream_waiting(const struct tun_stream *self)

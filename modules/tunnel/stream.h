@@ -72,6 +72,8 @@ size_t tun_stream_queued(const struct tun_stream *self);
 const uint8_t *tun_stream_peek(const struct tun_stream *self, size_t *len);
 /* N of them (<= *len of peek) were taken; this is what gives the other side new credit. */
 void tun_stream_consume(struct tun_stream *self, size_t n);
+/* Ask ahead for what writing and consuming look at (bus/base/warm.h). */
+void tun_stream_warm(const struct tun_stream *self);
 /* All bytes waiting, over all pieces that peek gives one by one. */
 size_t tun_stream_waiting(const struct tun_stream *self);
 /* The other side finished and every byte was consumed. */
