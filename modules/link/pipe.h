@@ -3,7 +3,7 @@
  * Carries bytes between a socket and a tunnel stream, both ways, until both directions have ended.
  * FIN stays FIN and RST stays RST. Bytes are read from the socket straight into the stream's queue
  * and written to it straight from the record they came in. The socket is read only while the stream
- * has room; its reset is found at once even then.
+ * has room; its reset is found soon even then (hangup.h).
  */
 #ifndef MODULES_LINK_PIPE_H
 #define MODULES_LINK_PIPE_H

@@ -10,10 +10,16 @@
 #include "bus/base/err.h"
 
 #define RESETS_PER_TURN 64
+#define PERIOD_S (NET_HANGUP_DELAY_MS / 2000.0) /* a watch waits for one and a part of one */
+
+LIST_HEAD(watches, net_hangup_watch);
 
 struct net_hangup {
     struct ev_loop *loop;
-    ev_io io; /* the epoll is readable when a socket has something to tell */
+    ev_io io;                /* the epoll is readable when a socket has something to tell */
+    ev_timer period;         /* runs while watches wait */
+    struct watches young[2]; /* they wait: those of this period, and those of the one before */
+    unsigned now;            /* which list is this period's */
 };
 
 /* One at a time: a callback may stop any other watch. */
@@ -31,6 +37,48 @@ static void on_event(struct ev_loop *loop, ev_io *w, int revents)
     }
 }
 
+/* From now on the epoll tells of it, also of a reset that came before. */
+static void put_in(struct net_hangup *self, struct net_hangup_watch *watch)
+{
+    /* Errors are always told; edges only, as one that is not acted on shall not come again. */
+    struct epoll_event event = {.events = EPOLLET, .data.ptr = watch};
+
+    LIST_REMOVE(watch, link);
+    watch->is_young = false;
+    watch->active = epoll_ctl(self->io.fd, EPOLL_CTL_ADD, watch->fd, &event) == 0;
+}
+
+/* Neither watcher is a reason for a loop to go on. */
+static void start_period(struct net_hangup *self)
+{
+    if (ev_is_active(&self->period))
+        return;
+    ev_timer_again(self->loop, &self->period);
+    ev_unref(self->loop);
+}
+
+static void stop_period(struct net_hangup *self)
+{
+    if (!ev_is_active(&self->period))
+        return;
+    ev_ref(self->loop);
+    ev_timer_stop(self->loop, &self->period);
+}
+
+static void on_period(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct net_hangup *self = w->data;
+    struct watches *before = &self->young[1 - self->now];
+
+    (void)loop;
+    (void)revents;
+    while (!LIST_EMPTY(before))
+        put_in(self, LIST_FIRST(before));
+    if (LIST_EMPTY(&self->young[self->now]))
+        stop_period(self);
+    self->now = 1 - self->now;
+}
+
 int net_hangup_new(struct net_hangup **out, struct ev_loop *loop)
 {
     struct net_hangup *self = calloc(1, sizeof(*self));
@@ -44,9 +92,12 @@ int net_hangup_new(struct net_hangup **out, struct ev_loop *loop)
         return ERR_SYS;
     }
     self->loop = loop;
+    ev_init(&self->period, on_period);
+    self->period.repeat = PERIOD_S;
+    self->period.data = self;
     ev_io_init(&self->io, on_event, fd, EV_READ);
     ev_io_start(loop, &self->io);
-    ev_unref(loop); /* no reason for a loop to go on */
+    ev_unref(loop);
     *out = self;
     return ERR_OK;
 }
@@ -55,6 +106,7 @@ void net_hangup_free(struct net_hangup *self)
 {
     if (self == NULL)
         return;
+    stop_period(self);
     ev_ref(self->loop);
     ev_io_stop(self->loop, &self->io);
     close(self->io.fd);
@@ -63,12 +115,12 @@ void net_hangup_free(struct net_hangup *self)
 
 void net_hangup_start(struct net_hangup *self, struct net_hangup_watch *watch, int fd)
 {
-    /* Errors are always told; edges only, as one that is not acted on shall not come again. */
-    struct epoll_event event = {.events = EPOLLET, .data.ptr = watch};
-
     if (self == NULL || watch->active)
         return;
-    watch->active = epoll_ctl(self->io.fd, EPOLL_CTL_ADD, fd, &event) == 0;
+    watch->active = watch->is_young = true;
+    watch->fd = fd;
+    LIST_INSERT_HEAD(&self->young[self->now], watch, link);
+    start_period(self);
 }
 
 void net_hangup_stop(struct net_hangup *self, struct net_hangup_watch *watch, int fd)
@@ -78,5 +130,10 @@ void net_hangup_stop(struct net_hangup *self, struct net_hangup_watch *watch, in
     if (!watch->active)
         return;
     watch->active = false;
-    (void)epoll_ctl(self->io.fd, EPOLL_CTL_DEL, fd, &event);
+    if (!watch->is_young) {
+        (void)epoll_ctl(self->io.fd, EPOLL_CTL_DEL, fd, &event);
+        return;
+    }
+    watch->is_young = false;
+    LIST_REMOVE(watch, link);
 }

@@ -75,22 +75,66 @@ static void turn(void)
         ev_run(loop, EVRUN_ONCE);
 }
 
-/* _i: 0 untouched, 1 with unread bytes, 2 after the other end's FIN, 3 after our FIN */
+/* Turns until the epoll has the watch. */
+static void grow_up(const struct socket *s)
+{
+    LOOP_UNTIL(loop, !s->watch.is_young);
+    ck_assert(s->watch.active);
+}
+
+/* _i % 4: 0 untouched, 1 with unread bytes, 2 after the other end's FIN, 3 after our FIN;
+ * _i / 4: 0 the watch waits still, 1 the epoll has it */
 START_TEST(test_hangup_tells_a_reset_in_every_state)
 {
     struct socket s;
 
     begin(&s, 1);
-    if (_i == 1)
+    if (_i % 4 == 1)
         ck_assert_int_eq(send(s.peer, "x", 1, 0), 1);
-    if (_i == 3)
+    if (_i % 4 == 3)
         shutdown(s.fd, SHUT_WR);
-    if (_i == 2)
+    if (_i % 4 == 2)
         shutdown(s.peer, SHUT_WR);
-    turn();
+    if (_i / 4 == 1)
+        grow_up(&s);
     ck_assert_int_eq(s.told, 0);
     net_sock_reset(s.peer);
     LOOP_UNTIL(loop, s.told == 1);
+    end();
+}
+END_TEST
+
+START_TEST(test_hangup_puts_off_what_most_sockets_do_not_need)
+{
+    struct socket s[3];
+
+    begin(s, 3);
+    ck_assert(s[0].watch.is_young && s[1].watch.is_young && s[2].watch.is_young);
+    for (int i = 1; i >= 0; i--) { /* in the middle, then the last in the list */
+        forget(&s[i]);
+        ck_assert(!s[i].watch.active && !s[i].watch.is_young);
+        net_sock_reset(s[i].peer);
+    }
+    grow_up(&s[2]);
+    net_hangup_stop(hangup, &s[2].watch, s[2].fd);
+    net_hangup_start(hangup, &s[2].watch, s[2].fd); /* and young again */
+    ck_assert(s[2].watch.is_young);
+    net_sock_reset(s[2].peer);
+    LOOP_UNTIL(loop, s[2].told == 1);
+    ck_assert_int_eq(s[0].told + s[1].told, 0);
+    end();
+}
+END_TEST
+
+START_TEST(test_hangup_no_watch_keeps_a_loop_going)
+{
+    struct socket s;
+
+    begin(&s, 1);
+    ev_run(loop, 0); /* returns */
+    ck_assert(s.watch.active);
+    forget(&s);
+    close(s.peer);
     end();
 }
 END_TEST
@@ -104,7 +148,7 @@ START_TEST(test_hangup_is_silent_for_ends_in_order)
     ck_assert_int_eq(send(s.peer, "x", 1, 0), 1);
     shutdown(s.fd, SHUT_WR);
     shutdown(s.peer, SHUT_WR);
-    turn();
+    grow_up(&s);
     turn();
     ck_assert_int_eq(s.told, 0);
     ck_assert_int_eq(recv(s.fd, &byte, 1, 0), 1);
@@ -121,6 +165,7 @@ START_TEST(test_hangup_a_callback_may_stop_another_watch)
     begin(s, 2);
     s[0].other = &s[1];
     s[1].other = &s[0];
+    grow_up(&s[0]);
     net_sock_reset(s[0].peer);
     net_sock_reset(s[1].peer);
     LOOP_UNTIL(loop, s[0].told + s[1].told == 1);
@@ -147,7 +192,9 @@ int main(void)
     TCase *tc = tcase_create("hangup");
 
     tcase_set_timeout(tc, 20);
-    tcase_add_loop_test(tc, test_hangup_tells_a_reset_in_every_state, 0, 4);
+    tcase_add_loop_test(tc, test_hangup_tells_a_reset_in_every_state, 0, 8);
+    tcase_add_test(tc, test_hangup_puts_off_what_most_sockets_do_not_need);
+    tcase_add_test(tc, test_hangup_no_watch_keeps_a_loop_going);
     tcase_add_test(tc, test_hangup_is_silent_for_ends_in_order);
     tcase_add_test(tc, test_hangup_a_callback_may_stop_another_watch);
     tcase_add_test(tc, test_hangup_without_one_does_nothing);
