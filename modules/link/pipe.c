@@ -377,8 +377,8 @@ static void drain(struct link_pipe *self)
     ev_io_stop(self->loop, &self->wr); /* ERR_LIMIT: on_paced comes back */
     if (tun_stream_eof(self->stream) && !self->fd_shut) {
         self->fd_shut = true;
-        (void)shutdown(self->rd.fd, SHUT_WR); /* fails only if the other end is gone already */
-        (void)finish_if_complete(self);
+        if (!finish_if_complete(self))            /* which closes, and that says the end as well */
+            (void)shutdown(self->rd.fd, SHUT_WR); /* fails only if the other end is gone already */
     }
 }
 
