@@ -20,6 +20,7 @@ struct net_dial {
     ev_timer timer;     /* limit of the current attempt; or reports what failed inside _start */
     uint64_t end_ms;    /* absolute limit of all attempts */
     size_t next, count; /* index of the address after the current one */
+    bool connected;     /* the current attempt is through, and nobody was told yet */
     int error;          /* errno of the last failed attempt; 0 = it timed out */
     net_dial_done_fn *on_done;
     void *arg;
@@ -55,27 +56,58 @@ static double share_s(const struct net_dial *self)
     return (double)left / 1000.0 / (double)(self->count - self->next);
 }
 
+static bool is_under_way(int error)
+{
+    return error == EINPROGRESS || error == EALREADY;
+}
+
+/* Connect FD as far as that goes now. Returns 0 when it is through, or an errno value (see
+ * is_under_way). */
+static int begin(int fd, const struct addr *addr)
+{
+    const struct sockaddr *to = (const struct sockaddr *)&addr->ss;
+
+    if (connect(fd, to, addr->len) == 0)
+        return 0;
+    /* A unix socket with a full backlog says EAGAIN and will never report, so that is an error. */
+    if (errno != EINPROGRESS)
+        return errno;
+    /* On this host the answer came during the call, but only a second one tells: 0 or the failure.
+     * Nothing is sent anew; a connect that is under way says EALREADY. */
+    return connect(fd, to, addr->len) == 0 ? 0 : errno;
+}
+
+/* Have on_connected called: when the socket tells, or in this turn of the loop. */
+static void wait_for(struct net_dial *self, int fd, double limit)
+{
+    ev_timer_stop(self->loop, &self->timer);
+    ev_io_set(&self->io, fd, EV_WRITE);
+    if (self->connected) {
+        ev_feed_event(self->loop, &self->io, EV_WRITE);
+        return;
+    }
+    ev_io_start(self->loop, &self->io);
+    ev_now_update(self->loop);
+    ev_timer_set(&self->timer, limit, 0.0);
+    ev_timer_start(self->loop, &self->timer);
+}
+
 /* Begin to connect to the next address. Returns 0 or an errno value. */
 static int attempt(struct net_dial *self)
 {
     double limit = share_s(self);
     const struct addr *addr = &self->addrs[self->next++];
-    int fd, saved;
+    int fd, error;
 
     if (net_sock_open(&fd, addr) != ERR_OK)
         return errno;
-    /* A unix socket with a full backlog says EAGAIN and will never report, so that is an error. */
-    if (connect(fd, (const struct sockaddr *)&addr->ss, addr->len) != 0 && errno != EINPROGRESS) {
-        saved = errno;
+    error = begin(fd, addr);
+    if (error != 0 && !is_under_way(error)) {
         close(fd);
-        return saved;
+        return error;
     }
-    ev_io_set(&self->io, fd, EV_WRITE);
-    ev_io_start(self->loop, &self->io);
-    ev_timer_stop(self->loop, &self->timer);
-    ev_now_update(self->loop);
-    ev_timer_set(&self->timer, limit, 0.0);
-    ev_timer_start(self->loop, &self->timer);
+    self->connected = error == 0;
+    wait_for(self, fd, limit);
     return 0;
 }
 
@@ -110,7 +142,7 @@ static void on_connected(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct net_dial *self = w->data;
     int fd = w->fd;
-    int error = net_sock_error(fd);
+    int error = self->connected ? 0 : net_sock_error(fd);
 
     (void)loop;
     (void)revents;

@@ -114,6 +114,31 @@ START_TEST(test_dial_reaches_a_listener)
 }
 END_TEST
 
+/* Most of the time; another processor may have to deliver the packet first. */
+START_TEST(test_dial_on_this_host_is_through_without_a_poll)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct net_dial *dial;
+    struct sockaddr_in in;
+    int listener = tcp_listen(&in), through = 0;
+    struct addr addr = addr_of(&in);
+
+    for (int i = 0; i < 200 && through == 0; i++) {
+        ck_assert_int_eq(start(&dial, loop, &addr, 1), ERR_OK);
+        ck_assert_int_eq(done.calls, 0);
+        ev_invoke_pending(loop);
+        through = done.calls;
+        LOOP_UNTIL(loop, done.calls == 1);
+        ck_assert_int_eq(done.rc, ERR_OK);
+        close(done.fd);
+        close(accept(listener, NULL, NULL));
+    }
+    ck_assert_int_eq(through, 1);
+    close(listener);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
 START_TEST(test_dial_passes_over_refusing_and_silent_addresses)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
@@ -282,6 +307,7 @@ int main(void)
 
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, test_dial_reaches_a_listener);
+    tcase_add_test(tc, test_dial_on_this_host_is_through_without_a_poll);
     tcase_add_test(tc, test_dial_passes_over_refusing_and_silent_addresses);
     tcase_add_test(tc, test_dial_tells_the_last_error);
     tcase_add_test(tc, test_dial_gives_up_in_time_when_nobody_answers);
