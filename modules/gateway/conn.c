@@ -154,8 +154,12 @@ static void on_lingered(void *arg)
 
 void gw_conn_linger(struct gw_conn *self, char *last, size_t len)
 {
-    struct gw_linger_config cfg = {
-        .fd = self->fd, .last = last, .len = len, .on_done = on_lingered, .arg = self};
+    struct gw_linger_config cfg = {.fd = self->fd,
+                                   .last = last,
+                                   .len = len,
+                                   .is_watched = self->exchange != NULL,
+                                   .on_done = on_lingered,
+                                   .arg = self};
 
     gw_conn_log_cut(self);
     gw_exchange_free(self->exchange);

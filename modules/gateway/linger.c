@@ -68,7 +68,7 @@ static void watch(struct gw_linger *self)
     int events = (self->eof ? 0 : EV_READ) | (self->at < self->len ? EV_WRITE : 0);
 
     ev_io_stop(self->loop, &self->io);
-    ev_io_set(&self->io, self->io.fd, events);
+    ev_io_modify(&self->io, events);
     ev_io_start(self->loop, &self->io);
 }
 
@@ -119,6 +119,9 @@ int gw_linger_start(struct gw_linger **out, struct ev_loop *loop,
     self->on_done = cfg->on_done;
     self->arg = cfg->arg;
     ev_io_init(&self->io, on_io, cfg->fd, EV_READ);
+    if (cfg->is_watched)
+        self->io.events =
+            EV_READ; /* without libev's mark of a new file, for which it tells epoll */
     if (!flush(self)) {
         free(self);
         return ERR_SYS;

@@ -7,6 +7,7 @@
 #ifndef MODULES_GATEWAY_LINGER_H
 #define MODULES_GATEWAY_LINGER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define GW_LINGER_MS 2000u
@@ -15,9 +16,10 @@ struct ev_loop;
 struct gw_linger; /* opaque: linger.c */
 
 struct gw_linger_config {
-    int fd;     /* the linger's once _start returned 0 */
-    char *last; /* what is still to be sent, malloc'd, likewise; NULL = nothing */
-    size_t len; /* of it */
+    int fd;          /* the linger's once _start returned 0 */
+    char *last;      /* what is still to be sent, malloc'd, likewise; NULL = nothing */
+    size_t len;      /* of it */
+    bool is_watched; /* somebody on this loop waited for bytes of fd until now: epoll knows it */
     void (*on_done)(
         void *arg); /* the linger is gone and its socket is closed; never inside _start */
     void *arg;

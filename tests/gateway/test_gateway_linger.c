@@ -23,6 +23,16 @@ static struct ev_loop *loop;
 static struct gw_linger *self;
 static int fd; /* the visitor's */
 static bool done;
+/* Whether another watcher had the socket before: never, since this turn of the loop, or before. */
+static enum { NEVER, NOW, LONG_AGO, WATCHES } watched;
+static ev_io before;
+
+static void on_before(struct ev_loop *l, ev_io *w, int revents)
+{
+    (void)l;
+    (void)w;
+    (void)revents;
+}
 
 static void on_done(void *arg)
 {
@@ -37,6 +47,7 @@ static void setup(void)
     ck_assert_ptr_nonnull(loop);
     self = NULL;
     done = false;
+    watched = NEVER;
 }
 
 static void teardown(void)
@@ -59,6 +70,15 @@ static int start(size_t len)
     ck_assert_int_eq(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
     fd = fds[0];
     cfg.fd = fds[1];
+    ev_io_init(&before, on_before, cfg.fd, EV_READ);
+    cfg.is_watched = watched != NEVER;
+    if (watched != NEVER)
+        ev_io_start(loop, &before);
+    if (watched == LONG_AGO)
+        ev_run(loop, EVRUN_NOWAIT);
+    ev_io_stop(loop, &before);
+    if (watched == LONG_AGO)
+        ev_run(loop, EVRUN_NOWAIT);
     rc = gw_linger_start(&self, loop, &cfg);
     if (rc != ERR_OK) {
         free(cfg.last);
@@ -89,6 +109,21 @@ START_TEST(test_linger_says_its_words_and_ends_when_the_visitor_does)
     ck_assert_uint_eq(len, 3);
     ck_assert(!done);
     ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    LOOP_UNTIL(loop, done);
+}
+END_TEST
+
+/* _i: enum watched */
+START_TEST(test_linger_hears_of_a_visitor_whoever_watched_before)
+{
+    size_t len = 0;
+
+    watched = _i;
+    ck_assert_int_eq(start(LONG), ERR_OK);
+    ck_assert_int_eq(send(fd, "more of the request", 19, MSG_NOSIGNAL), 19);
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    LOOP_UNTIL(loop, read_all(&len));
+    ck_assert_uint_eq(len, LONG);
     LOOP_UNTIL(loop, done);
 }
 END_TEST
@@ -161,6 +196,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, test_linger_says_its_words_and_ends_when_the_visitor_does);
+    tcase_add_loop_test(tc, test_linger_hears_of_a_visitor_whoever_watched_before, NEVER, WATCHES);
     tcase_add_test(tc, test_linger_throws_away_what_still_comes);
     tcase_add_test(tc, test_linger_gives_all_of_a_long_answer_to_who_ended_its_side);
     tcase_add_test(tc, test_linger_ends_though_the_visitor_does_not);
