@@ -39,9 +39,11 @@ round() {
 # figures KIND: of the rounds that had the machine for themselves, if there were any
 figures() { cat "$TMP/$1.calm" 2>/dev/null || cat "$TMP/$1.busy"; }
 best() { figures "$1" | sort -n | head -n 1; }
-# judged: there are such rounds of every kind
+# judged: there are such rounds of every kind, and those alone are alike; a host may slow us down without a word
 judged() {
-    local kind
+    local kind worst
+    worst=$(sort -n "$TMP/alone.calm" 2>/dev/null | tail -n 1)
+    [ "${worst:-0}" -le $((2 * $(best alone))) ] || return 1
     for kind in "${!KINDS[@]}"; do
         [ "$(cat "$TMP/$kind.calm" 2>/dev/null | wc -l)" -ge "$ROUNDS" ] || return 1
     done
