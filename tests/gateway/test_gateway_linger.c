@@ -23,8 +23,9 @@ static struct ev_loop *loop;
 static struct gw_linger *self;
 static int fd; /* the visitor's */
 static bool done;
-/* Whether another watcher had the socket before: never, since this turn of the loop, or before. */
-static enum { NEVER, NOW, LONG_AGO, WATCHES } watched;
+/* Whether another watcher had the socket before: never, in this turn of the loop, or in others. */
+enum { NEVER, NOW, LONG_AGO, WATCHES };
+static int watched;
 static ev_io before;
 
 static void on_before(struct ev_loop *l, ev_io *w, int revents)
@@ -113,7 +114,7 @@ START_TEST(test_linger_says_its_words_and_ends_when_the_visitor_does)
 }
 END_TEST
 
-/* _i: enum watched */
+/* _i: what `watched` says */
 START_TEST(test_linger_hears_of_a_visitor_whoever_watched_before)
 {
     size_t len = 0;
