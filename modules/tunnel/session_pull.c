@@ -133,15 +133,22 @@ static void put_window(struct tun_stream *stream, struct parcel *parcel)
     stream->session->promised += stream->rx.limit - limit;
 }
 
+/* Below USUAL, or what scarcity makes of it, the window grows whenever the reader keeps up. */
+static void grow_window(const struct tun_link *self, struct tun_stream *stream, uint32_t usual)
+{
+    const struct tun_session *session = self->session;
+    bool pressure = tun_recv_window_waiting(&session->rx) > session->rx.size / 4;
+    uint32_t scarce = pressure ? scarce_window(session) : 0;
+
+    tun_recv_window_grow(&stream->rx, pressure && scarce < usual ? scarce : usual,
+                         pressure ? scarce : session->cfg.stream_window_max, trip_us(self),
+                         session->now_ms);
+}
+
 static void tell_window(struct tun_link *self, struct tun_stream *stream, struct parcel *parcel)
 {
-    struct tun_session *session = self->session;
-    bool pressure = tun_recv_window_waiting(&session->rx) > session->rx.size / 4;
-    uint32_t usual = pressure ? scarce_window(session) : session->cfg.stream_window;
-    uint32_t max = pressure ? usual : session->cfg.stream_window_max;
-
     if (!stream->fin_received)
-        tun_recv_window_grow(&stream->rx, usual, max, trip_us(self), session->now_ms);
+        grow_window(self, stream, self->session->cfg.stream_window);
     put_window(stream, parcel);
     if (stream->fin_received) {
         stream->end_told = true;
@@ -244,11 +251,14 @@ static size_t share_of(struct tun_link *self, const struct tun_stream *stream,
  * less of many streams that have little to say, and what it keeps changes hands while it is still
  * in the processor's cache.
  */
-static void tell_along(struct tun_stream *stream, struct parcel *parcel)
+static void tell_along(const struct tun_link *self, struct tun_stream *stream,
+                       struct parcel *parcel)
 {
     if (stream->rx.consumed != stream->rx.told && !stream->fin_received &&
-        tun_stream_unsent(stream) <= SHORT_LEN && parcel_room(parcel) >= WINDOW_LEN + SHORT_LEN)
+        tun_stream_unsent(stream) <= SHORT_LEN && parcel_room(parcel) >= WINDOW_LEN + SHORT_LEN) {
+        grow_window(self, stream, 0); /* who takes much between two words is never told otherwise */
         put_window(stream, parcel);
+    }
 }
 
 /* N more bytes of STREAM are sealed; they stay until they are acknowledged. */
@@ -321,7 +331,7 @@ static void gather_data(struct tun_link *self, struct parcel *parcel)
             stream->deficit = QUANTUM;
             self->ahead = 0;
         }
-        tell_along(stream, parcel);
+        tell_along(self, stream, parcel);
         n = share_of(self, stream, parcel);
         if (n == 0)
             return; /* the record is full; this stream begins the next one */

@@ -85,6 +85,33 @@ START_TEST(test_session_short_data_brings_its_window_along)
 }
 END_TEST
 
+/* Ten pieces per round trip and more; short answers between them tell its WINDOW before it is due.
+ */
+START_TEST(test_session_window_grows_though_short_data_tells_it)
+{
+    struct tun_window window = {0};
+    struct tun_stream *stream;
+    struct tun_frame frame;
+    struct cur payload;
+
+    raw_peer_init(&p, TUN_GATEWAY, true);
+    stream = raw_peer_open(&p);
+    p.heard.take = SIZE_MAX;
+    for (int i = 0; i < 100; i++) {
+        p.now_ms += i % 10 == 0 ? 10 : 0;
+        raw_peer_put_data(&p, 1, TUN_STREAM_PIECE);
+        ck_assert_int_eq(raw_peer_send(&p), ERR_OK);
+        ck_assert_uint_eq(tun_stream_write(stream, "more", 4), 4);
+        while (raw_peer_next(&p, &frame, &payload)) {
+            if (frame.type == TUN_FRAME_WINDOW && frame.stream == 1)
+                ck_assert_int_eq(tun_frame_get_window(payload, &window), ERR_OK);
+        }
+    }
+    ck_assert_uint_ge(window.limit - window.consumed, 2 * TUN_STREAM_WINDOW);
+    end_peer();
+}
+END_TEST
+
 /* One stopped reader: its own stream stops, others go on, and what waits is bounded. */
 START_TEST(test_session_slow_reader_slows_only_its_own_stream)
 {
@@ -326,6 +353,7 @@ int main(void)
 
     tcase_add_test(tc, test_session_window_gives_credit_back);
     tcase_add_test(tc, test_session_short_data_brings_its_window_along);
+    tcase_add_test(tc, test_session_window_grows_though_short_data_tells_it);
     tcase_add_test(tc, test_session_slow_reader_slows_only_its_own_stream);
     tcase_add_test(tc, test_session_reader_that_keeps_up_is_not_slowed_by_stopped_ones);
     tcase_add_test(tc, test_session_credit_of_the_session_bounds_all_streams);
