@@ -144,9 +144,18 @@ static int bind_listen(int fd, const struct net_listener_config *cfg)
         return ERR_SYS;
     if (bind(fd, (const struct sockaddr *)&cfg->addr.ss, cfg->addr.len) != 0)
         return ERR_SYS;
-    if (cfg->defer_s > 0) /* only a saving: not every kind of socket has it */
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &cfg->defer_s, sizeof(cfg->defer_s));
     return listen(fd, backlog) == 0 ? ERR_OK : ERR_SYS;
+}
+
+/* An adopted socket may have been another kind of door. What net_sock_carry did stays: it hurts
+ * nobody. */
+static void set_options(int fd, const struct net_listener_config *cfg)
+{
+    if (cfg->carries)
+        net_sock_carry(fd);
+    net_sock_set_abortive(fd, cfg->carries);
+    /* only a saving: not every kind of socket has it */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &cfg->defer_s, sizeof(cfg->defer_s));
 }
 
 /* A listening socket for CFG: the adopted one, or a new one. */
@@ -187,10 +196,7 @@ int net_listener_new(struct net_listener **out, struct ev_loop *loop,
     rc = obtain(&fd, cfg);
     if (rc != ERR_OK)
         goto free_self;
-    if (cfg->carries) {
-        net_sock_carry(fd);
-        net_sock_set_abortive(fd, true);
-    }
+    set_options(fd, cfg);
 
     self->loop = loop;
     self->on_accept = cfg->on_accept;

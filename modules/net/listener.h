@@ -24,7 +24,8 @@ typedef void net_listener_exhausted_fn(void *arg, bool exhausted);
 
 struct net_listener_config {
     struct addr addr; /* where to listen; port 0 = any; an IPv6 wildcard does not take IPv4 */
-    int fd;           /* >0: adopt this bound, listening socket instead of `addr` */
+    int fd;           /* >0: adopt this bound, listening socket instead of `addr`; it gets the
+                         options below, whatever it had */
     int backlog;      /* 0 = as long as the system allows (net.core.somaxconn) */
     int defer_s;  /* leave a client that has said nothing to the kernel for so long, where clients
                      speak first (TCP_DEFER_ACCEPT); 0 = accept at once */

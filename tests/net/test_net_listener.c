@@ -279,6 +279,31 @@ START_TEST(test_listener_that_does_not_carry_leaves_options_alone)
 }
 END_TEST
 
+/* What was another door's before an upgrade is this door's now, with its options. */
+START_TEST(test_listener_adopts_no_options_of_the_one_before)
+{
+    struct ev_loop *loop = setup();
+    struct net_listener_config cfg = {.on_accept = on_accept, .carries = true, .defer_s = 5};
+    struct net_listener *first, *listener;
+    int fd;
+
+    ck_assert_int_eq(addr_from_ip(&cfg.addr, "127.0.0.1", 0), ERR_OK);
+    ck_assert_int_eq(net_listener_new(&first, loop, &cfg), ERR_OK);
+    cfg = (struct net_listener_config){.on_accept = on_accept,
+                                       .addr = *net_listener_addr(first),
+                                       .fd = dup(net_listener_fd(first))};
+    net_listener_free(first);
+    ck_assert_int_eq(net_listener_new(&listener, loop, &cfg), ERR_OK);
+    ck_assert_int_eq(tcp_option(net_listener_fd(listener), TCP_DEFER_ACCEPT), 0);
+    fd = visit(AF_INET, port_of(listener));
+    LOOP_UNTIL(loop, seen.count == 1);
+    ck_assert(!is_abortive(seen.fds[0]));
+    close(fd);
+    net_listener_free(listener);
+    teardown(loop);
+}
+END_TEST
+
 START_TEST(test_listener_can_be_freed_in_its_callback)
 {
     struct ev_loop *loop = setup();
@@ -465,6 +490,7 @@ int main(void)
     tcase_add_test(tc, test_listener_adopts_a_listening_socket);
     tcase_add_loop_test(tc, test_listener_that_carries_gives_its_options_on, 0, 2);
     tcase_add_test(tc, test_listener_that_does_not_carry_leaves_options_alone);
+    tcase_add_test(tc, test_listener_adopts_no_options_of_the_one_before);
     tcase_add_test(tc, test_listener_can_be_freed_in_its_callback);
     tcase_add_test(tc, test_listener_paused_in_its_callback_takes_no_more);
     tcase_add_test(tc, test_listener_out_of_descriptors_pauses_and_recovers);
