@@ -10,7 +10,7 @@ LOAD=$BIN/../tests/peers/load
 SESSION_KIB=16384  # session-window of the gateway: what may wait unread, and what may be sent and not acknowledged
 QUEUES_KIB=32768   # what one session's writers may queue
 ROUNDS=3           # of each kind; more, up to ROUNDS_MAX, while a busy machine blurs them
-ROUNDS_MAX=9
+ROUNDS_MAX=6
 
 median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 kib() { awk -v key="$2:" '$1 == key {print $2}' "/proc/$1/status"; } # kib PID VmRSS|VmHWM
