@@ -6,6 +6,7 @@
 #include <check.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -209,6 +210,31 @@ START_TEST(test_pipe_service_half_close_keeps_upload)
     LOOP_UNTIL(f.duo.loop, f.gateway.calls == 1 && f.connector.calls == 1);
     ck_assert_int_eq(f.gateway.rc, ERR_OK);
     ck_assert_int_eq(f.connector.rc, ERR_OK);
+    teardown();
+}
+END_TEST
+
+/* Both directions have ended and the pipe is gone: what the kernel still holds arrives, then FIN.
+ */
+START_TEST(test_pipe_visitor_gets_all_though_the_pipe_is_gone)
+{
+    static char data[200000];
+    int got = 0;
+    ssize_t n;
+
+    begin();
+    shutdown(f.visitor, SHUT_WR);
+    expect(f.service, "");
+    ck_assert_int_eq(send(f.service, data, sizeof(data), 0), sizeof(data));
+    close(f.service);
+    f.service = -1;
+    LOOP_UNTIL(f.duo.loop, f.gateway.calls == 1);
+    ck_assert_int_eq(f.gateway.rc, ERR_OK);
+    ck_assert_int_eq(fcntl(f.visitor, F_SETFL, 0), 0);
+    while ((n = recv(f.visitor, data, sizeof(data), 0)) > 0)
+        got += (int)n;
+    ck_assert_msg(n == 0, "recv: %s", strerror(errno));
+    ck_assert_int_eq(got, sizeof(data));
     teardown();
 }
 END_TEST
@@ -522,6 +548,7 @@ int main(void)
     tcase_set_timeout(tc, 40);
     tcase_add_test(tc, test_pipe_visitor_half_close_keeps_answer);
     tcase_add_test(tc, test_pipe_service_half_close_keeps_upload);
+    tcase_add_test(tc, test_pipe_visitor_gets_all_though_the_pipe_is_gone);
     tcase_add_test(tc, test_pipe_fresh_socket_gets_its_options_with_the_second_write);
     tcase_add_loop_test(tc, test_pipe_reset_is_carried_as_reset, 0, 2);
     tcase_add_test(tc, test_pipe_early_answer_arrives_before_the_reset);
