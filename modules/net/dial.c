@@ -14,6 +14,8 @@
 #include "bus/base/err.h"
 #include "modules/net/sock.h"
 
+#define OWN_PORT_MIN 1024 /* the kernel gives nobody a lower one by itself, unless told to */
+
 struct net_dial {
     struct ev_loop *loop;
     ev_io io;           /* fd -1 = no attempt under way */
@@ -138,6 +140,19 @@ static void drop_attempt(struct net_dial *self, int error)
         fail(self);
 }
 
+/*
+ * Where nobody listens on this host, a connect may meet itself: the kernel gave it the very port it
+ * dials. Then whoever speaks hears his own words, and the service can't have its port back.
+ */
+static bool met_itself(int fd, const struct addr *addr)
+{
+    struct addr own, peer;
+
+    return addr_port(addr) >= OWN_PORT_MIN && net_sock_local(&own, fd) == ERR_OK &&
+           addr_port(&own) == addr_port(addr) && net_sock_peer(&peer, fd) == ERR_OK &&
+           own.len == peer.len && memcmp(&own.ss, &peer.ss, own.len) == 0;
+}
+
 static void on_connected(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct net_dial *self = w->data;
@@ -146,6 +161,10 @@ static void on_connected(struct ev_loop *loop, ev_io *w, int revents)
 
     (void)loop;
     (void)revents;
+    if (error == 0 && met_itself(fd, &self->addrs[self->next - 1])) {
+        net_sock_set_abortive(fd, true); /* it leaves nothing that keeps the port */
+        error = ECONNREFUSED;
+    }
     if (error != 0) {
         drop_attempt(self, error);
         return;

@@ -18,8 +18,8 @@ struct ev_loop;
 struct net_dial; /* opaque: dial.c */
 
 /*
- * RC 0: FD is connected, non-blocking, and now the callee's; ADDR is who answered. RC
- * ERR_TIMEOUT, or ERR_SYS with errno = the last address's error: FD is -1, ADDR the last address
+ * RC 0: FD is connected, non-blocking, and now the callee's; ADDR is who answered, never FD itself.
+ * RC ERR_TIMEOUT, or ERR_SYS with errno = the last address's error: FD is -1, ADDR the last address
  * tried. The dial is gone before this runs.
  */
 typedef void net_dial_done_fn(void *arg, int rc, int fd, const struct addr *addr);

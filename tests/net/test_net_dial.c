@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -135,6 +138,42 @@ START_TEST(test_dial_on_this_host_is_through_without_a_poll)
     }
     ck_assert_int_eq(through, 1);
     close(listener);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
+/* A network of this test's own, whose connections come from PORT or the next one. False where the
+ * host does not allow it. */
+static bool own_network(uint16_t port)
+{
+    struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    bool is_up, is_set;
+    int fd;
+
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+        return false;
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    is_up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
+    close(fd);
+    fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY);
+    is_set = fd >= 0 && dprintf(fd, "%u %u\n", port, port + 1u) > 0;
+    close(fd);
+    return is_up && is_set;
+}
+
+START_TEST(test_dial_does_not_reach_itself)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct net_dial *dial;
+    struct addr to;
+
+    ck_assert_int_eq(addr_from_ip(&to, "127.0.0.1", 40000), ERR_OK);
+    for (int i = 0; i < 10 && (i > 0 || own_network(40000)); i++) {
+        ck_assert_int_eq(start(&dial, loop, &to, 1), ERR_OK);
+        LOOP_UNTIL(loop, done.calls == 1);
+        ck_assert_int_eq(done.rc, ERR_SYS);
+        ck_assert_int_eq(done.error, ECONNREFUSED);
+    }
     ev_loop_destroy(loop);
 }
 END_TEST
@@ -308,6 +347,7 @@ int main(void)
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, test_dial_reaches_a_listener);
     tcase_add_test(tc, test_dial_on_this_host_is_through_without_a_poll);
+    tcase_add_test(tc, test_dial_does_not_reach_itself);
     tcase_add_test(tc, test_dial_passes_over_refusing_and_silent_addresses);
     tcase_add_test(tc, test_dial_tells_the_last_error);
     tcase_add_test(tc, test_dial_gives_up_in_time_when_nobody_answers);
