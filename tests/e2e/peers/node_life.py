@@ -74,6 +74,7 @@ class Node:
         self.log_path = os.path.join(os.path.dirname(folder), "agent-%s.log" % name)
         self.log = open(self.log_path, "ab")
         self.commands, self.entries = {}, {}  # id -> (contract, version)
+        self.asked = 0  # commands so far
         self.wanted = {}  # contract -> newest version asked for
         self.arm_gateway("")
 
@@ -137,7 +138,8 @@ class Node:
 
     def deploy_by_list(self, contract):
         number, version, text = contract
-        name = "%s-%d-%d-%d" % (self.name, number, version, len(self.commands))
+        self.asked += 1  # never the same id twice, whatever the bus still has of the first time
+        name = "%s-%d-%d-%d" % (self.name, number, version, self.asked)
         self.commands[name] = contract
         self.wanted[number] = max(version, self.wanted.get(number, 0))
         self.do("RPUSH", "core:default", '{"id":"%s","command":"zos.deployment.deploy","max_time":%d,"arguments":%s}'
