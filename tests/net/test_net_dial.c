@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bus/base/clock.h"
@@ -161,20 +162,40 @@ static bool own_network(uint16_t port)
     return is_up && is_set;
 }
 
-START_TEST(test_dial_does_not_reach_itself)
+/* Ten dials in such a network. Returns how many were not refused. */
+static int dial_itself(void)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     struct net_dial *dial;
     struct addr to;
+    int wrong = 0;
 
-    ck_assert_int_eq(addr_from_ip(&to, "127.0.0.1", 40000), ERR_OK);
+    (void)addr_from_ip(&to, "127.0.0.1", 40000);
     for (int i = 0; i < 10 && (i > 0 || own_network(40000)); i++) {
-        ck_assert_int_eq(start(&dial, loop, &to, 1), ERR_OK);
-        LOOP_UNTIL(loop, done.calls == 1);
-        ck_assert_int_eq(done.rc, ERR_SYS);
-        ck_assert_int_eq(done.error, ECONNREFUSED);
+        done.calls = 0;
+        wrong += start(&dial, loop, &to, 1) != ERR_OK;
+        while (done.calls == 0 && wrong == 0)
+            ev_run(loop, EVRUN_ONCE);
+        wrong += done.rc != ERR_SYS || done.error != ECONNREFUSED;
     }
     ev_loop_destroy(loop);
+    return wrong;
+}
+
+/* In a process of its own also where the tests share one: they need the network as it was. */
+START_TEST(test_dial_does_not_reach_itself)
+{
+    pid_t child = fork();
+    int status;
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        alarm(15);
+        _exit(dial_itself());
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
 END_TEST
 
