@@ -2,6 +2,7 @@
 /* Reading gateway.conf: one function per section, one table for the limits. */
 #include "modules/gateway/config.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,15 @@ static void add_any(struct gw_addrs *list, uint16_t port)
     list->count = 2;
 }
 
+/* That we may run on, as far as there is use for them. */
+static unsigned cores(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return n < 1 ? 1 : n > GW_THREADS_MAX ? GW_THREADS_MAX : (unsigned)n;
+}
+
 void gw_config_default(struct gw_config *out)
 {
     memset(out, 0, sizeof(*out));
@@ -81,7 +91,7 @@ void gw_config_default(struct gw_config *out)
     out->tunnel_on_https = true;
     out->tcp_from = 20000;
     out->tcp_to = 20999;
-    out->threads = 1;
+    out->threads = cores();
     out->edge.access_log_rate = ACCESS_RATE;
     (void)snprintf(out->key_path, sizeof(out->key_path), "gateway.key");
     (void)snprintf(out->state_dir, sizeof(out->state_dir), PATH_DEFAULT);

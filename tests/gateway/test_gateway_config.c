@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway.conf: defaults, every key, and messages that name the line. */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,10 +40,20 @@ START_TEST(test_config_defaults_are_those_of_the_manual)
 }
 END_TEST
 
-START_TEST(test_config_threads_are_one_unless_given)
+/* As many as there are cores that we may run on. */
+START_TEST(test_config_threads_are_as_many_as_cores_unless_given)
 {
+    cpu_set_t all, one;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+    ck_assert_int_eq(parse(""), ERR_OK);
+    ck_assert_uint_eq(cfg.threads, CPU_COUNT(&all) < 8 ? (unsigned)CPU_COUNT(&all) : 8);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
     ck_assert_int_eq(parse(""), ERR_OK);
     ck_assert_uint_eq(cfg.threads, 1);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(all), &all), 0);
     ck_assert_int_eq(parse("[gateway]\nthreads = 8\n"), ERR_OK);
     ck_assert_uint_eq(cfg.threads, 8);
 }
@@ -229,7 +240,7 @@ int main(void)
     TCase *tc = tcase_create("parse");
 
     tcase_add_test(tc, test_config_defaults_are_those_of_the_manual);
-    tcase_add_test(tc, test_config_threads_are_one_unless_given);
+    tcase_add_test(tc, test_config_threads_are_as_many_as_cores_unless_given);
     tcase_add_test(tc, test_config_sample_loads);
     tcase_add_test(tc, test_config_state_folder_of_the_command_line_wins);
     tcase_add_test(tc, test_config_files_of_http_are_relative_to_the_state_folder);
