@@ -24,17 +24,16 @@ char *gw_answer_page(const struct gw_refusal *refusal, size_t *len)
     return out;
 }
 
-char *gw_answer_redirect(const struct http_page *target, size_t *len)
+char *gw_answer_notice(const struct http_page *page, size_t *len)
 {
-    struct http_page page = *target;
-    size_t cap = HTTP_PAGE_MAX + page.path_len;
+    struct http_page now = *page;
+    size_t cap = http_page_max(page);
     char *out = malloc(cap);
 
     *len = 0;
-    page.status = 308;
-    page.now_unix_s = (int64_t)(clock_unix_ms() / 1000);
+    now.now_unix_s = (int64_t)(clock_unix_ms() / 1000);
     if (out != NULL)
-        *len = http_page_print(out, cap, &page);
+        *len = http_page_print(out, cap, &now);
     return out;
 }
 

@@ -189,18 +189,11 @@ void gw_conn_wake(struct gw_site *site)
     }
 }
 
-/* 308 to the same place under https. SELF may be gone. */
-static void redirect(struct gw_conn *self)
+/* The gateway's own answer, without a service. SELF may be gone. */
+static void notify(struct gw_conn *self, const struct http_page *page)
 {
-    const struct http_head *head = gw_exchange_head(self->exchange);
-    struct gw_request_line line = gw_exchange_line(self->exchange);
-    struct http_page target = {.head_only = head->is_head,
-                               .host = head->authority.host,
-                               .port = self->front->https_port,
-                               .path = line.path,
-                               .path_len = head->path.len == 0 ? 0 : line.path_len};
-    struct gw_conn_outcome outcome = {.status = 308};
-    char *answer = gw_answer_redirect(&target, &outcome.len);
+    struct gw_conn_outcome outcome = {.status = page->status};
+    char *answer = gw_answer_notice(page, &outcome.len);
 
     if (answer == NULL) {
         gw_conn_refuse(self, GW_REASON_NO_MEMORY);
@@ -208,6 +201,29 @@ static void redirect(struct gw_conn *self)
     }
     gw_conn_log(self, &outcome);
     gw_conn_linger(self, answer, outcome.len);
+}
+
+/* OPTIONS that asks this hop (RFC 9110 section 7.6.2). */
+static bool ends_here(const struct gw_conn *self)
+{
+    const struct http_head *head = self->exchange != NULL ? gw_exchange_head(self->exchange) : NULL;
+
+    return head != NULL && head->has_max_forwards && head->max_forwards == 0;
+}
+
+/* 308 to the same place under https. SELF may be gone. */
+static void redirect(struct gw_conn *self)
+{
+    const struct http_head *head = gw_exchange_head(self->exchange);
+    struct gw_request_line line = gw_exchange_line(self->exchange);
+    struct http_page target = {.status = 308,
+                               .head_only = head->is_head,
+                               .host = head->authority.host,
+                               .port = self->front->https_port,
+                               .path = line.path,
+                               .path_len = head->path.len == 0 ? 0 : line.path_len};
+
+    notify(self, &target);
 }
 
 /* Whether the way that is kept is the one to take: with instances "newest" another one may be. */
@@ -257,6 +273,10 @@ static void serve(struct gw_conn *self, struct gw_site *site)
     self->named = site;
     if (reason != GW_REASON_NONE) {
         gw_conn_refuse(self, reason);
+        return;
+    }
+    if (ends_here(self)) {
+        notify(self, &(struct http_page){.status = 200});
         return;
     }
     if (self->port == GW_PORT_HTTP && site->exposure->http == GW_HTTP_REDIRECT && !is_acme(self)) {

@@ -255,6 +255,25 @@ static void take_via(struct http_head *self, const char *data)
         refuse(self, 502, "the request goes in a circle");
 }
 
+/* Only OPTIONS is counted: TRACE is refused, and to all others the field says nothing. */
+static void take_max_forwards(struct http_head *self, const char *data)
+{
+    struct http_span value = self->section.value;
+
+    if (!http_span_is(self->method, data, "OPTIONS"))
+        return;
+    if (self->has_max_forwards)
+        refuse(self, 400, "more than one Max-Forwards");
+    else if (value.len == 0 || http_chars_run(data, value.at, value.at + value.len,
+                                              HTTP_CHARS_DIGIT) != value.at + value.len)
+        refuse(self, 400, "bad Max-Forwards");
+    self->has_max_forwards = true;
+    for (size_t i = 0; i < value.len && self->max_forwards < HTTP_MAX_FORWARDS_MAX; i++)
+        self->max_forwards = self->max_forwards * 10 + (uint32_t)(data[value.at + i] - '0');
+    if (self->max_forwards > HTTP_MAX_FORWARDS_MAX)
+        self->max_forwards = HTTP_MAX_FORWARDS_MAX;
+}
+
 /* One field line is complete. Other expectations than 100-continue are the service's. */
 static void take_field(struct http_head *self, const char *data)
 {
@@ -274,6 +293,9 @@ static void take_field(struct http_head *self, const char *data)
         if (self->framing.minor > 0 &&
             http_span_is_nocase(self->section.value, data, "100-continue"))
             self->expect_continue = true;
+        break;
+    case HTTP_ROLE_MAX_FORWARDS:
+        take_max_forwards(self, data);
         break;
     default:
         code = http_framing_take(&self->framing, data, &self->section, &why);

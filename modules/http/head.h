@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "modules/http/framing.h"
 #include "modules/http/section.h"
@@ -27,9 +28,10 @@ struct http_head_limits {
     unsigned headers_max; /* fields; 431 */
 };
 
-#define HTTP_PASSES_MAX 8      /* gateways of ours that a request comes through, then it circles */
-#define HTTP_HEAD_KEPT_MAX 512 /* bytes of a head that are worth to be known again */
-#define HTTP_HOST_KEPT_MAX 63  /* of a Host */
+#define HTTP_PASSES_MAX 8 /* gateways of ours that a request comes through, then it circles */
+#define HTTP_MAX_FORWARDS_MAX 100000000u /* greater numbers mean this one */
+#define HTTP_HEAD_KEPT_MAX 512           /* bytes of a head that are worth to be known again */
+#define HTTP_HOST_KEPT_MAX 63            /* of a Host */
 
 /* What is looked at for each head stands first, together: a gateway with many visitors finds little
  * of one in the cache. */
@@ -48,6 +50,7 @@ struct http_head {
     bool is_idempotent;       /* GET HEAD OPTIONS PUT DELETE (RFC 9110 section 9.2.2) */
     bool is_again;            /* the same head as the one before, byte for byte */
     bool is_host_again;       /* the same Host */
+    bool has_max_forwards;    /* OPTIONS with Max-Forwards (RFC 9110 section 7.6.2) */
     /* the reader's own: the head before; what it means is where it was until the next one begins */
     struct {
         bool is_due;     /* nothing of the next one was looked at */
@@ -60,6 +63,7 @@ struct http_head {
     struct http_head_limits limits;
     /* set when OK */
     struct http_framing framing;
+    uint32_t max_forwards; /* that it may still go; at most HTTP_MAX_FORWARDS_MAX */
     struct http_span method;
     struct http_span path; /* the target without scheme and authority, with the query; none for * */
     /* the reader's own */

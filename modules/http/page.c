@@ -15,6 +15,7 @@ struct text {
 };
 
 static const struct text texts[] = {
+    {200, "OK", "This is the gateway in front of the service, where the request was to end."},
     {308, "Permanent Redirect", "This page is served over https."},
     {400, "Bad Request", "The request could not be understood."},
     {403, "Forbidden", "This service is not open to your address."},
@@ -64,7 +65,7 @@ static void print_fields(struct out *o, const struct http_page *page, size_t bod
 {
     if (page->status == 308)
         print_location(o, page);
-    if (page->status == 405)
+    if (page->status == 405 || page->status == 200)
         out_text(o, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
     if (page->retry_after_s > 0)
         out_fmt(o, "Retry-After: %u\r\n", page->retry_after_s);

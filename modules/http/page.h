@@ -15,8 +15,8 @@
 struct http_template;
 
 struct http_page {
-    int status;              /* one of: 308 400 403 404 405 408 414 429 431 501 502 503 504 505 */
-    const char *words;       /* for people, in HTML; NULL = those of the status */
+    int status;        /* one of: 200 308 400 403 404 405 408 414 429 431 501 502 503 504 505 */
+    const char *words; /* for people, in HTML; NULL = those of the status */
     const char *proxy_error; /* RFC 9209 error token; NULL = none */
     unsigned retry_after_s;  /* 0 = no Retry-After */
     bool head_only;          /* answer to HEAD: the fields without the page */

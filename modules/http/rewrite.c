@@ -131,6 +131,8 @@ static bool stays(struct request *r, const struct http_field *field, enum http_r
         return true;
     if (role == HTTP_ROLE_EXPECT)
         return !http_span_is_nocase(field->value, r->data, "100-continue");
+    if (role == HTTP_ROLE_MAX_FORWARDS)
+        return !r->head->has_max_forwards;
     return r->how->trusted && stays_as_given(r, field, role);
 }
 
@@ -159,10 +161,12 @@ static void put_runs(struct out *o, const struct http_section *section, const ch
         out_bytes(o, data + at, end - at);
 }
 
-static bool expects(const struct http_section *section)
+/* Whether there is a field that goes on or not, as its value or the method is. */
+static bool has_both_ways(const struct http_section *section)
 {
     for (unsigned i = 0; i < section->marked; i++) {
-        if (section->marks[i].role == HTTP_ROLE_EXPECT)
+        if (section->marks[i].role == HTTP_ROLE_EXPECT ||
+            section->marks[i].role == HTTP_ROLE_MAX_FORWARDS)
             return true;
     }
     return false;
@@ -174,7 +178,7 @@ static void put_fields(struct request *r)
     struct http_field field;
     enum http_role role;
 
-    if (!r->how->trusted && is_usual(section, &r->head->framing) && !expects(section)) {
+    if (!r->how->trusted && is_usual(section, &r->head->framing) && !has_both_ways(section)) {
         put_runs(&r->o, section, r->data, r->head->len - 2, false);
         return;
     }
@@ -297,6 +301,14 @@ static void put_id(struct request *r)
     out_text(&r->o, "\r\n");
 }
 
+/* One less (RFC 9110 section 7.6.2); who asks with 0 asks nobody behind this hop. */
+static void put_max_forwards(struct out *o, uint32_t n)
+{
+    out_text(o, "Max-Forwards: ");
+    put_number(o, n > 0 ? n - 1 : 0);
+    out_text(o, "\r\n");
+}
+
 /* What this hop says to the next one. */
 static void put_hop(struct request *r)
 {
@@ -308,6 +320,8 @@ static void put_hop(struct request *r)
         put_content_length(&r->o, r->data, framing);
     if (r->head->expect_continue)
         out_text(&r->o, "Expect: 100-continue\r\n");
+    if (r->head->has_max_forwards)
+        put_max_forwards(&r->o, r->head->max_forwards);
     if (http_rewrite_upgrades(r->head, r->data)) {
         out_text(&r->o, "Connection: upgrade\r\nUpgrade: ");
         (void)http_protocols_print(&r->o, r->head->upgrade, r->data); /* there are some */

@@ -48,13 +48,13 @@ size_t http_rewrite_stranger(char out[HTTP_STRANGER_MAX], const struct http_forw
 /*
  * The request in DATA, which was read as OK and names a host, as it is forwarded: request line
  * (target in origin-form, HTTP/1.1), Host (canonical, with the port as given), the fields that
- * stay, framing, what is told about the visitor (X-Forwarded-For, -Proto, -Host and -Port,
- * X-Real-IP, Forwarded), Via and X-Request-Id: that is the last line, so that of a head that is
- * sent once more only the bytes before the last four have to change. Such fields of a visitor, and
- * all X-Forwarded-*, are left out; of a trusted peer, lists are appended to and the others stay as
- * given. With an upgrade that is passed on, Connection: upgrade and Upgrade are written whatever
- * keep_alive says. Returns its length; 0 when it does not fit in CAP, of which head->len +
- * HTTP_REWRITE_EXTRA is always enough, or when no host is named.
+ * stay, framing, Max-Forwards of OPTIONS lessened, what is told about the visitor (X-Forwarded-For,
+ * -Proto, -Host and -Port, X-Real-IP, Forwarded), Via and X-Request-Id: that is the last line, so
+ * that of a head that is sent once more only the bytes before the last four have to change. Such
+ * fields of a visitor, and all X-Forwarded-*, are left out; of a trusted peer, lists are appended
+ * to and the others stay as given. With an upgrade that is passed on, Connection: upgrade and
+ * Upgrade are written whatever keep_alive says. Returns its length; 0 when it does not fit in CAP,
+ * of which head->len + HTTP_REWRITE_EXTRA is always enough, or when no host is named.
  */
 size_t http_rewrite_request(char *out, size_t cap, const struct http_head *head, const char *data,
                             const struct http_forward *how);

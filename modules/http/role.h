@@ -24,7 +24,8 @@ enum http_role {
     HTTP_ROLE_CONTENT_LENGTH,
     HTTP_ROLE_TRANSFER_ENCODING,
     HTTP_ROLE_UPGRADE,
-    HTTP_ROLE_EXPECT, /* of 100-continue only what the reader understood goes on */
+    HTTP_ROLE_EXPECT,       /* of 100-continue only what the reader understood goes on */
+    HTTP_ROLE_MAX_FORWARDS, /* of OPTIONS one less goes on */
     /* what proxies say about the visitor */
     HTTP_ROLE_FORWARDED,
     HTTP_ROLE_FORWARDED_FOR, /* X-Forwarded-For */

@@ -87,7 +87,8 @@ static const struct {
 
 START_TEST(test_answer_redirects_to_the_same_host_and_target)
 {
-    struct http_page target = {.host = "a.example",
+    struct http_page target = {.status = 308,
+                               .host = "a.example",
                                .port = redirects[_i].port,
                                .path = redirects[_i].path,
                                .path_len = strlen(redirects[_i].path)};
@@ -95,7 +96,7 @@ START_TEST(test_answer_redirects_to_the_same_host_and_target)
     size_t len;
 
     (void)snprintf(want, sizeof(want), "\r\nLocation: %s\r\n", redirects[_i].location);
-    text = gw_answer_redirect(&target, &len);
+    text = gw_answer_notice(&target, &len);
     text = text_of(text, len);
     ck_assert_int_eq(atoi(text + 9), 308);
     ck_assert_ptr_nonnull(strstr(text, want));

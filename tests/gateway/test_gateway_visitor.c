@@ -12,6 +12,7 @@
 
 #define HOST "blog.gw.example"
 #define GET RIG_REQUEST("/x", HOST)
+#define OPTIONS_HERE "OPTIONS * HTTP/1.1\r\nHost: " HOST "\r\nMax-Forwards: 0\r\n\r\n"
 #define ECHOED RIG_ECHOED("/x", HOST)
 
 /* The whole answer to TEXT on the HTTP port. */
@@ -134,6 +135,22 @@ START_TEST(test_redirect_leads_to_https_but_not_for_acme)
     rig_send_text(fd, RIG_REQUEST("/.well-known/acme-challenge/t", HOST));
     ck_assert(rig_expect(rig, fd, "acme-challenge"));
     close(fd);
+    rig_free(rig);
+}
+END_TEST
+
+/* RFC 9110 section 7.6.2: nobody behind this hop is asked, whatever the exposure is. */
+START_TEST(test_options_that_may_not_go_on_are_answered_here)
+{
+    struct gw_exposure *e;
+    struct rig *rig = serving(NULL, &e);
+    char answer[8192];
+
+    e->http = _i == 0 ? GW_HTTP_FORWARD : GW_HTTP_REDIRECT;
+    ck_assert_int_eq(rig_serve(rig, e), ERR_OK);
+    ck_assert_int_eq(ask(rig, OPTIONS_HERE, answer, sizeof(answer)), RIG_FIN);
+    ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 200 OK\r\n"));
+    ck_assert_ptr_nonnull(strstr(answer, "\r\nAllow: GET, "));
     rig_free(rig);
 }
 END_TEST
@@ -423,6 +440,7 @@ int main(void)
     tcase_add_test(tc, test_without_passthrough_the_tls_port_does_not_know_the_name);
     tcase_add_test(tc, test_http_off_is_404);
     tcase_add_test(tc, test_redirect_leads_to_https_but_not_for_acme);
+    tcase_add_loop_test(tc, test_options_that_may_not_go_on_are_answered_here, 0, 2);
     tcase_add_test(tc, test_a_paused_exposure_is_503_alert_or_reset);
     tcase_add_test(tc, test_no_connector_is_503_internal_error_or_reset_after_the_wait);
     tcase_add_test(tc, test_a_refusing_service_is_502_and_told_to_control);

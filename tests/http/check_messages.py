@@ -33,6 +33,7 @@ METHODS = [b"GET"] * 8 + [b"POST"] * 6 + [b"HEAD", b"PUT", b"DELETE", b"OPTIONS"
 BAD_METHODS = [b"CONNECT", b"TRACE", b"PRI", b"", b"G(T", b"G\tT", b"X" * 32, b"X" * 33, b"\x16\x03"]
 TARGETS = [b"/"] * 6 + [b"/a/b?c=d&e", b"//b.example/", b"/%2e%2e/", b"/a|b\"<>^`{}", b"/" + b"p" * 60, b"/?", b"/*", b"/@:;,"]
 BAD_TARGETS = [b"*", b"", b"a.example:80", b"/a#b", b"/\x00", b"/\x7f", b"/\xc3\xa4", b"?q", b"https://a.example/", b"http:/a", b"x"]
+COUNTS = [b"0", b"1", b"10", b"007", b"9" * 40, b"100000001", b"4294967296", b"", b"-1", b"1 1", b"1,1", b"+1", b"x", b"1.0"]
 VERSIONS = [b"HTTP/1.1"] * 20 + [b"HTTP/1.0"] * 3 + [b"HTTP/1.2", b"HTTP/1.9"]
 BAD_VERSIONS = [b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.10", b"http/1.1", b"HTTP/1,1", b"HTTP/11", b"", b"HTTP/1.", b"XTTP/1.1"]
 CODES = [b"200"] * 20 + [b"100", b"101", b"103", b"204", b"205", b"206", b"301", b"304", b"404", b"426", b"500", b"599"]
@@ -100,6 +101,8 @@ class Message:
         method = self.some(METHODS, BAD_METHODS)
         if method == b"OPTIONS" and rng.randrange(2) == 0:
             target = b"*"
+        if rng.randrange(2 if method == b"OPTIONS" else 30) == 0:
+            self.add(rng.choice((b"Max-Forwards", b"max-forwards", b"Max_Forwards")), rng.choice(COUNTS))
         parts = [method, target, self.some(VERSIONS, BAD_VERSIONS)]
         blanks = [rng.choice((b"  ", b"\t", b"")) if rng.randrange(80) == 0 else b" " for _ in range(2)]
         line = parts[0] + blanks[0] + parts[1] + blanks[1] + parts[2] + b"\r\n"

@@ -112,6 +112,8 @@ static bool goes_on(const struct check *c, const struct http_field *field)
         return false;
     if (strcmp(name, "expect") == 0)
         return !http_span_is_nocase(field->value, c->in_data, "100-continue");
+    if (strcmp(name, "max-forwards") == 0)
+        return !c->in->has_max_forwards;
     if (!is_about_visitor(name))
         return true;
     if (!c->how->trusted || ONE_OF(name, list_names) ||
@@ -181,8 +183,9 @@ static const char *ours_fault(const struct check *c, struct http_fields rest)
     while (http_fields_next(&rest, c->data, &field)) {
         plain_name(name, c->data, field.name);
         if (!is_about_visitor(name) && strcmp(name, "via") != 0 && strcmp(name, "expect") != 0 &&
-            strcmp(name, "connection") != 0 && strcmp(name, "upgrade") != 0 &&
-            strcmp(name, "content-length") != 0 && strcmp(name, "transfer-encoding") != 0)
+            strcmp(name, "max-forwards") != 0 && strcmp(name, "connection") != 0 &&
+            strcmp(name, "upgrade") != 0 && strcmp(name, "content-length") != 0 &&
+            strcmp(name, "transfer-encoding") != 0)
             return "a field that nobody asked for";
     }
     for (size_t i = 0; i < sizeof(list_names) / sizeof(list_names[0]); i++) {
@@ -226,6 +229,9 @@ static const char *meaning_fault(const struct check *c)
         return "another method";
     if (c->in->expect_continue != c->out.expect_continue || out->nominates || out->keep_alive)
         return "another expectation";
+    if (c->in->has_max_forwards != c->out.has_max_forwards ||
+        c->out.max_forwards != (c->in->max_forwards > 0 ? c->in->max_forwards - 1 : 0))
+        return "not one less of Max-Forwards";
     if (out->upgrade != upgrades || (c->out.upgrade.len > 0) != upgrades ||
         out->close != (!upgrades && !c->how->keep_alive))
         return "another connection";

@@ -26,6 +26,8 @@ def goes_on(request, name, value):
     plain = name.replace(b"_", b"-")
     if not passes_hop(request, name) or plain in ABOUT_VISITOR or plain.startswith(b"x-forwarded"):
         return False
+    if plain == b"max-forwards":
+        return request.method != b"OPTIONS"
     return plain != b"expect" or value.lower() != b"100-continue"
 
 
@@ -71,6 +73,8 @@ def told(request):
         yield b"content-length", b"%d" % request.framing.length
     if request.expect and request.framing.minor > 0:
         yield b"expect", b"100-continue"
+    if request.max_forwards is not None:
+        yield b"max-forwards", b"%d" % max(request.max_forwards - 1, 0)
     yield from upgrade(request.framing)
 
 

@@ -213,6 +213,7 @@ class Request:
         self.fields = []  # (name in lower case, value)
         self.host = None
         self.expect = False
+        self.max_forwards = None  # of OPTIONS
         lines = Lines(data, 2 if data.startswith(b"\r\n") else 0)
         if data == b"\r":
             raise More
@@ -254,6 +255,10 @@ class Request:
             return True
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect = True
+        if name.replace(b"_", b"-") == b"max-forwards" and self.method == b"OPTIONS":
+            if self.max_forwards is not None or not re.fullmatch(rb"[0-9]+", value):
+                raise Refused(400)
+            self.max_forwards = min(int(value), 10**8)
         return False
 
     def agree(self, named):

@@ -247,6 +247,11 @@ static const struct {
     /* the connection */
     {"GET / HTTP/1.1\r\n" H "Connection: close;x\r\n\r\n", 400},
     {"GET / HTTP/1.1\r\n" H "Upgrade: websocket\r\nUpgrade: websocket\r\n\r\n", 400},
+    /* how far it may go */
+    {"OPTIONS * HTTP/1.1\r\n" H "Max-Forwards:\r\n\r\n", 400},
+    {"OPTIONS * HTTP/1.1\r\n" H "Max-Forwards: -1\r\n\r\n", 400},
+    {"OPTIONS * HTTP/1.1\r\n" H "Max-Forwards: 1, 1\r\n\r\n", 400},
+    {"OPTIONS * HTTP/1.1\r\n" H "Max-Forwards: 1\r\nMax_Forwards: 1\r\n\r\n", 400},
 };
 
 START_TEST(test_unsound_heads_are_refused_with_their_status)
@@ -437,6 +442,30 @@ START_TEST(test_what_a_request_asks_for)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    bool has;
+    uint32_t n;
+} counted[] = {
+    {"OPTIONS * HTTP/1.1\r\n" H "\r\n", false, 0},
+    {"OPTIONS * HTTP/1.1\r\n" H "Max-Forwards: 0\r\n\r\n", true, 0},
+    {"OPTIONS /x HTTP/1.0\r\n" H "max-forwards:\t007 \r\n\r\n", true, 7},
+    {"OPTIONS * HTTP/1.1\r\n" H "Max-Forwards: 4294967296\r\n\r\n", true, HTTP_MAX_FORWARDS_MAX},
+    {"OPTIONS * HTTP/1.1\r\n" H "Max-Forwards: 9999999999999999999999\r\n\r\n", true,
+     HTTP_MAX_FORWARDS_MAX},
+    {"GET / HTTP/1.1\r\n" H "Max-Forwards: 3\r\nMax-Forwards: x\r\n\r\n", false, 0},
+};
+
+START_TEST(test_max_forwards_counts_for_options_only)
+{
+    struct http_head head = feed(counted[_i].text);
+
+    ck_assert_msg(head.status == HTTP_HEAD_OK, "%s: %s", counted[_i].text, head.why);
+    ck_assert(head.has_max_forwards == counted[_i].has);
+    ck_assert_uint_eq(head.max_forwards, counted[_i].n);
+}
+END_TEST
+
 START_TEST(test_an_upgrade_is_offered)
 {
     const char *text =
@@ -467,6 +496,7 @@ int main(void)
     tcase_add_test(tc, test_bytes_after_the_head_are_not_looked_at);
     tcase_add_test(tc, test_path_of_an_absolute_target_is_found);
     tcase_add_loop_test(tc, test_what_a_request_asks_for, 0, (int)COUNT(meanings));
+    tcase_add_loop_test(tc, test_max_forwards_counts_for_options_only, 0, (int)COUNT(counted));
     tcase_add_test(tc, test_an_upgrade_is_offered);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

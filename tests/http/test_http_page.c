@@ -60,6 +60,17 @@ START_TEST(test_retry_after_is_written_when_asked_for)
 }
 END_TEST
 
+START_TEST(test_answer_for_the_gateway_itself_says_what_is_allowed)
+{
+    struct http_page page = {.status = 200};
+    char mem[HTTP_PAGE_MAX];
+    const char *text = print(mem, &page);
+
+    ck_assert_int_eq(strncmp(text, "HTTP/1.1 200 OK\r\n", 17), 0);
+    ck_assert_ptr_nonnull(strstr(text, "\r\nAllow: GET, HEAD, "));
+}
+END_TEST
+
 static const struct {
     uint16_t port;
     const char *path;
@@ -178,6 +189,7 @@ int main(void)
     tcase_add_loop_test(tc, test_every_page_closes_and_carries_proxy_status, 0,
                         (int)COUNT(statuses));
     tcase_add_test(tc, test_answer_to_head_has_no_body);
+    tcase_add_test(tc, test_answer_for_the_gateway_itself_says_what_is_allowed);
     tcase_add_test(tc, test_retry_after_is_written_when_asked_for);
     tcase_add_loop_test(tc, test_redirect_keeps_host_and_target, 0, (int)COUNT(redirects));
     tcase_add_test(tc, test_what_does_not_fit_is_not_cut);

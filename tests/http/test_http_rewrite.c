@@ -231,6 +231,27 @@ START_TEST(test_one_line_is_written_or_left_out)
 }
 END_TEST
 
+static const struct {
+    const char *request;
+    const char *lines; /* all of them */
+} counted[] = {
+    {"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\n\r\n", "Max-Forwards: 9\r\n"},
+    {"OPTIONS * HTTP/1.1\r\nHost: a\r\nmax_forwards:1\r\n\r\n", "Max-Forwards: 0\r\n"},
+    {"GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\n\r\n", "Max-Forwards: 10\r\n"},
+};
+
+START_TEST(test_max_forwards_of_options_is_one_less)
+{
+    const char *line;
+    char out[4096];
+
+    rewrite(out, counted[_i].request, &stranger);
+    line = strcasestr(out, "max");
+    ck_assert(line != NULL && strncmp(line, counted[_i].lines, strlen(counted[_i].lines)) == 0);
+    ck_assert_ptr_null(strcasestr(line + 1, "max"));
+}
+END_TEST
+
 START_TEST(test_an_upgrade_of_http_1_0_ends_here)
 {
     char out[4096];
@@ -332,6 +353,7 @@ static const char *const gen_names[] = {
     "Proxy-Connection",
     "Trailer",
     "Expect",
+    "Max-Forwards",
     "Cookie",
     "A",
     "X-Forwarded-Port",
@@ -566,6 +588,7 @@ int main(void)
     tcase_add_test(tc, test_a_trusted_peers_lists_are_appended_to);
     tcase_add_loop_test(tc, test_the_target_is_written_in_origin_form, 0, COUNT(targets));
     tcase_add_loop_test(tc, test_one_line_is_written_or_left_out, 0, COUNT(lines));
+    tcase_add_loop_test(tc, test_max_forwards_of_options_is_one_less, 0, COUNT(counted));
     tcase_add_test(tc, test_an_upgrade_of_http_1_0_ends_here);
     tcase_add_loop_test(tc, test_a_trusted_peers_request_id_counts_when_it_is_sound, 0, COUNT(ids));
     tcase_add_test(tc, test_a_request_for_no_host_is_not_written);

@@ -28,6 +28,8 @@ static const struct {
     {"Transfer-Encoding", HTTP_ROLE_TRANSFER_ENCODING},
     {"transfer_encoding", HTTP_ROLE_HOP},
     {"Expect", HTTP_ROLE_EXPECT},
+    {"Max-Forwards", HTTP_ROLE_MAX_FORWARDS},
+    {"max_forwards", HTTP_ROLE_MAX_FORWARDS},
     {"Forwarded", HTTP_ROLE_FORWARDED},
     {"X-Forwarded-For", HTTP_ROLE_FORWARDED_FOR},
     {"x_forwarded_for", HTTP_ROLE_FORWARDED_FOR},

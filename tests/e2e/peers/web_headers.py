@@ -124,6 +124,12 @@ def naming_our_fields_in_connection_does_not_take_them_away(host):
 
 
 @both
+def max_forwards_of_options_is_one_less(host):
+    eq(Seen(host, b"Max-Forwards: 5\r\n", method="OPTIONS")["max-forwards"], "4")
+    eq(Seen(host, b"Max-Forwards: 5\r\n")["max-forwards"], "5")
+
+
+@both
 def other_fields_stay_as_they_are_in_their_order(host):
     seen = Seen(host, b"X-A: 1\r\nX-B: \t two  words \r\nX-A: 3\r\nCookie: a=b\r\nAuthorization: Basic Zm9v\r\nX-Latin: \xe9\r\nX-Empty:\r\n")
     wanted = [("x-a", "1"), ("x-b", "two  words"), ("x-a", "3"), ("cookie", "a=b"), ("authorization", "Basic Zm9v"),
@@ -190,7 +196,8 @@ def a_request_for_each_visitor_names_that_visitor_on_shared_ways():
 run([the_service_learns_who_asks_and_how, request_ids_differ, what_a_stranger_says_about_itself_is_thrown_away,
      underscore_twins_are_thrown_away_too, a_trusted_proxy_is_believed_and_ours_is_appended,
      a_trusted_proxy_that_says_nothing_is_the_visitor, an_odd_request_id_is_not_believed, fields_of_the_hop_end_here,
-     naming_our_fields_in_connection_does_not_take_them_away, other_fields_stay_as_they_are_in_their_order,
+     naming_our_fields_in_connection_does_not_take_them_away, max_forwards_of_options_is_one_less,
+     other_fields_stay_as_they_are_in_their_order,
      via_of_others_is_kept_before_ours, the_host_is_canonical, h2c_is_not_forwarded, an_upgrade_without_connection_upgrade_is_none,
      http_1_0_goes_on_as_1_1, what_the_service_says_of_its_hop_ends_here,
      a_request_for_each_visitor_names_that_visitor_on_shared_ways], [one, near])
