@@ -5,6 +5,7 @@
 
 #include "bus/base/clock.h"
 #include "bus/base/err.h"
+#include "bus/base/host.h"
 #include "bus/base/log.h"
 #include "modules/gateway/answer.h"
 #include "modules/gateway/conn_impl.h"
@@ -159,11 +160,26 @@ static bool may_wait(struct gw_conn *self)
     return self->wait_until_ms > clock_mono_ms();
 }
 
+/* Whether the site has the name that the visitor asked for: it may have got another one while the
+ * visitor waited for a way to it. */
+static bool is_meant(const struct gw_conn *self)
+{
+    const char *has = self->site->exposure->host, *asked = host_of(self);
+
+    if (self->port == GW_PORT_TCP) /* a port that changes ends its visitors */
+        return true;
+    return strcmp(has, asked) == 0 || (has[0] == '*' && strcmp(has + 2, host_parent(asked)) == 0);
+}
+
 /* The next way that was not tried; or wait; or give up. SELF may be gone. */
 void gw_conn_open_next(struct gw_conn *self)
 {
     struct gw_pick pick;
 
+    if (!is_meant(self)) {
+        gw_conn_refuse(self, GW_REASON_NO_CONNECTOR);
+        return;
+    }
     while (gw_pick(&pick, self->front->registry, self->site, &self->tries)) {
         if (try_way(self, &pick)) {
             gw_conn_enter(self, GW_CONN_OPEN);

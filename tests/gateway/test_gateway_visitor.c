@@ -155,6 +155,39 @@ START_TEST(test_options_that_may_not_go_on_are_answered_here)
 }
 END_TEST
 
+/* An update gives the name to another exposure while a visitor waits: it gets no other one's page.
+ */
+START_TEST(test_who_waits_is_not_served_by_another_name)
+{
+    struct gw_exposure *e;
+    struct rig *rig = serving(NULL, &e);
+    uint8_t hello[4096];
+    size_t len = rig_hello(hello, sizeof(hello));
+    char answer[8192];
+    int http, tls;
+
+    e->tls_passthrough = true;
+    ck_assert_int_eq(rig_serve(rig, e), ERR_OK);
+    http = rig_visit(rig, "http");
+    rig_send_text(http, GET);
+    tls = rig_visit(rig, "https");
+    rig_send(tls, hello, len);
+    rig_run(rig, 50);
+    e = rig_exposure("7-1-blog", "shop.gw.example", 0);
+    e->tls_passthrough = true;
+    ck_assert_int_eq(rig_serve(rig, e), ERR_OK);
+    (void)rig_connect(rig, 0);
+    ck_assert_int_eq(rig_read_all(rig, http, answer, sizeof(answer)), RIG_FIN);
+    ck_assert_int_eq(strncmp(answer, "HTTP/1.1 503 ", 13), 0);
+    ck_assert_int_eq(rig_read_all(rig, tls, answer, sizeof(answer)), RIG_FIN);
+    ck_assert_int_eq(answer[0], 21); /* an alert */
+    ck_assert_uint_eq(rig->connectors[0].opens, 0);
+    close(http);
+    close(tls);
+    rig_free(rig);
+}
+END_TEST
+
 START_TEST(test_a_paused_exposure_is_503_alert_or_reset)
 {
     struct gw_exposure *e, *tcp = rig_exposure("7-1-tcp", NULL, 0);
@@ -440,6 +473,7 @@ int main(void)
     tcase_add_test(tc, test_without_passthrough_the_tls_port_does_not_know_the_name);
     tcase_add_test(tc, test_http_off_is_404);
     tcase_add_test(tc, test_redirect_leads_to_https_but_not_for_acme);
+    tcase_add_test(tc, test_who_waits_is_not_served_by_another_name);
     tcase_add_loop_test(tc, test_options_that_may_not_go_on_are_answered_here, 0, 2);
     tcase_add_test(tc, test_a_paused_exposure_is_503_alert_or_reset);
     tcase_add_test(tc, test_no_connector_is_503_internal_error_or_reset_after_the_wait);
