@@ -14,6 +14,8 @@
 
 #include "bus/base/err.h"
 
+#define READ_MIN 4096u /* place for a file that says it is smaller */
+
 /* read() until LEN bytes or the end; how many, or -1. */
 static ssize_t read_full(int fd, char *data, size_t len)
 {
@@ -56,12 +58,43 @@ static void close_quietly(int fd)
     errno = saved;
 }
 
-/* Reads FD, a regular file, to *OUT. One byte more than MAX is asked for, to notice growth. */
+/*
+ * Everything of FD into *TEXT, which grows from CAP bytes on; MAX bounds it, not what is asked of
+ * memory. One byte more than there is place for is asked for, to notice that the file has grown, or
+ * has a size at all: in /proc all say 0. On error *TEXT is the caller's still.
+ */
+static int read_all(char **text, size_t *out_len, int fd, size_t cap, size_t max)
+{
+    size_t len = 0;
+
+    for (;; cap = cap < max / 2 ? 2 * cap : max) {
+        char *more = realloc(*text, cap + 1 + 1);
+        ssize_t n;
+
+        if (more == NULL)
+            return ERR_NOMEM;
+        *text = more;
+        n = read_full(fd, more + len, cap + 1 - len);
+        if (n < 0)
+            return ERR_SYS;
+        len += (size_t)n;
+        if (len <= cap)
+            break;
+        if (cap == max)
+            return ERR_LIMIT;
+    }
+    (*text)[len] = '\0';
+    *out_len = len;
+    return ERR_OK;
+}
+
+/* Reads FD, a regular file, to *OUT. */
 static int read_fd(char **out, size_t *out_len, int fd, size_t max)
 {
+    size_t least = max < READ_MIN ? max : READ_MIN;
+    char *text = NULL;
     struct stat st;
-    ssize_t len;
-    char *text;
+    int rc;
 
     if (fstat(fd, &st) != 0)
         return ERR_SYS;
@@ -71,18 +104,12 @@ static int read_fd(char **out, size_t *out_len, int fd, size_t max)
     }
     if ((uint64_t)st.st_size > max)
         return ERR_LIMIT;
-    text = malloc(max + 1 + 1);
-    if (text == NULL)
-        return ERR_NOMEM;
-    len = read_full(fd, text, max + 1);
-    if (len < 0 || (size_t)len > max) {
+    rc = read_all(&text, out_len, fd, (size_t)st.st_size < least ? least : (size_t)st.st_size, max);
+    if (rc == ERR_OK)
+        *out = text;
+    else
         free(text);
-        return len < 0 ? ERR_SYS : ERR_LIMIT;
-    }
-    text[len] = '\0';
-    *out = text;
-    *out_len = (size_t)len;
-    return ERR_OK;
+    return rc;
 }
 
 int file_read(char **out, size_t *out_len, const char *path, size_t max)
