@@ -12,12 +12,14 @@
 #include "modules/net/channel.h"
 
 #define EVERY_S 1.0
+#define SOON_S 0.05 /* changes that come together are read together */
 
 struct gw_elder {
     struct gw_elder_config cfg;
     struct map *told; /* id -> struct gw_usage: what the successor need not hear again */
     struct net_channel *channel;
     ev_timer every;
+    ev_timer changed; /* runs while the state file is to be read */
 };
 
 /* The usage of ID that counts as told; NULL = out of memory. */
@@ -73,6 +75,24 @@ static void on_every(struct ev_loop *loop, ev_timer *w, int revents)
     tell_all(w->data);
 }
 
+/* The file has all changes, however many there were. */
+static void on_changed(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct gw_elder *self = w->data;
+
+    (void)loop;
+    (void)revents;
+    (void)gw_control_follow(self->cfg.control); /* logged; what is known is served on */
+}
+
+static void follow_soon(struct gw_elder *self)
+{
+    if (ev_is_active(&self->changed))
+        return;
+    ev_timer_set(&self->changed, SOON_S, 0.0);
+    ev_timer_start(self->cfg.loop, &self->changed);
+}
+
 int gw_elder_new(struct gw_elder **out, const struct gw_elder_config *cfg)
 {
     struct gw_elder *self = calloc(1, sizeof(*self));
@@ -86,6 +106,8 @@ int gw_elder_new(struct gw_elder **out, const struct gw_elder_config *cfg)
     self->cfg = *cfg;
     ev_timer_init(&self->every, on_every, EVERY_S, EVERY_S);
     self->every.data = self;
+    ev_init(&self->changed, on_changed);
+    self->changed.data = self;
     if (cfg->counted)
         gw_worker_each_usage(gw_control_worker(cfg->control), note, self);
     *out = self;
@@ -101,6 +123,7 @@ void gw_elder_free(struct gw_elder *self)
         return;
     tell_all(self);
     ev_timer_stop(self->cfg.loop, &self->every);
+    ev_timer_stop(self->cfg.loop, &self->changed);
     while ((told = map_next(self->told, &at, NULL, NULL)) != NULL)
         free(told);
     map_free(self->told);
@@ -120,7 +143,7 @@ void gw_elder_begin(struct gw_elder *self, struct net_channel *channel)
 void gw_elder_hear(struct gw_elder *self, const struct gw_handover *word)
 {
     if (word->word == GW_WORD_CHANGED)
-        (void)gw_control_follow(self->cfg.control); /* logged; what is known is served on */
+        follow_soon(self);
     else if (word->word == GW_WORD_STOP)
         self->cfg.on_stop(self->cfg.arg);
 }

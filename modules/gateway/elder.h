@@ -31,7 +31,7 @@ int gw_elder_new(struct gw_elder **out, const struct gw_elder_config *cfg);
 void gw_elder_free(struct gw_elder *self);
 /* The successor at the other end of CHANNEL (borrowed; NULL = it is gone) serves now. */
 void gw_elder_begin(struct gw_elder *self, struct net_channel *channel);
-/* It said WORD. */
+/* It said WORD. Changes of the state file are read soon after, those of 50 ms at once. */
 void gw_elder_hear(struct gw_elder *self, const struct gw_handover *word);
 
 #endif

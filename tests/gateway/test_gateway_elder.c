@@ -150,6 +150,7 @@ START_TEST(test_elder_ends_what_the_successor_took_out_of_the_state_file)
     size_t len;
 
     make(true);
+    ck_assert_int_eq(gw_control_save(row.control), ERR_OK); /* nor will it write again */
     gw_elder_begin(elder, channel);
     ck_assert_uint_eq(gw_worker_count_exposures(gw_control_worker(row.control)), 1);
     ck_assert_int_eq(gw_store_new(&none), ERR_OK);
@@ -157,8 +158,10 @@ START_TEST(test_elder_ends_what_the_successor_took_out_of_the_state_file)
     ck_assert_int_eq(file_write(path, text, len), ERR_OK);
     gw_store_free(none);
     free(text);
-    gw_elder_hear(elder, &(struct gw_handover){.word = GW_WORD_CHANGED});
-    ck_assert_uint_eq(gw_worker_count_exposures(gw_control_worker(row.control)), 0);
+    for (int i = 0; i < 64; i++) /* read once, not in the turn that tells it */
+        gw_elder_hear(elder, &(struct gw_handover){.word = GW_WORD_CHANGED});
+    ck_assert_uint_eq(gw_worker_count_exposures(gw_control_worker(row.control)), 1);
+    LOOP_UNTIL(row.loop, gw_worker_count_exposures(gw_control_worker(row.control)) == 0);
     free(path);
 }
 END_TEST
