@@ -39,7 +39,8 @@ uint32_t con_retry_next_ms(struct con_retry *self, const struct con_retry_cause 
 {
     uint32_t top = top_ms(self->tries);
 
-    self->tries++;
+    if (!cause->urgent || top < CON_RETRY_URGENT_MS)
+        self->tries++;
     self->unknown_tries = cause->unknown_key ? self->unknown_tries + 1 : 0;
     if (cause->told_ms > 0)
         return min(cause->told_ms, CON_RETRY_TOLD_MAX_MS);

@@ -67,6 +67,9 @@ START_TEST(test_retry_while_visitors_wait_is_a_second_at_most)
     ck_assert_uint_eq(con_retry_next_ms(&retry, &cause, UINT32_MAX), CON_RETRY_MIN_MS);
     for (int i = 0; i < 20; i++)
         ck_assert_uint_le(con_retry_next_ms(&retry, &cause, UINT32_MAX), CON_RETRY_URGENT_MS);
+    /* who tried often, because it was urgent, need not wait long when it no longer is */
+    ck_assert_uint_le(con_retry_next_ms(&retry, &failed, UINT32_MAX), 2 * CON_RETRY_URGENT_MS);
+    ck_assert_uint_gt(con_retry_next_ms(&retry, &failed, UINT32_MAX), 2 * CON_RETRY_URGENT_MS);
 }
 END_TEST
 
