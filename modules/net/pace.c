@@ -78,6 +78,7 @@ size_t net_pace_draw(struct net_pace *self, size_t want, struct ev_loop *loop, e
     now = clock_mono_ms();
     n = net_pace_room(self, want, now);
     if (n == 0 && !ev_is_active(wait)) {
+        ev_now_update(loop); /* else the timer is early by as much as this turn took */
         ev_timer_set(wait, net_pace_wait_ms(self, now) / 1000.0, 0.0);
         ev_timer_start(loop, wait);
     }
