@@ -25,8 +25,8 @@ struct con_retry_cause {
 
 /* Embed it, all zero at first. */
 struct con_retry {
-    unsigned tries;         /* failures since the last reset; of many urgent ones only as many as
-                               wait for as long */
+    unsigned tries;         /* failures since the last reset; once they make it wait for
+                               CON_RETRY_URGENT_MS, urgent ones do not count */
     unsigned unknown_tries; /* of them the last ones, in which our key was not taken */
 };
 

@@ -168,7 +168,8 @@ static bool is_meant(const struct gw_conn *self)
 
     if (self->port == GW_PORT_TCP) /* a port that changes ends its visitors */
         return true;
-    return strcmp(has, asked) == 0 || (has[0] == '*' && strcmp(has + 2, host_parent(asked)) == 0);
+    return strcmp(has, asked) == 0 ||
+           (has[0] == '*' && strcmp(host_parent(has), host_parent(asked)) == 0);
 }
 
 /* The next way that was not tried; or wait; or give up. SELF may be gone. */
