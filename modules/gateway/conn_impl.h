@@ -87,7 +87,7 @@ void gw_conn_route(struct gw_conn *self, struct gw_site *site);
 /* Whether what the present request sent may be sent again, though a service may have it (RFC 9110
  * section 9.2.2). */
 bool gw_conn_may_repeat(const struct gw_conn *self);
-/* The next way that was not tried; or wait; or give up. SELF may be gone. */
+/* After a while: the next way that was not tried; or wait; or give up. SELF may be gone. */
 void gw_conn_open_next(struct gw_conn *self);
 /* Begin to read requests: ops of the exchange are conn_serve.c's. */
 extern const struct gw_exchange_ops gw_conn_exchange_ops;

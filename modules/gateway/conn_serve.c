@@ -7,6 +7,7 @@
 #include "bus/base/err.h"
 #include "bus/base/host.h"
 #include "bus/base/log.h"
+#include "bus/base/warm.h"
 #include "modules/gateway/answer.h"
 #include "modules/gateway/conn_impl.h"
 #include "modules/gateway/passage.h"
@@ -173,14 +174,10 @@ static bool is_meant(const struct gw_conn *self)
 }
 
 /* The next way that was not tried; or wait; or give up. SELF may be gone. */
-void gw_conn_open_next(struct gw_conn *self)
+static void open_next(struct gw_conn *self)
 {
     struct gw_pick pick;
 
-    if (!is_meant(self)) {
-        gw_conn_refuse(self, GW_REASON_NO_CONNECTOR);
-        return;
-    }
     while (gw_pick(&pick, self->front->registry, self->site, &self->tries)) {
         if (try_way(self, &pick)) {
             gw_conn_enter(self, GW_CONN_OPEN);
@@ -193,6 +190,14 @@ void gw_conn_open_next(struct gw_conn *self)
                        self->failure != GW_REASON_NONE ? self->failure : GW_REASON_NO_CONNECTOR);
     else if (self->state != GW_CONN_WAIT)
         gw_conn_enter(self, GW_CONN_WAIT);
+}
+
+void gw_conn_open_next(struct gw_conn *self)
+{
+    if (is_meant(self))
+        open_next(self);
+    else
+        gw_conn_refuse(self, GW_REASON_NO_CONNECTOR);
 }
 
 void gw_conn_wake(struct gw_site *site)
@@ -273,7 +278,7 @@ static void send_request(struct gw_conn *self)
         return;
     }
     gw_exchange_drop_way(self->exchange);
-    gw_conn_open_next(self);
+    open_next(self);
 }
 
 /* It is this worker's to serve. SELF may be gone. */
@@ -282,9 +287,12 @@ static void serve(struct gw_conn *self, struct gw_site *site)
     struct gw_caller caller = {
         .port = self->port, .peer = &self->peer, .is_in = self->site == site};
     uint64_t now_ms = caller.is_in ? 0 : clock_mono_ms(); /* only who is new takes a token */
-    enum gw_reason reason =
-        site != NULL ? gw_site_judge(site, &caller, now_ms) : GW_REASON_UNKNOWN_NAME;
+    enum gw_reason reason = GW_REASON_UNKNOWN_NAME;
 
+    if (site != NULL && !caller.is_in)
+        warm(site, offsetof(struct gw_site, direct_active));
+    if (site != NULL)
+        reason = gw_site_judge(site, &caller, now_ms);
     if (self->exchange == NULL)
         ev_io_stop(self->front->loop, &self->io);
     self->named = site;
@@ -311,7 +319,7 @@ static void serve(struct gw_conn *self, struct gw_site *site)
     if (self->exchange != NULL)
         send_request(self);
     else
-        gw_conn_open_next(self);
+        open_next(self);
 }
 
 /* The worker that serves SITE's new visitors. The others ask the first one, which knows everything,

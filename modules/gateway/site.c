@@ -78,7 +78,7 @@ static bool same(const struct gw_target *a, const struct gw_target *b)
 
 static struct gw_fault *find(const struct gw_site *self, const struct gw_target *target)
 {
-    for (size_t i = 0; i < GW_FAULTS_MAX; i++) {
+    for (size_t i = 0; self->fault_count > 0 && i < GW_FAULTS_MAX; i++) {
         const struct gw_fault *fault = &self->faults[i];
 
         if (fault->until_ms != 0 && same(&fault->target, target))
@@ -105,6 +105,7 @@ void gw_site_fault(struct gw_site *self, const struct gw_target *target, uint64_
 
     if (fault == NULL) {
         fault = oldest(self);
+        self->fault_count += fault->until_ms == 0;
         *fault = (struct gw_fault){.target = *target};
     }
     fault->wait_ms = fault->wait_ms == 0 ? GW_FAULT_MIN_MS : fault->wait_ms * 2;
@@ -117,8 +118,10 @@ void gw_site_cure(struct gw_site *self, const struct gw_target *target)
 {
     struct gw_fault *fault = find(self, target);
 
-    if (fault != NULL)
-        *fault = (struct gw_fault){0};
+    if (fault == NULL)
+        return;
+    *fault = (struct gw_fault){0};
+    self->fault_count--;
 }
 
 bool gw_site_is_faulty(const struct gw_site *self, const struct gw_target *target, uint64_t now_ms)
@@ -131,4 +134,5 @@ bool gw_site_is_faulty(const struct gw_site *self, const struct gw_target *targe
 void gw_site_forget_faults(struct gw_site *self)
 {
     memset(self->faults, 0, sizeof(self->faults));
+    self->fault_count = 0;
 }

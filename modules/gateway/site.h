@@ -55,6 +55,7 @@ struct gw_site {
     unsigned online_there; /* as `online`, of a home that is not this worker */
     bool moved;            /* its home has changed, and not everybody knows */
     uint64_t left_ms;      /* monotonic: its home has changed last */
+    unsigned fault_count;  /* how many of `faults` are taken: most often none, then nobody looks */
     /* usage since the start; what is under way is added by the visitors themselves */
     uint64_t rx_bytes, tx_bytes, connections;
     uint32_t active;
