@@ -272,7 +272,6 @@ int gw_exchange_new(struct gw_exchange **out, const struct gw_exchange_config *c
         .proto = "http",
         .port = addr_port(cfg->local),
         .request_id = self->id,
-        .keep_alive = true,
     };
     ev_init(&self->limit, on_limit);
     self->limit.data = self;

@@ -511,6 +511,9 @@ static int write_head(struct gw_exchange *self)
     if (!forward->trusted && forward->stranger.len == 0)
         forward->stranger =
             (struct http_text){self->stranger, http_rewrite_stranger(self->stranger, forward)};
+    /* The stream serves nobody else, so the service may be the one that closes: a port that waits
+     * for stragglers is missed less there than at a connector, which has them for all visitors. */
+    forward->keep_alive = http_framing_persists(&self->head.framing);
     self->up.at = self->up.len = 0;
     if (gw_bytes_reserve(&self->up, self->head.len + HTTP_REWRITE_EXTRA) != ERR_OK)
         return ERR_NOMEM;

@@ -54,6 +54,28 @@ START_TEST(test_request_reaches_the_service_in_our_words)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    bool closes; /* the service */
+} visits[] = {
+    {"GET / HTTP/1.1\r\n" HOST "\r\n", false},
+    {"GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", true},
+    {"GET / HTTP/1.0\r\n" HOST "\r\n", true},
+    {"GET / HTTP/1.0\r\n" HOST "Connection: keep-alive\r\n\r\n", false},
+};
+
+START_TEST(test_service_hears_that_no_request_follows)
+{
+    const char *heard;
+
+    (void)hall_come(&hall, GW_PORT_HTTP, visits[_i].text);
+    hall_accept(&hall, 0);
+    heard = hall_heard(&hall, 0, "\r\n\r\n");
+    ck_assert_int_eq(strstr(heard, "\r\nConnection: close\r\n") != NULL, visits[_i].closes);
+    ck_assert_ptr_null(strstr(heard, "keep-alive"));
+}
+END_TEST
+
 /* Whether there is an answer at FD, with *STATUS. */
 static bool has_status(int fd, int *status)
 {
@@ -425,6 +447,8 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, test_request_reaches_the_service_in_our_words);
+    tcase_add_loop_test(tc, test_service_hears_that_no_request_follows, 0,
+                        sizeof(visits) / sizeof(visits[0]));
     tcase_add_test(tc, test_request_that_goes_in_a_circle_does_so_only_so_often);
     tcase_add_test(tc, test_request_byte_by_byte_is_the_same);
     tcase_add_loop_test(tc, test_request_that_is_none_is_refused_and_the_service_hears_nothing, 0,
