@@ -277,6 +277,15 @@ bool cidr_contains(const struct cidr *range, const struct addr *a)
     return same_bits(ip, range->ip, range->bits);
 }
 
+bool addr_is_loopback(const struct addr *a)
+{
+    static const uint8_t v6[16] = {[15] = 1};
+    uint8_t ip[16];
+
+    addr_ip16(ip, a);
+    return is_v4(ip) ? ip[12] == 127 : memcmp(ip, v6, sizeof(v6)) == 0;
+}
+
 /* What RFC 6890 and its successors keep off the public internet. */
 static const char *const not_public_v4[] = {
     "0.0.0.0/8",     "10.0.0.0/8",      "100.64.0.0/10",  "127.0.0.0/8",    "169.254.0.0/16",

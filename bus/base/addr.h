@@ -65,5 +65,7 @@ bool cidr_contains(const struct cidr *range, const struct addr *a);
  * link-local, multicast, documentation or reserved.
  */
 bool addr_is_public(const struct addr *a);
+/* True for 127.0.0.0/8 (v4-mapped, too) and ::1, which no network carries (RFC 6890). */
+bool addr_is_loopback(const struct addr *a);
 
 #endif

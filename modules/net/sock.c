@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/tcp.h> /* the tcp_info of netinet/tcp.h ends too early */
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +29,20 @@ static void tcp_option(int fd, int name, int value)
     (void)setsockopt(fd, IPPROTO_TCP, name, &value, sizeof(value));
 }
 
+/* BBR sends by timers, which only cost where no network can be congested. Every kernel has Reno and
+ * lets everybody choose it. */
+static void unpace_loopback(int fd)
+{
+    char name[16] = ""; /* TCP_CA_NAME_MAX */
+    socklen_t len = sizeof(name);
+    struct addr own;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) == 0 &&
+        strncmp(name, "bbr", strlen("bbr")) == 0 && net_sock_local(&own, fd) == ERR_OK &&
+        addr_is_loopback(&own))
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
+}
+
 void net_sock_nodelay(int fd)
 {
     tcp_option(fd, TCP_NODELAY, 1);
@@ -37,6 +52,7 @@ void net_sock_carry(int fd)
 {
     tcp_option(fd, TCP_NODELAY, 1);
     tcp_option(fd, TCP_NOTSENT_LOWAT, NET_SOCK_CARRY_LOWAT);
+    unpace_loopback(fd);
 }
 
 void net_sock_tunnel(int fd, unsigned user_timeout_ms)
@@ -44,6 +60,7 @@ void net_sock_tunnel(int fd, unsigned user_timeout_ms)
     tcp_option(fd, TCP_NODELAY, 1);
     tcp_option(fd, TCP_NOTSENT_LOWAT, NET_SOCK_NOTSENT_LOWAT);
     tcp_option(fd, TCP_USER_TIMEOUT, (int)user_timeout_ms);
+    unpace_loopback(fd);
 }
 
 int net_sock_open(int *out_fd, const struct addr *addr)

@@ -29,14 +29,16 @@ int net_sock_nonblock(int fd);
 /* Send small writes at once (TCP_NODELAY). */
 void net_sock_nodelay(int fd);
 /*
- * For a connection whose bytes come through a tunnel: no delay, and the kernel takes
- * NET_SOCK_CARRY_LOWAT beyond what is on the way, not megabytes that a stopped reader would pin. A
- * listening socket gives this on to what it accepts.
+ * For a connection whose bytes come through a tunnel: no delay, the kernel takes
+ * NET_SOCK_CARRY_LOWAT beyond what is on the way, not megabytes that a stopped reader would pin,
+ * and on the loopback it does not pace them: Reno where the system's choice is BBR. A listening
+ * socket gives this on to what it accepts.
  */
 void net_sock_carry(int fd);
 /*
- * The options of a tunnel connection: no delay, NET_SOCK_NOTSENT_LOWAT, and the kernel gives up
- * when sent bytes stay unacknowledged for USER_TIMEOUT_MS (0 = the system's default).
+ * The options of a tunnel connection: no delay, NET_SOCK_NOTSENT_LOWAT, no pace on the loopback,
+ * and the kernel gives up when sent bytes stay unacknowledged for USER_TIMEOUT_MS (0 = the system's
+ * default).
  */
 void net_sock_tunnel(int fd, unsigned user_timeout_ms);
 /*

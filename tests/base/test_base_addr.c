@@ -339,6 +339,42 @@ START_TEST(test_addr_public_or_not)
 }
 END_TEST
 
+static const struct {
+    const char *ip;
+    bool want;
+} loopbacks[] = {
+    {"127.0.0.1", true},
+    {"127.255.255.254", true},
+    {"126.255.255.255", false},
+    {"128.0.0.1", false},
+    {"0.0.0.0", false},
+    {"::1", true},
+    {"::", false},
+    {"::2", false},
+    {"::ffff:127.0.0.1", true},
+    {"1::1", false},
+    {"::127.0.0.1", false},
+    {"::ffff:10.0.0.127", false},
+};
+
+START_TEST(test_addr_loopback_or_not)
+{
+    struct addr a;
+
+    ck_assert_int_eq(addr_from_ip(&a, loopbacks[_i].ip, 80), ERR_OK);
+    ck_assert_msg(addr_is_loopback(&a) == loopbacks[_i].want, "%s", loopbacks[_i].ip);
+}
+END_TEST
+
+START_TEST(test_addr_of_a_path_is_no_loopback)
+{
+    struct addr a;
+
+    ck_assert_int_eq(addr_parse(&a, "unix:/x"), ERR_OK);
+    ck_assert(!addr_is_loopback(&a));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/addr");
@@ -356,6 +392,8 @@ int main(void)
     tcase_add_loop_test(tc, test_cidr_parse_refuses, 0, COUNT(bad_cidr));
     tcase_add_test(tc, test_cidr_unix_socket_is_in_no_range);
     tcase_add_loop_test(tc, test_addr_public_or_not, 0, COUNT(publics));
+    tcase_add_loop_test(tc, test_addr_loopback_or_not, 0, COUNT(loopbacks));
+    tcase_add_test(tc, test_addr_of_a_path_is_no_loopback);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

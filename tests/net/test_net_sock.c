@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -151,6 +152,63 @@ START_TEST(test_sock_open_without_the_family_is_noent)
 }
 END_TEST
 
+static void congestion_control(char out[16], int fd)
+{
+    socklen_t len = 16;
+
+    ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, out, &len), 0);
+}
+
+/* What the system gives to every socket. */
+static void systems_choice(char out[16])
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    congestion_control(out, fd);
+    close(fd);
+}
+
+/* _i: whether it is a tunnel's */
+START_TEST(test_sock_loopback_is_not_paced)
+{
+    char have[16], want[16];
+    int fds[2];
+
+    systems_choice(want);
+    if (strncmp(want, "bbr", 3) == 0)
+        strcpy(want, "reno");
+    tcp_pair(fds);
+    if (_i == 1)
+        net_sock_tunnel(fds[0], 5000);
+    else
+        net_sock_carry(fds[0]);
+    congestion_control(have, fds[0]);
+    ck_assert_str_eq(have, want);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+/* _i: whether it is open to the loopback only; what is accepted has what the door has. */
+START_TEST(test_sock_door_to_a_network_keeps_the_systems_choice)
+{
+    char have[16], want[16];
+    struct addr addr;
+    int fd;
+
+    systems_choice(want);
+    if (_i == 1 && strncmp(want, "bbr", 3) == 0)
+        strcpy(want, "reno");
+    ck_assert_int_eq(addr_from_ip(&addr, _i == 1 ? "127.0.0.1" : "0.0.0.0", 0), ERR_OK);
+    ck_assert_int_eq(net_sock_open(&fd, &addr), ERR_OK);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr.ss, addr.len), 0);
+    net_sock_carry(fd);
+    congestion_control(have, fd);
+    ck_assert_str_eq(have, want);
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_sock_again_knows_not_now_from_broken)
 {
     ck_assert(net_sock_again(EAGAIN));
@@ -201,6 +259,8 @@ int main(void)
     tcase_add_test(tc, test_sock_open_without_the_family_is_noent);
     tcase_add_test(tc, test_sock_path_counts_what_the_other_kernel_took);
     tcase_add_test(tc, test_sock_again_knows_not_now_from_broken);
+    tcase_add_loop_test(tc, test_sock_loopback_is_not_paced, 0, 2);
+    tcase_add_loop_test(tc, test_sock_door_to_a_network_keeps_the_systems_choice, 0, 2);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
