@@ -22,7 +22,7 @@
 
 struct ev_loop;
 struct gw_access;
-struct gw_letter;
+struct net_letter;
 struct http_template;
 struct net_hangup;
 struct gw_conn; /* opaque: conn.c */
@@ -67,7 +67,7 @@ struct gw_front {
     const struct gw_routes *names;
     /* LETTER goes to worker TO, for which too many wait when it is full. Not of an only one. */
     bool (*is_full)(void *arg, unsigned to);
-    void (*send)(void *arg, unsigned to, struct gw_letter *letter);
+    void (*send)(void *arg, unsigned to, struct net_letter *letter);
     /* Visitors of all workers, and those who are on their way from one to another; NULL: this is
      * the only one. */
     atomic_size_t *crowd;

@@ -9,21 +9,21 @@
 #include "bus/base/err.h"
 #include "bus/base/log.h"
 #include "modules/gateway/gateway_impl.h"
-#include "modules/gateway/hand.h"
 #include "modules/gateway/tidings.h"
+#include "modules/net/hand.h"
 
 #define LETTERS_MAX 65536 /* visitors that may wait for one worker to look at them */
 
 /* One of them; what is here is the chief's, but `worker` and what `config` says in its thread. */
 struct member {
-    struct gw_hand *hand;
+    struct net_hand *hand;
     struct gw_worker *worker;
     struct gw_config config; /* as the worker sees it */
 };
 
 struct gw_crew {
     struct gw_worker *chief;
-    struct gw_mail *mail; /* the chief's */
+    struct net_mail *mail; /* the chief's */
     struct gw_post post;
     struct member *members[GW_THREADS_MAX]; /* by index; the first place stays empty */
 };
@@ -48,7 +48,7 @@ void gw_crew_ask(struct gw_crew *self, unsigned index, gw_crew_fn *fn, void *arg
     const struct member *member = self->members[index];
     struct question question = {member->worker, fn, arg};
 
-    gw_hand_call(member->hand, answer, &question);
+    net_hand_call(member->hand, answer, &question);
 }
 
 void gw_crew_each(struct gw_crew *self, gw_crew_fn *fn, void *arg)
@@ -89,12 +89,12 @@ static void bear(void *arg)
     const struct gw_worker *chief = birth->crew->chief;
     struct gw_place place = {birth->index, &birth->crew->post, chief->sources, chief->routes};
 
-    birth->rc = gw_worker_new_at(&member->worker, gw_hand_loop(member->hand), &cfg, &place);
+    birth->rc = gw_worker_new_at(&member->worker, net_hand_loop(member->hand), &cfg, &place);
     birth->error = errno;
     if (birth->rc != ERR_OK)
         return;
     birth->rc = gw_tidings_begin(member->worker);
-    gw_mail_set_reader(gw_hand_mail(member->hand), member->worker);
+    net_mail_set_reader(net_hand_mail(member->hand), member->worker);
 }
 
 /* The thread of member INDEX; its mailbox is there before anybody can send. */
@@ -109,26 +109,26 @@ static int hire(struct gw_crew *self, unsigned index)
     self->members[index] = member;
     member->config = *self->chief->config;
     (void)snprintf(name, sizeof(name), "gateway/%u", index);
-    rc = gw_hand_new(&member->hand, name, LETTERS_MAX);
+    rc = net_hand_new(&member->hand, name, LETTERS_MAX);
     if (rc == ERR_OK)
-        self->post.to[index] = gw_hand_mail(member->hand);
+        self->post.to[index] = net_hand_mail(member->hand);
     return rc;
 }
 
 static int start(struct gw_crew *self, const struct gw_keyring_config *keys)
 {
-    int rc = gw_mail_new(&self->mail, self->chief->loop, LETTERS_MAX);
+    int rc = net_mail_new(&self->mail, self->chief->loop, LETTERS_MAX);
 
     if (rc != ERR_OK)
         return rc;
-    gw_mail_set_reader(self->mail, self->chief);
+    net_mail_set_reader(self->mail, self->chief);
     self->post.to[0] = self->mail;
     for (unsigned i = 1; rc == ERR_OK && i < self->post.count; i++)
         rc = hire(self, i);
     for (unsigned i = 1; rc == ERR_OK && i < self->post.count; i++) {
         struct birth birth = {self, self->members[i], keys, i, ERR_OK, 0};
 
-        gw_hand_call(self->members[i]->hand, bear, &birth);
+        net_hand_call(self->members[i]->hand, bear, &birth);
         rc = birth.rc;
         errno = birth.error;
     }
@@ -161,7 +161,7 @@ static void bury(void *arg)
 {
     struct member *member = arg;
 
-    gw_mail_set_reader(gw_hand_mail(member->hand), NULL);
+    net_mail_set_reader(net_hand_mail(member->hand), NULL);
     gw_worker_free(member->worker);
     member->worker = NULL;
 }
@@ -173,17 +173,17 @@ void gw_crew_free(struct gw_crew *self)
         return;
     for (unsigned i = 1; i < self->post.count; i++) {
         if (self->members[i] != NULL && self->members[i]->hand != NULL)
-            gw_hand_call(self->members[i]->hand, bury, self->members[i]);
+            net_hand_call(self->members[i]->hand, bury, self->members[i]);
     }
     for (unsigned i = 1; i < self->post.count; i++) {
         if (self->members[i] != NULL && self->members[i]->hand != NULL)
-            gw_hand_stop(self->members[i]->hand);
+            net_hand_stop(self->members[i]->hand);
     }
     for (unsigned i = 1; i < self->post.count; i++) {
         if (self->members[i] != NULL)
-            gw_hand_free(self->members[i]->hand);
+            net_hand_free(self->members[i]->hand);
         free(self->members[i]);
     }
-    gw_mail_free(self->mail);
+    net_mail_free(self->mail);
     free(self);
 }

@@ -24,7 +24,6 @@
 #include "modules/gateway/ending.h"
 #include "modules/gateway/gateway_impl.h"
 #include "modules/gateway/key.h"
-#include "modules/gateway/mail.h"
 #include "modules/gateway/owner.h"
 #include "modules/gateway/registry.h"
 #include "modules/gateway/retire.h"
@@ -35,6 +34,7 @@
 #include "modules/gateway/way.h"
 #include "modules/http/template.h"
 #include "modules/net/hangup.h"
+#include "modules/net/mail.h"
 
 /* --- what the parts tell --- */
 
@@ -201,15 +201,15 @@ static bool is_full(void *arg, unsigned to)
 {
     const struct gw_worker *self = arg;
 
-    return gw_mail_is_full(self->post->to[to]);
+    return net_mail_is_full(self->post->to[to]);
 }
 
 /* Visitors, who were asked for is_full before. */
-static void on_send(void *arg, unsigned to, struct gw_letter *letter)
+static void on_send(void *arg, unsigned to, struct net_letter *letter)
 {
     const struct gw_worker *self = arg;
 
-    gw_mail_push(self->post->to[to], letter);
+    net_mail_push(self->post->to[to], letter);
 }
 
 static int fill_front(struct gw_worker *self)

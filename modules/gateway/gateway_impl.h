@@ -12,13 +12,13 @@
 #include "modules/gateway/refuse.h"
 
 struct gw_crew;
-struct gw_letter;
-struct gw_mail;
+struct net_letter;
+struct net_mail;
 struct gw_shares;
 
 /* The mailboxes of all workers of a gateway. Only `crowd` changes while they run. */
 struct gw_post {
-    struct gw_mail *to[GW_THREADS_MAX];
+    struct net_mail *to[GW_THREADS_MAX];
     unsigned count;
     atomic_size_t crowd; /* see gw_front */
 };
@@ -50,10 +50,10 @@ struct gw_worker {
     struct log_pace
         strangers; /* connectors whose key no contract names: anybody can come with one */
     struct gw_ending ending;
-    struct gw_shares *shares;   /* of the first of several, as is the timer: */
-    ev_timer left;              /* runs while exposures are being left by workers that had them */
-    struct gw_letter *farewell; /* of the others, until they have ended: see tidings.h */
-    ev_timer retell;            /* of the others: there was no place for a letter */
+    struct gw_shares *shares;    /* of the first of several, as is the timer: */
+    ev_timer left;               /* runs while exposures are being left by workers that had them */
+    struct net_letter *farewell; /* of the others, until they have ended: see tidings.h */
+    ev_timer retell;             /* of the others: there was no place for a letter */
     /* Its end and that of the others. */
     uint32_t ending_on; /* workers that have not ended yet, as bits; 0 = nobody ends */
     void (*on_done)(void *arg);

@@ -9,11 +9,11 @@
 #include "modules/gateway/bytes.h"
 #include "modules/gateway/conn_impl.h"
 #include "modules/gateway/gateway_impl.h"
-#include "modules/gateway/mail.h"
+#include "modules/net/mail.h"
 #include "modules/net/sock.h"
 
 struct passage {
-    struct gw_letter letter;
+    struct net_letter letter;
     atomic_size_t *crowd; /* which it is part of meanwhile */
     int fd;
     enum gw_port_kind port;
@@ -35,7 +35,7 @@ static void passage_free(struct passage *self)
     free(self);
 }
 
-static void drop(struct gw_letter *letter)
+static void drop(struct net_letter *letter)
 {
     struct passage *self = (struct passage *)letter;
 
@@ -71,7 +71,7 @@ static void go_on(struct gw_conn *conn, struct passage *self, uint16_t tcp_port)
     }
 }
 
-static void arrive(struct gw_letter *letter, void *reader)
+static void arrive(struct net_letter *letter, void *reader)
 {
     struct passage *self = (struct passage *)letter;
     struct gw_worker *worker = reader;
@@ -101,7 +101,7 @@ static int pack(struct passage *self, struct gw_conn *conn)
     size_t len;
     const void *read;
 
-    self->letter = (struct gw_letter){.open = arrive, .drop = drop};
+    self->letter = (struct net_letter){.open = arrive, .drop = drop};
     self->fd = conn->fd;
     self->port = conn->port;
     self->nameless = conn->nameless;

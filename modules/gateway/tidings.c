@@ -14,14 +14,14 @@
 #include "bus/base/err.h"
 #include "modules/gateway/admission.h"
 #include "modules/gateway/gateway_impl.h"
-#include "modules/gateway/mail.h"
+#include "modules/net/mail.h"
 
 #define RETELL_S 0.2
 
 /* --- sessions and links --- */
 
 struct session_news {
-    struct gw_letter letter;
+    struct net_letter letter;
     struct gw_session_info info; /* name and software are its own */
     bool up;
     const char *why; /* fixed text */
@@ -30,7 +30,7 @@ struct session_news {
     struct addr remote;
 };
 
-static void drop_session(struct gw_letter *letter)
+static void drop_session(struct net_letter *letter)
 {
     struct session_news *self = (struct session_news *)letter;
 
@@ -39,7 +39,7 @@ static void drop_session(struct gw_letter *letter)
     free(self);
 }
 
-static void open_session(struct gw_letter *letter, void *reader)
+static void open_session(struct net_letter *letter, void *reader)
 {
     const struct session_news *self = (const struct session_news *)letter;
     const struct gw_worker *chief = reader;
@@ -61,7 +61,7 @@ static struct session_news *session_news(const struct gw_session_info *info)
 
     if (self == NULL)
         return NULL;
-    self->letter = (struct gw_letter){.open = open_session, .drop = drop_session};
+    self->letter = (struct net_letter){.open = open_session, .drop = drop_session};
     self->info = *info;
     self->info.name = strdup(info->name);
     self->info.software = strdup(info->software);
@@ -80,7 +80,7 @@ static void on_session(void *arg, const struct gw_session_info *info, bool up, c
         return;
     news->up = up;
     news->why = why;
-    gw_mail_push(self->post->to[0], &news->letter);
+    net_mail_push(self->post->to[0], &news->letter);
 }
 
 static void on_link(void *arg, const struct gw_session_info *info, const struct gw_link_news *link)
@@ -96,21 +96,21 @@ static void on_link(void *arg, const struct gw_session_info *info, const struct 
         news->remote = *link->remote;
         news->link.remote = &news->remote;
     }
-    if (gw_mail_post(self->post->to[0], &news->letter) != ERR_OK)
+    if (net_mail_post(self->post->to[0], &news->letter) != ERR_OK)
         drop_session(&news->letter);
 }
 
 /* --- exposures --- */
 
 struct site_news {
-    struct gw_letter letter;
+    struct net_letter letter;
     char id[GW_ID_MAX];
     unsigned from;
     unsigned online;
     struct gw_last_error error; /* `what` is its own; NULL: this is about `online` */
 };
 
-static void drop_site(struct gw_letter *letter)
+static void drop_site(struct net_letter *letter)
 {
     struct site_news *self = (struct site_news *)letter;
 
@@ -129,7 +129,7 @@ static void tell_online(struct gw_worker *chief, const struct site_news *news)
         chief->events.on_online(chief->events.arg, site->id, news->online);
 }
 
-static void open_site(struct gw_letter *letter, void *reader)
+static void open_site(struct net_letter *letter, void *reader)
 {
     const struct site_news *self = (const struct site_news *)letter;
     struct gw_worker *chief = reader;
@@ -147,7 +147,7 @@ static struct site_news *site_news(const struct gw_worker *self, const char *id)
 
     if (news == NULL)
         return NULL;
-    news->letter = (struct gw_letter){.open = open_site, .drop = drop_site};
+    news->letter = (struct net_letter){.open = open_site, .drop = drop_site};
     news->from = self->front.index;
     (void)snprintf(news->id, sizeof(news->id), "%s", id);
     return news;
@@ -162,7 +162,7 @@ static int tell_of(const struct gw_worker *self, const char *id, unsigned online
     if (news == NULL)
         return ERR_NOMEM;
     news->online = online;
-    rc = gw_mail_post(self->post->to[0], &news->letter);
+    rc = net_mail_post(self->post->to[0], &news->letter);
     if (rc != ERR_OK)
         drop_site(&news->letter);
     return rc;
@@ -213,23 +213,23 @@ static void on_last_error(void *arg, const char *id, const struct gw_last_error 
         return;
     news->error = *error;
     news->error.what = strdup(error->what);
-    if (news->error.what == NULL || gw_mail_post(self->post->to[0], &news->letter) != ERR_OK)
+    if (news->error.what == NULL || net_mail_post(self->post->to[0], &news->letter) != ERR_OK)
         drop_site(&news->letter);
 }
 
 /* --- the end --- */
 
 struct end_news {
-    struct gw_letter letter;
+    struct net_letter letter;
     unsigned from;
 };
 
-static void drop_end(struct gw_letter *letter)
+static void drop_end(struct net_letter *letter)
 {
     free(letter);
 }
 
-static void open_end(struct gw_letter *letter, void *reader)
+static void open_end(struct net_letter *letter, void *reader)
 {
     unsigned from = ((struct end_news *)letter)->from;
 
@@ -243,7 +243,7 @@ int gw_tidings_begin(struct gw_worker *self)
 
     if (news == NULL)
         return ERR_NOMEM;
-    news->letter = (struct gw_letter){.open = open_end, .drop = drop_end};
+    news->letter = (struct net_letter){.open = open_end, .drop = drop_end};
     news->from = self->front.index;
     self->farewell = &news->letter;
     ev_init(&self->retell, on_retell);
@@ -255,17 +255,17 @@ int gw_tidings_begin(struct gw_worker *self)
 void gw_tidings_ended(void *arg)
 {
     struct gw_worker *self = arg;
-    struct gw_letter *letter = self->farewell;
+    struct net_letter *letter = self->farewell;
 
     self->farewell = NULL;
     if (letter != NULL)
-        gw_mail_push(self->post->to[0], letter);
+        net_mail_push(self->post->to[0], letter);
 }
 
 /* --- connectors --- */
 
 struct offer {
-    struct gw_letter letter;
+    struct net_letter letter;
     struct tun_handshake_result result;
     struct addr remote;
     int fd;
@@ -277,7 +277,7 @@ static void offer_free(struct offer *self)
     free(self);
 }
 
-static void drop_offer(struct gw_letter *letter)
+static void drop_offer(struct net_letter *letter)
 {
     struct offer *self = (struct offer *)letter;
 
@@ -285,7 +285,7 @@ static void drop_offer(struct gw_letter *letter)
     offer_free(self);
 }
 
-static void open_offer(struct gw_letter *letter, void *reader)
+static void open_offer(struct net_letter *letter, void *reader)
 {
     struct offer *self = (struct offer *)letter;
 
@@ -302,11 +302,11 @@ int gw_tidings_offer(struct gw_worker *self, unsigned to, const struct tun_hands
         close(fd);
         return ERR_NOMEM;
     }
-    offer->letter = (struct gw_letter){.open = open_offer, .drop = drop_offer};
+    offer->letter = (struct net_letter){.open = open_offer, .drop = drop_offer};
     offer->result = *result; /* has keys: at once to where it is wiped, by no way of the stack */
     offer->remote = *remote;
     offer->fd = fd;
     net_unwatch(&self->front.unwatch, fd);
-    gw_mail_push(self->post->to[to], &offer->letter); /* as many as are admitted */
+    net_mail_push(self->post->to[to], &offer->letter); /* as many as are admitted */
     return ERR_OK;
 }

@@ -12,7 +12,7 @@
 
 #include "bus/base/err.h"
 #include "modules/gateway/gateway_impl.h"
-#include "modules/gateway/mail.h"
+#include "modules/net/mail.h"
 #include "tests/gateway/rig.h"
 #include "tests/support/suite.h"
 
@@ -199,13 +199,13 @@ END_TEST
 
 /* A letter that keeps the second worker busy: until it is let go, or until a name has changed. */
 struct halt {
-    struct gw_letter letter;
+    struct net_letter letter;
     sem_t *go; /* NULL = a name */
     const struct gw_routes *names;
     uint64_t changes;
 };
 
-static void halt_open(struct gw_letter *letter, void *reader)
+static void halt_open(struct net_letter *letter, void *reader)
 {
     struct halt *self = (struct halt *)letter;
 
@@ -217,7 +217,7 @@ static void halt_open(struct gw_letter *letter, void *reader)
     free(self);
 }
 
-static void halt_drop(struct gw_letter *letter)
+static void halt_drop(struct net_letter *letter)
 {
     free(letter);
 }
@@ -232,7 +232,7 @@ static void halt(struct rig *rig, sem_t *go)
                           .go = go,
                           .names = names,
                           .changes = gw_routes_changes(names)};
-    gw_mail_push(rig->worker->post->to[1], &self->letter);
+    net_mail_push(rig->worker->post->to[1], &self->letter);
 }
 
 /* The change is counted, and the worker that it concerns has not heard of it, while it serves. */

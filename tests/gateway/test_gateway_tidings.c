@@ -10,7 +10,7 @@
 
 #include "bus/base/err.h"
 #include "modules/gateway/gateway_impl.h"
-#include "modules/gateway/mail.h"
+#include "modules/net/mail.h"
 #include "tests/gateway/rig.h"
 #include "tests/support/suite.h"
 
@@ -80,12 +80,12 @@ START_TEST(test_tidings_of_a_service_that_refuses_come_to_control)
 }
 END_TEST
 
-static void drop_nothing(struct gw_letter *letter)
+static void drop_nothing(struct net_letter *letter)
 {
     (void)letter;
 }
 
-static void open_nothing(struct gw_letter *letter, void *reader)
+static void open_nothing(struct net_letter *letter, void *reader)
 {
     (void)letter;
     (void)reader;
@@ -95,17 +95,17 @@ static void open_nothing(struct gw_letter *letter, void *reader)
 START_TEST(test_tidings_without_a_place_come_once_there_is_one)
 {
     struct rig *rig = rig_new_pair();
-    struct gw_mail *mail = rig->worker->post->to[0];
-    struct gw_letter *fill = calloc(FILL, sizeof(*fill));
+    struct net_mail *mail = rig->worker->post->to[0];
+    struct net_letter *fill = calloc(FILL, sizeof(*fill));
     unsigned count = 0;
 
     ck_assert_ptr_nonnull(fill);
     ck_assert(rig_connect(rig, 1)->accepted);
     ck_assert(rig_until_true(rig, is_online, rig));
-    while (!gw_mail_is_full(mail)) {
+    while (!net_mail_is_full(mail)) {
         ck_assert_uint_lt(count, FILL);
-        fill[count] = (struct gw_letter){.open = open_nothing, .drop = drop_nothing};
-        gw_mail_push(mail, &fill[count++]);
+        fill[count] = (struct net_letter){.open = open_nothing, .drop = drop_nothing};
+        net_mail_push(mail, &fill[count++]);
     }
     rig_hang_up(&rig->connectors[1]);
     while (gw_worker_count_sessions(rig->worker) > 0) /* check's limit bounds it */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A thread that runs a loop; see hand.h. */
-#include "modules/gateway/hand.h"
+#include "modules/net/hand.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -11,9 +11,9 @@
 
 #include "bus/base/err.h"
 
-struct gw_hand {
+struct net_hand {
     struct ev_loop *loop;
-    struct gw_mail *mail;
+    struct net_mail *mail;
     pthread_t thread;
     bool runs;
     pthread_mutex_t lock; /* of calls' `done` */
@@ -22,8 +22,8 @@ struct gw_hand {
 
 /* One call, on the caller's stack. */
 struct call {
-    struct gw_letter letter;
-    struct gw_hand *hand;
+    struct net_letter letter;
+    struct net_hand *hand;
     void (*fn)(void *arg);
     void *arg;
     bool done;
@@ -31,14 +31,14 @@ struct call {
 
 static void *run(void *arg)
 {
-    struct gw_hand *self = arg;
+    struct net_hand *self = arg;
 
     ev_run(self->loop, 0);
     return NULL;
 }
 
 /* Signals are for the main thread: a new thread starts with the mask of its maker. */
-static int start(struct gw_hand *self, const char *name)
+static int start(struct net_hand *self, const char *name)
 {
     sigset_t all, before;
     int rc;
@@ -56,9 +56,9 @@ static int start(struct gw_hand *self, const char *name)
     return ERR_OK;
 }
 
-int gw_hand_new(struct gw_hand **out, const char *name, size_t cap)
+int net_hand_new(struct net_hand **out, const char *name, size_t cap)
 {
-    struct gw_hand *self = calloc(1, sizeof(*self));
+    struct net_hand *self = calloc(1, sizeof(*self));
     int rc = ERR_NOMEM, saved;
 
     if (self == NULL)
@@ -67,12 +67,12 @@ int gw_hand_new(struct gw_hand **out, const char *name, size_t cap)
     (void)pthread_cond_init(&self->is_done, NULL);
     self->loop = ev_loop_new(EVFLAG_AUTO);
     if (self->loop != NULL)
-        rc = gw_mail_new(&self->mail, self->loop, cap);
+        rc = net_mail_new(&self->mail, self->loop, cap);
     if (rc == ERR_OK)
         rc = start(self, name);
     if (rc != ERR_OK) {
         saved = errno;
-        gw_hand_free(self);
+        net_hand_free(self);
         errno = saved;
         return rc;
     }
@@ -82,26 +82,26 @@ int gw_hand_new(struct gw_hand **out, const char *name, size_t cap)
 
 static void on_stop(void *arg)
 {
-    struct gw_hand *self = arg;
+    struct net_hand *self = arg;
 
     ev_break(self->loop, EVBREAK_ALL);
 }
 
-void gw_hand_stop(struct gw_hand *self)
+void net_hand_stop(struct net_hand *self)
 {
     if (!self->runs)
         return;
-    gw_hand_call(self, on_stop, self);
+    net_hand_call(self, on_stop, self);
     (void)pthread_join(self->thread, NULL);
     self->runs = false;
 }
 
-void gw_hand_free(struct gw_hand *self)
+void net_hand_free(struct net_hand *self)
 {
     if (self == NULL)
         return;
-    gw_hand_stop(self);
-    gw_mail_free(self->mail);
+    net_hand_stop(self);
+    net_mail_free(self->mail);
     if (self->loop != NULL)
         ev_loop_destroy(self->loop);
     (void)pthread_cond_destroy(&self->is_done);
@@ -109,20 +109,20 @@ void gw_hand_free(struct gw_hand *self)
     free(self);
 }
 
-struct ev_loop *gw_hand_loop(struct gw_hand *self)
+struct ev_loop *net_hand_loop(struct net_hand *self)
 {
     return self->loop;
 }
 
-struct gw_mail *gw_hand_mail(struct gw_hand *self)
+struct net_mail *net_hand_mail(struct net_hand *self)
 {
     return self->mail;
 }
 
-static void open_call(struct gw_letter *letter, void *reader)
+static void open_call(struct net_letter *letter, void *reader)
 {
     struct call *call = (struct call *)letter;
-    struct gw_hand *hand = call->hand;
+    struct net_hand *hand = call->hand;
 
     (void)reader;
     call->fn(call->arg);
@@ -133,17 +133,17 @@ static void open_call(struct gw_letter *letter, void *reader)
 }
 
 /* Without a reader calls are made all the same: they are how a reader comes and goes. */
-static void drop_call(struct gw_letter *letter)
+static void drop_call(struct net_letter *letter)
 {
     open_call(letter, NULL);
 }
 
-void gw_hand_call(struct gw_hand *self, void (*fn)(void *arg), void *arg)
+void net_hand_call(struct net_hand *self, void (*fn)(void *arg), void *arg)
 {
     struct call call = {
         .letter = {.open = open_call, .drop = drop_call}, .hand = self, .fn = fn, .arg = arg};
 
-    gw_mail_push(self->mail, &call.letter);
+    net_mail_push(self->mail, &call.letter);
     (void)pthread_mutex_lock(&self->lock);
     while (!call.done)
         (void)pthread_cond_wait(&self->is_done, &self->lock);

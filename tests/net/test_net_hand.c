@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A thread with a loop: calls run there and are waited for, letters come in order, it ends. */
-#include "modules/gateway/hand.h"
+#include "modules/net/hand.h"
 
 #include <check.h>
 #include <ev.h>
@@ -31,29 +31,29 @@ static void look(void *arg)
     self->calls++;
 }
 
-static struct gw_hand *hand_new(void)
+static struct net_hand *hand_new(void)
 {
-    struct gw_hand *hand;
+    struct net_hand *hand;
 
-    ck_assert_int_eq(gw_hand_new(&hand, "hand", 4), ERR_OK);
+    ck_assert_int_eq(net_hand_new(&hand, "hand", 4), ERR_OK);
     return hand;
 }
 
 START_TEST(test_hand_runs_calls_in_its_own_thread_without_signals)
 {
-    struct gw_hand *hand = hand_new();
+    struct net_hand *hand = hand_new();
     struct look seen = {.calls = 0};
     sigset_t mask;
 
     for (unsigned i = 0; i < 100; i++)
-        gw_hand_call(hand, look, &seen);
+        net_hand_call(hand, look, &seen);
     ck_assert_uint_eq(seen.calls, 100);
     ck_assert(!pthread_equal(seen.thread, pthread_self()));
     ck_assert(seen.blocked);
     (void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
     ck_assert_int_eq(sigismember(&mask, SIGTERM), 0); /* here they are as before */
-    gw_hand_free(hand);
-    gw_hand_free(NULL);
+    net_hand_free(hand);
+    net_hand_free(NULL);
 }
 END_TEST
 
@@ -63,11 +63,11 @@ struct tally {
 };
 
 struct note {
-    struct gw_letter letter;
+    struct net_letter letter;
     struct tally *tally;
 };
 
-static void open_note(struct gw_letter *letter, void *reader)
+static void open_note(struct net_letter *letter, void *reader)
 {
     struct note *note = (struct note *)letter;
 
@@ -76,23 +76,23 @@ static void open_note(struct gw_letter *letter, void *reader)
     free(note);
 }
 
-static void drop_note(struct gw_letter *letter)
+static void drop_note(struct net_letter *letter)
 {
     ((struct note *)letter)->tally->dropped++;
     free(letter);
 }
 
-static void send(struct gw_hand *hand, struct tally *tally)
+static void send(struct net_hand *hand, struct tally *tally)
 {
     struct note *note = malloc(sizeof(*note));
 
     ck_assert_ptr_nonnull(note);
     *note = (struct note){{.open = open_note, .drop = drop_note}, tally};
-    gw_mail_push(gw_hand_mail(hand), &note->letter);
+    net_mail_push(net_hand_mail(hand), &note->letter);
 }
 
 struct introduction {
-    struct gw_hand *hand;
+    struct net_hand *hand;
     void *reader;
 };
 
@@ -100,7 +100,7 @@ static void introduce(void *arg)
 {
     struct introduction *self = arg;
 
-    gw_mail_set_reader(gw_hand_mail(self->hand), self->reader);
+    net_mail_set_reader(net_hand_mail(self->hand), self->reader);
 }
 
 static void ask(void *arg)
@@ -113,28 +113,28 @@ static void ask(void *arg)
 
 START_TEST(test_hand_reads_letters_before_the_call_that_came_after_them)
 {
-    struct gw_hand *hand = hand_new();
+    struct net_hand *hand = hand_new();
     struct tally tally = {0};
 
-    gw_hand_call(hand, introduce, &(struct introduction){hand, &tally});
+    net_hand_call(hand, introduce, &(struct introduction){hand, &tally});
     for (unsigned i = 0; i < LETTERS; i++)
         send(hand, &tally);
-    gw_hand_call(hand, ask, &tally);
+    net_hand_call(hand, ask, &tally);
     ck_assert(tally.answered);
-    gw_hand_free(hand);
+    net_hand_free(hand);
 }
 END_TEST
 
 START_TEST(test_hand_that_has_stopped_drops_what_comes)
 {
-    struct gw_hand *hand = hand_new();
+    struct net_hand *hand = hand_new();
     struct tally tally = {0};
 
-    gw_hand_call(hand, introduce, &(struct introduction){hand, &tally});
-    gw_hand_stop(hand);
+    net_hand_call(hand, introduce, &(struct introduction){hand, &tally});
+    net_hand_stop(hand);
     send(hand, &tally);
-    gw_hand_stop(hand); /* twice is fine */
-    gw_hand_free(hand);
+    net_hand_stop(hand); /* twice is fine */
+    net_hand_free(hand);
     ck_assert_uint_eq(tally.opened, 0);
     ck_assert_uint_eq(tally.dropped, 1);
 }
@@ -157,7 +157,7 @@ static void on_alarm(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 struct setting {
-    struct gw_hand *hand;
+    struct net_hand *hand;
     struct alarm alarm;
 };
 
@@ -167,7 +167,7 @@ static void set_alarm(void *arg)
 
     ev_timer_init(&self->alarm.timer, on_alarm, 0.001, 0.0);
     self->alarm.timer.data = &self->alarm;
-    ev_timer_start(gw_hand_loop(self->hand), &self->alarm.timer);
+    ev_timer_start(net_hand_loop(self->hand), &self->alarm.timer);
 }
 
 static void nothing(void *arg)
@@ -179,17 +179,17 @@ START_TEST(test_hand_has_timers_of_its_own)
 {
     struct setting setting = {.hand = hand_new()};
 
-    gw_hand_call(setting.hand, set_alarm, &setting);
+    net_hand_call(setting.hand, set_alarm, &setting);
     while (!__atomic_load_n(&setting.alarm.rang, __ATOMIC_ACQUIRE)) /* check's limit bounds it */
-        gw_hand_call(setting.hand, nothing, NULL);
+        net_hand_call(setting.hand, nothing, NULL);
     ck_assert(!pthread_equal(setting.alarm.thread, pthread_self()));
-    gw_hand_free(setting.hand);
+    net_hand_free(setting.hand);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("gateway_hand");
+    Suite *suite = suite_create("net/hand");
     TCase *tc = tcase_create("hand");
 
     tcase_set_timeout(tc, 30);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Letters between threads: order, the cap, and what becomes of those that nobody opens. */
-#include "modules/gateway/mail.h"
+#include "modules/net/mail.h"
 
 #include <check.h>
 #include <ev.h>
@@ -14,25 +14,25 @@
 #define EACH 2000
 
 struct note {
-    struct gw_letter letter;
+    struct net_letter letter;
     unsigned sender, number;
     unsigned *dropped;
 };
 
 struct reader {
     struct ev_loop *loop;
-    struct gw_mail *mail;
+    struct net_mail *mail;
     unsigned next[SENDERS]; /* the number that must come next */
     unsigned count, last;   /* ends when so many are here */
 };
 
 struct sender {
     pthread_t thread;
-    struct gw_mail *mail;
+    struct net_mail *mail;
     unsigned index;
 };
 
-static void open_note(struct gw_letter *letter, void *arg)
+static void open_note(struct net_letter *letter, void *arg)
 {
     struct note *note = (struct note *)letter;
     struct reader *reader = arg;
@@ -44,7 +44,7 @@ static void open_note(struct gw_letter *letter, void *arg)
     free(note);
 }
 
-static void drop_note(struct gw_letter *letter)
+static void drop_note(struct net_letter *letter)
 {
     struct note *note = (struct note *)letter;
 
@@ -66,13 +66,13 @@ static struct reader reader_new(size_t cap)
 {
     struct reader reader = {.loop = ev_loop_new(EVFLAG_AUTO)};
 
-    ck_assert_int_eq(gw_mail_new(&reader.mail, reader.loop, cap), ERR_OK);
+    ck_assert_int_eq(net_mail_new(&reader.mail, reader.loop, cap), ERR_OK);
     return reader;
 }
 
 static void reader_end(struct reader *reader)
 {
-    gw_mail_free(reader->mail);
+    net_mail_free(reader->mail);
     ev_loop_destroy(reader->loop);
 }
 
@@ -81,7 +81,7 @@ static void *send_all(void *arg)
     struct sender *self = arg;
 
     for (unsigned i = 0; i < EACH; i++)
-        gw_mail_push(self->mail, &note_new(self->index, i, NULL)->letter);
+        net_mail_push(self->mail, &note_new(self->index, i, NULL)->letter);
     return NULL;
 }
 
@@ -91,7 +91,7 @@ START_TEST(test_mail_brings_every_letter_of_every_thread_in_its_order)
     struct sender senders[SENDERS];
 
     reader.last = SENDERS * EACH;
-    gw_mail_set_reader(reader.mail, &reader);
+    net_mail_set_reader(reader.mail, &reader);
     for (unsigned i = 0; i < SENDERS; i++) {
         senders[i].mail = reader.mail;
         senders[i].index = i;
@@ -111,16 +111,16 @@ START_TEST(test_mail_takes_up_to_its_cap_and_one_more_once_they_were_read)
     unsigned dropped = 0;
     struct note *third = note_new(0, 2, &dropped);
 
-    gw_mail_set_reader(reader.mail, &reader);
-    ck_assert_int_eq(gw_mail_post(reader.mail, &note_new(0, 0, &dropped)->letter), ERR_OK);
-    ck_assert_int_eq(gw_mail_post(reader.mail, &note_new(0, 1, &dropped)->letter), ERR_OK);
-    ck_assert(gw_mail_is_full(reader.mail));
-    ck_assert_int_eq(gw_mail_post(reader.mail, &third->letter), ERR_LIMIT);
+    net_mail_set_reader(reader.mail, &reader);
+    ck_assert_int_eq(net_mail_post(reader.mail, &note_new(0, 0, &dropped)->letter), ERR_OK);
+    ck_assert_int_eq(net_mail_post(reader.mail, &note_new(0, 1, &dropped)->letter), ERR_OK);
+    ck_assert(net_mail_is_full(reader.mail));
+    ck_assert_int_eq(net_mail_post(reader.mail, &third->letter), ERR_LIMIT);
     reader.last = 2;
     ev_run(reader.loop, 0);
     ck_assert_uint_eq(reader.count, 2);
-    ck_assert(!gw_mail_is_full(reader.mail));
-    ck_assert_int_eq(gw_mail_post(reader.mail, &third->letter), ERR_OK);
+    ck_assert(!net_mail_is_full(reader.mail));
+    ck_assert_int_eq(net_mail_post(reader.mail, &third->letter), ERR_OK);
     reader.last = 3;
     ev_run(reader.loop, 0);
     ck_assert_uint_eq(reader.count, 3);
@@ -134,23 +134,23 @@ START_TEST(test_mail_that_nobody_opens_is_dropped)
     struct reader reader = reader_new(8);
     unsigned dropped = 0;
 
-    gw_mail_push(reader.mail, &note_new(0, 0, &dropped)->letter); /* there is no reader */
+    net_mail_push(reader.mail, &note_new(0, 0, &dropped)->letter); /* there is no reader */
     for (int i = 0; i < 100 && dropped == 0; i++)
         ev_run(reader.loop, EVRUN_ONCE);
     ck_assert_uint_eq(dropped, 1);
-    gw_mail_push(reader.mail, &note_new(0, 0, &dropped)->letter); /* it is freed first */
+    net_mail_push(reader.mail, &note_new(0, 0, &dropped)->letter); /* it is freed first */
     reader_end(&reader);
     ck_assert_uint_eq(dropped, 2);
-    gw_mail_free(NULL);
+    net_mail_free(NULL);
 }
 END_TEST
 
-static void open_last(struct gw_letter *letter, void *arg)
+static void open_last(struct net_letter *letter, void *arg)
 {
     struct reader *reader = arg;
 
     free(letter);
-    gw_mail_free(reader->mail);
+    net_mail_free(reader->mail);
     reader->mail = NULL;
     ev_break(reader->loop, EVBREAK_ALL);
 }
@@ -161,10 +161,10 @@ START_TEST(test_mail_may_be_freed_by_a_letter)
     unsigned dropped = 0;
     struct note *last = note_new(0, 0, &dropped);
 
-    gw_mail_set_reader(reader.mail, &reader);
+    net_mail_set_reader(reader.mail, &reader);
     last->letter.open = open_last;
-    gw_mail_push(reader.mail, &last->letter);
-    gw_mail_push(reader.mail, &note_new(0, 1, &dropped)->letter);
+    net_mail_push(reader.mail, &last->letter);
+    net_mail_push(reader.mail, &note_new(0, 1, &dropped)->letter);
     ev_run(reader.loop, 0);
     ck_assert_ptr_null(reader.mail);
     ck_assert_uint_eq(dropped, 1);
@@ -174,7 +174,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("gateway_mail");
+    Suite *suite = suite_create("net/mail");
     TCase *tc = tcase_create("mail");
 
     tcase_set_timeout(tc, 30);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A list under a mutex, and an ev_async that says that something is in it; see mail.h. */
-#include "modules/gateway/mail.h"
+#include "modules/net/mail.h"
 
 #include <ev.h>
 #include <pthread.h>
@@ -9,9 +9,9 @@
 
 #include "bus/base/err.h"
 
-STAILQ_HEAD(letters, gw_letter);
+STAILQ_HEAD(letters, net_letter);
 
-struct gw_mail {
+struct net_mail {
     struct ev_loop *loop;
     ev_async ring;
     void *reader;
@@ -24,7 +24,7 @@ struct gw_mail {
 };
 
 /* Everything that is there now; what comes meanwhile rings again. */
-static void collect(struct gw_mail *self)
+static void collect(struct net_mail *self)
 {
     (void)pthread_mutex_lock(&self->lock);
     STAILQ_CONCAT(&self->open, &self->closed);
@@ -34,8 +34,8 @@ static void collect(struct gw_mail *self)
 
 static void on_ring(struct ev_loop *loop, ev_async *w, int revents)
 {
-    struct gw_mail *self = w->data;
-    struct gw_letter *letter;
+    struct net_mail *self = w->data;
+    struct net_letter *letter;
     bool gone = false;
 
     (void)loop;
@@ -53,9 +53,9 @@ static void on_ring(struct ev_loop *loop, ev_async *w, int revents)
         self->gone = NULL;
 }
 
-int gw_mail_new(struct gw_mail **out, struct ev_loop *loop, size_t cap)
+int net_mail_new(struct net_mail **out, struct ev_loop *loop, size_t cap)
 {
-    struct gw_mail *self = calloc(1, sizeof(*self));
+    struct net_mail *self = calloc(1, sizeof(*self));
 
     if (self == NULL)
         return ERR_NOMEM;
@@ -74,9 +74,9 @@ int gw_mail_new(struct gw_mail **out, struct ev_loop *loop, size_t cap)
     return ERR_OK;
 }
 
-void gw_mail_free(struct gw_mail *self)
+void net_mail_free(struct net_mail *self)
 {
-    struct gw_letter *letter;
+    struct net_letter *letter;
 
     if (self == NULL)
         return;
@@ -92,12 +92,12 @@ void gw_mail_free(struct gw_mail *self)
     free(self);
 }
 
-void gw_mail_set_reader(struct gw_mail *self, void *reader)
+void net_mail_set_reader(struct net_mail *self, void *reader)
 {
     self->reader = reader;
 }
 
-bool gw_mail_is_full(struct gw_mail *self)
+bool net_mail_is_full(struct net_mail *self)
 {
     bool full;
 
@@ -108,7 +108,7 @@ bool gw_mail_is_full(struct gw_mail *self)
 }
 
 /* Put it in unless LIMIT wait already. */
-static int put(struct gw_mail *self, struct gw_letter *letter, size_t limit)
+static int put(struct net_mail *self, struct net_letter *letter, size_t limit)
 {
     bool full, first;
 
@@ -125,12 +125,12 @@ static int put(struct gw_mail *self, struct gw_letter *letter, size_t limit)
     return full ? ERR_LIMIT : ERR_OK;
 }
 
-int gw_mail_post(struct gw_mail *self, struct gw_letter *letter)
+int net_mail_post(struct net_mail *self, struct net_letter *letter)
 {
     return put(self, letter, self->cap);
 }
 
-void gw_mail_push(struct gw_mail *self, struct gw_letter *letter)
+void net_mail_push(struct net_mail *self, struct net_letter *letter)
 {
     (void)put(self, letter, SIZE_MAX);
 }
