@@ -18,6 +18,7 @@ struct con_config *con_config_new(void)
     if (self == NULL)
         return NULL;
     self->links = 2;
+    self->threads = 1;
     self->drain_timeout_ms = 30000;
     self->resume_window_ms = 10000;
     if (gethostname(self->name, sizeof(self->name)) != 0)
@@ -66,6 +67,7 @@ static void take_connector(struct con_config *self, struct ini *ini)
     take_text(ini, section, "key", self->key_path, sizeof(self->key_path));
     take_text(ini, section, "name", self->name, sizeof(self->name));
     ini_get_u64(ini, section, "links", 1, CON_LINKS_MAX, &self->links);
+    ini_get_u64(ini, section, "threads", 1, CON_THREADS_MAX, &self->threads);
     take_ms(ini, "drain-timeout", &drain_range, &self->drain_timeout_ms);
     take_ms(ini, "resume-window", &resume_range, &self->resume_window_ms);
     ini_get_u64(ini, section, "twin", 1, UINT32_MAX, &self->twin);

@@ -23,6 +23,7 @@
 #define CON_PATH_CAP 1024  /* path with its NUL */
 #define CON_LABEL_CAP 65   /* the connector's own name with its NUL */
 #define CON_LINKS_MAX 8
+#define CON_THREADS_MAX 8
 #define CON_DRAIN_MAX_MS (24u * 3600u * 1000u)
 #define CON_RESUME_MIN_MS 1000u
 #define CON_RESUME_MAX_MS (10u * 60u * 1000u)
@@ -48,7 +49,8 @@ struct con_config {
     char key_path[CON_PATH_CAP]; /* "" = NETWALL_KEY, or missing */
     char name[CON_LABEL_CAP];
     uint64_t twin;             /* 0 = none said */
-    uint64_t links;            /* TCP connections per gateway */
+    uint64_t links;            /* TCP connections per gateway and thread */
+    uint64_t threads;          /* that carry bytes, each with tunnels of its own */
     uint64_t drain_timeout_ms; /* visitors may finish so long after SIGTERM */
     uint64_t resume_window_ms; /* streams wait so long for a new link */
     struct con_gateway gateways[CON_GATEWAYS_MAX];

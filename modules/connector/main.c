@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * netwall-connector: flags, key, wall, signals. It makes no key and opens no listening socket; the
- * work is connector.c.
+ * work is connector.c, once for each thread (crew.c).
  */
 #include <errno.h>
 #include <ev.h>
@@ -15,7 +15,7 @@
 #include "bus/base/err.h"
 #include "bus/base/keyfile.h"
 #include "bus/base/log.h"
-#include "modules/connector/connector.h"
+#include "modules/connector/crew.h"
 #include "modules/connector/options.h"
 #include "modules/connector/wall.h"
 #include "modules/tunnel/handshake.h"
@@ -25,7 +25,7 @@
 struct process {
     struct ev_loop *loop;
     struct con_options options;
-    struct con_connector *connector;
+    struct con_crew *crew;
     ev_signal term, interrupt, hup, usr1;
     ev_timer limit; /* of the drain, then of the last words */
     ev_timer watchdog;
@@ -81,7 +81,7 @@ static void hurry(struct process *p)
     ev_timer_stop(p->loop, &p->limit);
     ev_timer_set(&p->limit, GOODBYE_LIMIT_S, 0.0);
     ev_timer_start(p->loop, &p->limit);
-    con_connector_hurry(p->connector);
+    con_crew_hurry(p->crew);
 }
 
 static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
@@ -95,7 +95,7 @@ static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
         return;
     }
     LOG_WARN("visitors are cut: they did not finish in time",
-             KV_N("visitors", con_connector_streams(p->connector)));
+             KV_N("visitors", con_crew_streams(p->crew)));
     hurry(p);
 }
 
@@ -110,16 +110,16 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
         return;
     }
     if (p->draining) {
-        LOG_INFO("stopping at once", KV_N("visitors", con_connector_streams(p->connector)));
+        LOG_INFO("stopping at once", KV_N("visitors", con_crew_streams(p->crew)));
         hurry(p);
         return;
     }
     p->draining = true;
     daemon_notify("STOPPING=1");
-    LOG_INFO("finishing", KV_N("visitors", con_connector_streams(p->connector)));
-    ev_timer_set(&p->limit, (double)con_connector_drain_timeout_ms(p->connector) / 1000.0, 0.0);
+    LOG_INFO("finishing", KV_N("visitors", con_crew_streams(p->crew)));
+    ev_timer_set(&p->limit, (double)con_crew_drain_timeout_ms(p->crew) / 1000.0, 0.0);
     ev_timer_start(loop, &p->limit);
-    con_connector_drain(p->connector, on_drained, p);
+    con_crew_drain(p->crew, on_drained, p);
 }
 
 static void on_hup(struct ev_loop *loop, ev_signal *w, int revents)
@@ -132,8 +132,9 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int revents)
     (void)revents;
     if (config == NULL)
         LOG_ERROR("config not changed", KV_S("why", why));
-    else
-        con_connector_reload(p->connector, config);
+    else if (con_crew_reload(p->crew, config) != ERR_OK)
+        LOG_ERROR("config not changed", KV_S("why", "out of memory"));
+    free(config);
 }
 
 /* The log is stderr: whoever reads it rotates it. */
@@ -145,11 +146,14 @@ static void on_usr1(struct ev_loop *loop, ev_signal *w, int revents)
     LOG_INFO("log goes on");
 }
 
+/* A thread that hangs does not answer. */
 static void on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
 {
+    struct process *p = w->data;
+
     (void)loop;
-    (void)w;
     (void)revents;
+    (void)con_crew_streams(p->crew);
     daemon_notify("WATCHDOG=1");
 }
 
@@ -181,6 +185,7 @@ static void watch_all(struct process *p)
     ev_init(&p->limit, on_limit);
     p->limit.data = p;
     ev_timer_init(&p->watchdog, on_watchdog, ms / 1000.0, ms / 1000.0);
+    p->watchdog.data = p;
     if (ms > 0)
         ev_timer_start(p->loop, &p->watchdog);
 }
@@ -218,7 +223,7 @@ static void log_start(const struct con_config *config, const struct tun_identity
     tun_key_print(key, &identity->public_key);
     LOG_INFO("connector started", KV_S("version", NW_VERSION), KV_S("public_key", key),
              KV_S("name", config->name), KV_N("gateways", config->gateway_count),
-             KV_N("services", config->service_count));
+             KV_N("services", config->service_count), KV_N("threads", config->threads));
     if (config->twin == 0)
         LOG_WARN("no twin is set: the first twin whose contract names this key is served; better "
                  "say which one (twin = N, --twin N)");
@@ -229,16 +234,24 @@ static int run(struct process *p, struct con_config *config, const struct tun_id
     struct con_connector_config cfg = {
         .loop = p->loop, .config = config, .identity = identity, .on_status = on_status, .arg = p};
 
+    int rc;
+
     watch_all(p);
-    if (con_connector_new(&p->connector, &cfg) != ERR_OK) {
-        LOG_ERROR("out of memory");
+    log_start(config, identity); /* threads speak at once */
+    rc = con_crew_new(&p->crew, &cfg);
+    if (rc != ERR_OK) {
+        LOG_ERROR(rc == ERR_SYS
+                      ? "no thread can be made; fewer of them, or a higher limit (TasksMax)?"
+                      : "the connector cannot start",
+                  KV_S("why", rc == ERR_SYS ? strerror(errno) : err_text(rc)),
+                  KV_N("threads", config->threads));
         free(config);
         return DAEMON_EXIT_FAILURE;
     }
-    log_start(config, identity);
+    free(config);
     daemon_notify("READY=1");
     ev_run(p->loop, 0);
-    con_connector_free(p->connector);
+    con_crew_free(p->crew);
     return DAEMON_EXIT_OK;
 }
 

@@ -10,6 +10,7 @@
 #include <ev.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -398,6 +399,14 @@ void net_resolve_cancel(struct net_resolve *self)
         question_free(self);
 }
 
+/* Its count of users is not made for threads (ares_library_init(3)); so it has one, for ever. */
+static pthread_once_t library = PTHREAD_ONCE_INIT;
+
+static void init_library(void)
+{
+    (void)ares_library_init(ARES_LIB_INIT_ALL); /* can't fail on this system */
+}
+
 int net_resolver_new(struct net_resolver **out, struct ev_loop *loop,
                      const struct net_resolver_config *cfg)
 {
@@ -413,7 +422,7 @@ int net_resolver_new(struct net_resolver **out, struct ev_loop *loop,
         self->resolv_conf = cfg->resolv_conf != NULL ? cfg->resolv_conf : RESOLV_CONF;
     self->seen = look(self);
     TAILQ_INIT(&self->open);
-    (void)ares_library_init(ARES_LIB_INIT_ALL); /* counts, and can't fail on this system */
+    (void)pthread_once(&library, init_library);
     ev_init(&self->timer, on_ares_timer);
     self->timer.data = self;
     for (int i = 0; i < SOCKETS_MAX; i++) {
@@ -422,7 +431,6 @@ int net_resolver_new(struct net_resolver **out, struct ev_loop *loop,
     }
     rc = open_channel(self, &self->channel, cfg->servers);
     if (rc != ERR_OK) {
-        ares_library_cleanup();
         free(self);
         return rc;
     }
@@ -449,6 +457,5 @@ void net_resolver_free(struct net_resolver *self)
     ev_timer_stop(self->loop, &self->timer);
     for (int i = 0; i < SOCKETS_MAX; i++)
         ev_io_stop(self->loop, &self->sockets[i]);
-    ares_library_cleanup();
     free(self);
 }

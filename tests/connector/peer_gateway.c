@@ -311,8 +311,12 @@ void peer_goaway(struct peer_session *session, enum tun_code code, uint32_t retr
 void peer_visit(struct peer_gateway *self, struct peer_visitor *visitor,
                 const struct tun_open *open)
 {
-    struct peer_session *session = peer_gateway_session(self);
+    peer_visit_on(peer_gateway_session(self), visitor, open);
+}
 
+void peer_visit_on(struct peer_session *session, struct peer_visitor *visitor,
+                   const struct tun_open *open)
+{
     memset(visitor, 0, sizeof(*visitor));
     ck_assert_ptr_nonnull(session);
     visitor->session = session;

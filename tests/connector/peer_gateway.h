@@ -101,6 +101,9 @@ void peer_goaway(struct peer_session *session, enum tun_code code, uint32_t retr
 /* Open a stream for a visitor on the newest session. */
 void peer_visit(struct peer_gateway *self, struct peer_visitor *visitor,
                 const struct tun_open *open);
+/* The same on SESSION. */
+void peer_visit_on(struct peer_session *session, struct peer_visitor *visitor,
+                   const struct tun_open *open);
 /* Send text (NULL = nothing), and FIN when END. */
 void peer_say(struct peer_visitor *visitor, const char *text, bool end);
 

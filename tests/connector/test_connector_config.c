@@ -17,6 +17,7 @@ static const char whole[] = "[connector]\n"
                             "key = connector.key\n"
                             "name = web-1\n"
                             "links = 2\n"
+                            "threads = 3\n"
                             "drain-timeout = 5m\n"
                             "resume-window = 20s\n"
                             "twin = 7\n"
@@ -51,6 +52,7 @@ START_TEST(test_config_takes_every_key)
     ck_assert_str_eq(config->name, "web-1");
     ck_assert_uint_eq(config->twin, 7);
     ck_assert_uint_eq(config->links, 2);
+    ck_assert_uint_eq(config->threads, 3);
     ck_assert_uint_eq(config->drain_timeout_ms, 300000);
     ck_assert_uint_eq(config->resume_window_ms, 20000);
     ck_assert_uint_eq(config->gateway_count, 2);
@@ -104,6 +106,8 @@ static const struct {
     {"[connector]\ntwin = 0\n", "dir/c.conf:2: twin"},
     {"[connector]\ntwin = 4294967296\n", "dir/c.conf:2: twin"},
     {"[connector]\nlinks = 9\n", "dir/c.conf:2: links"},
+    {"[connector]\nthreads = 0\n", "dir/c.conf:2: threads"},
+    {"[connector]\nthreads = 9\n", "dir/c.conf:2: threads"},
     {"[connector]\nresume-window = 10ms\n", "dir/c.conf:2: resume-window"},
     {"[connector]\nresume-window = 11m\n", "dir/c.conf:2: resume-window"},
     {"[connector]\ndrain-timeout = 25h\n", "dir/c.conf:2: drain-timeout"},
