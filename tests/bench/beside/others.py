@@ -5,7 +5,7 @@ import subprocess
 
 from beside import machine
 from beside.crowd import Crowd, CrowdPath
-from beside.parts import Direct, Netwall, Origin, Path
+from beside.parts import Direct, Netwall, NetwallThreads, Origin, Path
 from beside.process import Missing, listens, need, wait_for
 
 STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
@@ -175,7 +175,9 @@ class Paths:
 
     def get(self, name):
         """Raises Missing where its program is not installed."""
-        if name.startswith("netwall") and "netwall" not in self._made:
+        if name == "netwall-threads" and name not in self._made:
+            self._made[name] = NetwallThreads(self._shop, self._binaries, self._origin)
+        elif name.startswith("netwall") and "netwall" not in self._made:
             netwall = Netwall(self._shop, self._binaries, self._origin)
             self._made |= {path.name: path for path in netwall.paths()}
         if name not in self._made:

@@ -73,10 +73,10 @@ class Direct(Path):
 
 
 class Netwall:
-    """A node whose twin exposes the origin by TCP port, by Host and by SNI, through one connector."""
+    """A node whose twin exposes the origin by TCP port, by Host and by SNI, through one connector with so many THREADS."""
 
-    def __init__(self, shop, binaries, origin, name="netwall"):
-        self.shop, self.name, self._binaries = shop, name, binaries
+    def __init__(self, shop, binaries, origin, name="netwall", threads=1):
+        self.shop, self.name, self._binaries, self._threads = shop, name, binaries, threads
         self.authority = Signer("authority")
         self.twin = self.own_twin()
         self.folder = shop.path(name)
@@ -112,8 +112,9 @@ class Netwall:
         self.key = self.twin.connector = public.stdout.strip()
 
     def _connect(self, origin):
+        config = self.shop.write(f"{self.name}/connector.conf", f"[connector]\nthreads = {self._threads}\n")
         self.connector = self.shop.start(f"{self.name}-connector", [
-            f"{self._binaries}/netwall-connector", "--key", f"{self.folder}/connector.key", "--twin", "1",
+            f"{self._binaries}/netwall-connector", "--config", config, "--key", f"{self.folder}/connector.key", "--twin", "1",
             "--gateway", f"{self.node.address}:{self.node.tunnel}#{self.gateway_key()}",
             "--service", f"web=127.0.0.1:{origin.web},tls=127.0.0.1:{origin.tls}",
             "--service", f"bulk=127.0.0.1:{origin.bulk}"])
@@ -169,6 +170,14 @@ class NetwallPort(Path):
         address = netwall.node.address
         super().__init__("netwall", (address, 20000), (address, 20001), (address, netwall.node.https))
         self.pids = netwall.pids
+
+
+class NetwallThreads(NetwallPort):
+    """By TCP port on a node of its own, whose connector has as many threads as there are cores."""
+
+    def __init__(self, shop, binaries, origin):
+        super().__init__(Netwall(shop, binaries, origin, "netwall-threads", min(os.cpu_count(), 8)))
+        self.name = "netwall-threads"
 
 
 class NetwallHost(Path):

@@ -124,6 +124,7 @@ def half_load(name, capacity, among=None, quick=False):
 
 
 EVERYBODY = ("direct", "haproxy", "haproxy-2", "nginx-stream", "stunnel-2", "ssh-2", "netwall")
+THREADED = (*EVERYBODY, "netwall-threads")
 COMPARED = ("haproxy", "haproxy-2", "stunnel-2", "netwall")  # those of the goals
 CAPACITY = Capacity()
 
@@ -139,14 +140,15 @@ SCENARIOS = (
              [requests(c, p, quick=(c, p) == (64, "1k")) for p in ("1k", "100k") for c in (16, 64, 256)],
              [Ratio("netwall-http", "netwall", least=0.95), Ratio("netwall-http", "netwall-fields", least=0.95)],
              quick=("netwall", "netwall-fields", "netwall-http")),
-    Scenario("requests", "keep-alive requests, beside others", EVERYBODY,
+    Scenario("requests", "keep-alive requests, beside others", THREADED,
              [requests(c, p, quick=(c, p) == (64, "1k")) for p in ("1k", "100k") for c in (16, 64, 256)],
-             [Ratio("netwall", "haproxy", least=1.0, columns=("64 x 1k", "256 x 1k"))], quick=COMPARED),
-    Scenario("close", "a connection for each request, beside others", EVERYBODY, [short(16), short(64)],
-             [Ratio("netwall", "haproxy", least=1.0, columns=("64 clients",))], quick=COMPARED),
-    Scenario("bulk", "iperf3 from and to the visitor, beside others", EVERYBODY,
+             [Ratio(n, "haproxy", least=1.0, columns=("64 x 1k", "256 x 1k")) for n in ("netwall", "netwall-threads")], quick=COMPARED),
+    Scenario("close", "a connection for each request, beside others", THREADED, [short(16), short(64)],
+             [Ratio(n, "haproxy", least=1.0, columns=("64 clients",)) for n in ("netwall", "netwall-threads")], quick=COMPARED),
+    Scenario("bulk", "iperf3 from and to the visitor, beside others", THREADED,
              [bulk(n, up) for n in (1, 8) for up in (False, True)],
-             [Ratio("netwall", "haproxy-2", least=1.15), Ratio("netwall", "stunnel-2", least=1.5)], quick=COMPARED),
+             [Ratio(n, other, least=least) for n in ("netwall", "netwall-threads")
+              for other, least in (("haproxy-2", 1.15), ("stunnel-2", 1.5))], quick=COMPARED),
     Scenario("latency", "64 keep-alive clients at a fixed rate, half of what the slowest sustained, beside others", EVERYBODY,
              [half_load("half of the slowest of all", CAPACITY, quick=True),
               half_load("half of the slower of netwall and haproxy-2", CAPACITY, ("netwall", "haproxy-2"))],
