@@ -7,7 +7,7 @@ import time
 
 from beside import machine
 from beside.crowd import SETTLED_S
-from beside.process import need
+from beside.process import need, wait_for
 
 LIMIT_S = 150  # more than a load takes, on a machine that is held up for a while, too
 DONE = """done = function(summary, latency, requests)
@@ -129,7 +129,16 @@ class Idle(Load):
         finally:
             for visitor in held:
                 visitor.close()
+        wait_for("the parts have seen the visitors off", lambda: self._rests(path))
         return Outcome(self.visitors, took, errors, memory=memory)
+
+    @staticmethod
+    def _rests(path):
+        """Whether its parts do nothing to speak of: what is left to do would slow the next path down."""
+        pids = [pid for part in path.pids().values() for pid in part]
+        before = machine.cpu_s(pids)
+        time.sleep(0.1)
+        return machine.cpu_s(pids) - before < 0.01
 
     def _memory(self, path):
         """Of each part, KiB more than before the first visitor."""
