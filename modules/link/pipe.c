@@ -20,6 +20,9 @@
 #define PIECES_PER_TURN 4 /* then others have their turn */
 #define BARE_WRITES 1     /* without the options of net_sock_carry */
 #define LAST_READS 64     /* of a socket that failed; the stream has room for less */
+/* How long Linux holds an acknowledgement back (TCP_DELACK_MIN and _MAX), and some more. */
+#define HELD_ACK_MIN_S 0.035
+#define HELD_ACK_MAX_S 0.25
 
 /* Bytes given up front, until they are sent. */
 struct first {
@@ -41,6 +44,8 @@ struct link_pipe {
     struct first to_fd, to_stream;
     uint8_t bare; /* writes until the socket gets its options, counting that one; 0 = it has them */
     bool plenty;  /* the last read got all that it asked for: the next one asks for more */
+    bool heard;   /* the last byte that moved was read from the socket */
+    bool hasty;   /* what is read is acknowledged at once */
     bool fd_eof;  /* the socket will send no more; the stream was told */
     bool fd_shut; /* the stream's end was passed on to the socket */
     struct link_pipe_bytes bytes;
@@ -104,6 +109,7 @@ static bool finish_if_complete(struct link_pipe *self)
 static void count(struct link_pipe *self, uint64_t *bytes, size_t n)
 {
     *bytes += n;
+    self->heard = bytes == &self->bytes.to_stream;
     self->moved_at = ev_now(self->loop);
     net_pace_pay(self->pace, n);
 }
@@ -186,6 +192,21 @@ static void commit(struct link_pipe *self, const struct places *places, size_t n
     }
 }
 
+/*
+ * A service that writes an answer in two parts without TCP_NODELAY sends the second one when the
+ * first is acknowledged (RFC 896), and where requests and answers take turns that is held back for
+ * 40 ms (RFC 1122 4.2.3.2): each answer of a connection that is kept takes so long. Where a pause
+ * in what a socket says looks like that, what it says is acknowledged at once from then on; another
+ * reason for the pause costs a system call for each read.
+ */
+static void look_for_held_ack(struct link_pipe *self)
+{
+    double pause_s = ev_now(self->loop) - self->moved_at;
+
+    if (self->heard && pause_s > HELD_ACK_MIN_S && pause_s < HELD_ACK_MAX_S)
+        self->hasty = true;
+}
+
 /* One read straight into the stream's queue, of *LEFT pieces at most, which it lessens. Returns 0
  * to go on, ERR_AGAIN to wait for the socket, ERR_LIMIT to wait for the stream or the pace, ERR_EOF
  * at the end, or ERR_SYS. */
@@ -209,7 +230,10 @@ static int read_once(struct link_pipe *self, int *left)
         return net_sock_again(error) ? ERR_AGAIN : ERR_SYS;
     if (n == 0)
         return ERR_EOF;
+    look_for_held_ack(self);
     count(self, &self->bytes.to_stream, (size_t)n);
+    if (self->hasty && !self->plenty)
+        net_sock_acknowledge(self->rd.fd);
     return self->plenty ? ERR_OK : ERR_AGAIN;
 }
 

@@ -63,6 +63,11 @@ void net_sock_tunnel(int fd, unsigned user_timeout_ms)
     unpace_loopback(fd);
 }
 
+void net_sock_acknowledge(int fd)
+{
+    tcp_option(fd, TCP_QUICKACK, 1);
+}
+
 int net_sock_open(int *out_fd, const struct addr *addr)
 {
     int fd = socket(addr->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

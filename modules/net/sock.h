@@ -51,6 +51,8 @@ int net_sock_local(struct addr *out, int fd);
 int net_sock_peer(struct addr *out, int fd);
 /* False for a socket that is not TCP. */
 bool net_sock_path(struct net_sock_path *out, int fd);
+/* Acknowledge now what was read, not with the next bytes of ours or 40 ms later (TCP_QUICKACK). */
+void net_sock_acknowledge(int fd);
 /* Takes the pending error of the socket: 0 or an errno value. */
 int net_sock_error(int fd);
 /* True for an errno value that only says "not now": EAGAIN, EINTR. */

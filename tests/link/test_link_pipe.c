@@ -214,6 +214,28 @@ START_TEST(test_pipe_service_half_close_keeps_upload)
 }
 END_TEST
 
+/* A service that writes each answer in two parts, the second of which waits for an acknowledgement.
+ */
+START_TEST(test_pipe_answers_in_two_parts_are_held_up_but_once)
+{
+    unsigned slow = 0;
+
+    begin();
+    for (int i = 0; i < 40; i++) {
+        uint64_t since_ms = clock_mono_ms();
+
+        say(f.visitor, "ask");
+        expect(f.service, "ask");
+        say(f.service, "head ");
+        say(f.service, "body");
+        expect(f.visitor, "head body");
+        slow += clock_mono_ms() - since_ms > 30;
+    }
+    ck_assert_uint_le(slow, 4); /* whatever else may hold this process up */
+    teardown();
+}
+END_TEST
+
 /* Both directions have ended and the pipe is gone: what the kernel still holds arrives, then FIN.
  */
 START_TEST(test_pipe_visitor_gets_all_though_the_pipe_is_gone)
@@ -561,6 +583,7 @@ int main(void)
     tcase_add_test(tc, test_pipe_idle_limit_resets_both_sides);
     tcase_add_test(tc, test_pipe_lost_tunnel_resets_both_sides);
     tcase_add_loop_test(tc, test_pipe_free_in_each_state_is_silent, 0, 4);
+    tcase_add_test(tc, test_pipe_answers_in_two_parts_are_held_up_but_once);
     tcase_add_test(tc, test_pipe_both_end_at_once);
     tcase_add_test(tc, test_pipe_refuses_bad_configs);
     suite_add_tcase(suite, tc);
