@@ -60,7 +60,6 @@ void net_sock_tunnel(int fd, unsigned user_timeout_ms)
     tcp_option(fd, TCP_NODELAY, 1);
     tcp_option(fd, TCP_NOTSENT_LOWAT, NET_SOCK_NOTSENT_LOWAT);
     tcp_option(fd, TCP_USER_TIMEOUT, (int)user_timeout_ms);
-    unpace_loopback(fd);
 }
 
 void net_sock_acknowledge(int fd)

@@ -36,9 +36,9 @@ void net_sock_nodelay(int fd);
  */
 void net_sock_carry(int fd);
 /*
- * The options of a tunnel connection: no delay, NET_SOCK_NOTSENT_LOWAT, no pace on the loopback,
- * and the kernel gives up when sent bytes stay unacknowledged for USER_TIMEOUT_MS (0 = the system's
- * default).
+ * The options of a tunnel connection: no delay, NET_SOCK_NOTSENT_LOWAT, and the kernel gives up
+ * when sent bytes stay unacknowledged for USER_TIMEOUT_MS (0 = the system's default). Paced it
+ * stays on the loopback, too: less of a transfer is on the way then, which others wait behind.
  */
 void net_sock_tunnel(int fd, unsigned user_timeout_ms);
 /*
