@@ -93,6 +93,7 @@ void gw_config_default(struct gw_config *out)
     out->tcp_to = 20999;
     out->threads = cores();
     out->edge.access_log_rate = ACCESS_RATE;
+    out->edge.reuse = true;
     (void)snprintf(out->key_path, sizeof(out->key_path), "gateway.key");
     (void)snprintf(out->state_dir, sizeof(out->state_dir), PATH_DEFAULT);
     for (size_t i = 0; i < LIMIT_KEYS; i++)
@@ -372,6 +373,7 @@ static void take_http(struct ini *ini, struct gw_http_config *out)
 
     ini_known_section(ini, section);
     take_ranges(ini, section, "trusted-proxies", "", &out->trusted_proxies);
+    ini_get_bool(ini, section, "reuse", &out->reuse);
     take_text(ini, section, "access-log", out->access_log, sizeof(out->access_log));
     ini_get_text(ini, section, "access-log-format", &format);
     if (format != NULL) {

@@ -61,6 +61,7 @@ enum gw_zbus_mode {
 /* [http]; both paths absolute or relative to state-dir, which is put in front. */
 struct gw_http_config {
     struct gw_ranges trusted_proxies; /* peers whose forwarded fields are believed */
+    bool reuse;                       /* ways to services go from visitor to visitor */
     char access_log[GW_PATH_MAX];     /* "" = none is written */
     bool access_log_json;
     uint64_t access_log_rate;         /* lines in a second at most; 0 = no cap */

@@ -30,7 +30,8 @@ static const uint8_t next_ok[GW_CONN_STATES] = {
                         TO(GW_CONN_OPEN) | TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
     [GW_CONN_PEEK] = TO(GW_CONN_PEEK) | TO(GW_CONN_WAIT) | TO(GW_CONN_OPEN) | TO(GW_CONN_EXCHANGE) |
                      TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
-    [GW_CONN_WAIT] = TO(GW_CONN_OPEN) | TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
+    [GW_CONN_WAIT] =
+        TO(GW_CONN_OPEN) | TO(GW_CONN_EXCHANGE) | TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
     [GW_CONN_OPEN] = TO(GW_CONN_OPEN) | TO(GW_CONN_WAIT) | TO(GW_CONN_EXCHANGE) |
                      TO(GW_CONN_RELAY) | TO(GW_CONN_LINGER) | TO(GW_CONN_CLOSED),
     [GW_CONN_EXCHANGE] = TO(GW_CONN_PEEK) | TO(GW_CONN_OPEN) | TO(GW_CONN_WAIT) |
@@ -524,6 +525,7 @@ void gw_conn_readmit(struct gw_site *site, bool served_too)
     struct gw_conn *self, *next;
     struct gw_way *way;
 
+    gw_spares_drop(site);
     for (self = LIST_FIRST(&site->conns); self != NULL; self = next) {
         next = LIST_NEXT(self, of_site);
         way = self->exchange != NULL && self->way == NULL ? gw_exchange_way(self->exchange)
@@ -545,6 +547,7 @@ void gw_conn_end_all(struct gw_site *site, enum gw_reason reason)
 
     while ((self = LIST_FIRST(&site->conns)) != NULL)
         conn_end(self, reason);
+    gw_spares_drop(site);
 }
 
 void gw_conn_drain(struct gw_front *front, bool idle_too)
@@ -552,6 +555,7 @@ void gw_conn_drain(struct gw_front *front, bool idle_too)
     struct gw_conn *self, *next;
 
     front->http.last_answers = true;
+    gw_spares_drop_all(&front->http.spares);
     for (self = LIST_FIRST(&front->conns); self != NULL && idle_too; self = next) {
         next = LIST_NEXT(self, of_front);
         if (self->exchange == NULL)

@@ -173,12 +173,29 @@ static bool is_meant(const struct gw_conn *self)
            (has[0] == '*' && strcmp(host_parent(has), host_parent(asked)) == 0);
 }
 
+/* Go on with a way that another visitor left. False: there is none; else SELF may be gone. */
+static bool take_spare(struct gw_conn *self, const struct gw_target *target)
+{
+    struct gw_way *way = NULL;
+
+    if (self->exchange != NULL && gw_exchange_may_share(self->exchange))
+        way = gw_spares_take(self->site, target);
+    if (way == NULL)
+        return false;
+    gw_conn_log_way(self, way);
+    gw_conn_enter(self, GW_CONN_EXCHANGE);
+    gw_exchange_adopt(self->exchange, way, self);
+    return true;
+}
+
 /* The next way that was not tried; or wait; or give up. SELF may be gone. */
 static void open_next(struct gw_conn *self)
 {
     struct gw_pick pick;
 
     while (gw_pick(&pick, self->front->registry, self->site, &self->tries)) {
+        if (take_spare(self, &pick.target))
+            return;
         if (try_way(self, &pick)) {
             gw_conn_enter(self, GW_CONN_OPEN);
             return;
@@ -264,7 +281,12 @@ static bool is_best_way(const struct gw_conn *self)
 /* The present request goes to the site. SELF may be gone. */
 static void send_request(struct gw_conn *self)
 {
-    int rc = gw_exchange_prepare(self->exchange, &self->site->pace, idle_limit_ms(self));
+    const struct gw_request_terms terms = {
+        .pace = &self->site->pace,
+        .idle_ms = idle_limit_ms(self),
+        .shares = self->site->exposure->proxy_protocol == GW_PROXY_NONE,
+    };
+    int rc = gw_exchange_prepare(self->exchange, &terms);
 
     if (rc != ERR_OK) {
         gw_conn_reject(self, &(struct gw_rejection){.reason = rc == ERR_PROTO ? GW_REASON_MALFORMED

@@ -19,6 +19,7 @@ int gw_exchange_common_init(struct gw_exchange_common *self)
 {
     uint8_t start[GW_REQUEST_ID_LEN / 2];
 
+    gw_spares_init(&self->spares, self->loop, self->limits);
     self->scratch = calloc(1, sizeof(*self->scratch));
     if (self->scratch == NULL)
         return ERR_NOMEM;
@@ -29,6 +30,7 @@ int gw_exchange_common_init(struct gw_exchange_common *self)
 
 void gw_exchange_common_deinit(struct gw_exchange_common *self)
 {
+    gw_spares_deinit(&self->spares);
     free(self->scratch);
     self->scratch = NULL;
 }
@@ -156,29 +158,57 @@ const uint8_t *gw_exchange_first(const struct gw_exchange *self, size_t *len)
 void gw_exchange_send(struct gw_exchange *self)
 {
     self->reused = true;
+    self->way_private |= self->personal;
     self->times.lent_us = gw_exchange_now(self);
     gw_exchange_expect(self);
     gw_exchange_flush_up(self);
 }
 
-void gw_exchange_lend(struct gw_exchange *self, struct gw_way *way)
+/* It is ours, for the present request. */
+static void take(struct gw_exchange *self, struct gw_way *way)
 {
     self->way = way;
     self->blocked = false;
-    self->reused = false;
     self->way_last = false;
+    self->way_private = self->personal;
     self->times.lent_us = gw_exchange_now(self);
     self->moved_at = ev_now(self->common->loop);
     gw_exchange_expect(self);
+}
+
+void gw_exchange_lend(struct gw_exchange *self, struct gw_way *way)
+{
+    take(self, way);
+    self->reused = false;
     if (gw_way_lend(way, &gw_exchange_way_ops, self, &self->up.at) == ERR_OK)
         gw_exchange_resume(self);
     else
         gw_exchange_fail(self, GW_REASON_NO_MEMORY, NULL);
 }
 
+bool gw_exchange_may_share(const struct gw_exchange *self)
+{
+    return !self->personal && !self->retried;
+}
+
+void gw_exchange_adopt(struct gw_exchange *self, struct gw_way *way, void *owner)
+{
+    take(self, way);
+    self->reused = true;
+    gw_way_lend_again(way, &gw_exchange_way_ops, self, owner);
+    gw_exchange_resume(self);
+}
+
 struct gw_way *gw_exchange_way(const struct gw_exchange *self)
 {
     return self->way;
+}
+
+/* Whether other visitors may have it. */
+static bool is_spare(const struct gw_exchange *self, const struct gw_way *way)
+{
+    return self->common->reuse && !self->common->last_answers && !self->way_private &&
+           !self->way_last && gw_way_is_idle(way);
 }
 
 void gw_exchange_drop_way(struct gw_exchange *self)
@@ -187,11 +217,13 @@ void gw_exchange_drop_way(struct gw_exchange *self)
 
     if (way == NULL)
         return;
-    if ((self->answer == GW_ANSWER_NONE || self->answer == GW_ANSWER_DONE) &&
-        self->ask != GW_ASK_BODY)
-        gw_way_close(way);
-    else
+    if ((self->answer != GW_ANSWER_NONE && self->answer != GW_ANSWER_DONE) ||
+        self->ask == GW_ASK_BODY)
         gw_way_free(way);
+    else if (is_spare(self, way))
+        gw_spares_put(&self->common->spares, way);
+    else
+        gw_way_close(way);
 }
 
 struct gw_way *gw_exchange_take_way(struct gw_exchange *self)

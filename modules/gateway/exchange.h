@@ -6,7 +6,9 @@
  * connection are the owner's (conn.c).
  *
  * One exchange at a time: a request that follows (pipelining) waits, unparsed, until the answer
- * before it is complete. A way is kept for the next request as long as both sides allow.
+ * before it is complete. A way is kept for the next request as long as both sides allow; when the
+ * visitor leaves, other visitors get it (spares.h), unless a request of this one may have left
+ * something with the service's connection: that is why only http_head.is_stateless requests share.
  */
 #ifndef MODULES_GATEWAY_EXCHANGE_H
 #define MODULES_GATEWAY_EXCHANGE_H
@@ -17,6 +19,7 @@
 
 #include "bus/base/addr.h"
 #include "modules/gateway/refuse.h"
+#include "modules/gateway/spares.h"
 #include "modules/http/date.h"
 #include "modules/http/head.h"
 
@@ -70,9 +73,11 @@ struct gw_exchange_common {
     const struct gw_limits *limits;
     const struct gw_ranges *trusted; /* whose forwarded fields are believed */
     struct net_hangup *hangup;       /* may be NULL */
+    bool reuse;                      /* visitors may have ways that others left */
     bool last_answers;               /* every answer from now on says Connection: close */
     bool is_timed;                   /* somebody asks for gw_exchange_times */
 
+    struct gw_spares spares;             /* ways that their visitors left */
     struct gw_http_scratch *scratch;     /* owned */
     char next_id[GW_REQUEST_ID_LEN + 1]; /* begins at random, counts up */
     uint64_t date_s;                     /* what `date` says, since 1970 */
@@ -139,16 +144,27 @@ void gw_exchange_leave(struct gw_exchange *self);
 
 /* --- the way --- */
 
-/* Within on_request: make the request ready to be sent to a service. PACE: what the bytes draw
- * from (struct net_pace; may be NULL); IDLE_MS: without a byte end it. Returns 0; ERR_PROTO (its
- * body is not sound), ERR_NOMEM or ERR_LIMIT: it is to be refused. */
+/* What an exposure says about its requests. */
 struct net_pace;
-int gw_exchange_prepare(struct gw_exchange *self, struct net_pace *pace, uint64_t idle_ms);
+struct gw_request_terms {
+    struct net_pace *pace; /* what the bytes draw from; may be NULL */
+    uint64_t idle_ms;      /* without a byte end it */
+    bool shares;           /* services are told nothing of a visitor but by its requests: others may
+                              have its way afterwards */
+};
+/* Within on_request: make the request ready to be sent to a service. Returns 0; ERR_PROTO (its body
+ * is not sound), ERR_NOMEM or ERR_LIMIT: it is to be refused. */
+int gw_exchange_prepare(struct gw_exchange *self, const struct gw_request_terms *terms);
 /* The first bytes of it, for the OPEN. */
 const uint8_t *gw_exchange_first(const struct gw_exchange *self, size_t *len);
 /* Inside the on_open of a WAY that was started with these bytes: the exchange has it from now on.
  * Its ops may run inside. */
 void gw_exchange_lend(struct gw_exchange *self, struct gw_way *way);
+/* After _prepare: whether it may go on a way that other visitors had (gw_spares_take); and that it
+ * does, on WAY, which has the op argument OWNER from now on (gw_way_lend_again). Its ops may run
+ * inside. */
+bool gw_exchange_may_share(const struct gw_exchange *self);
+void gw_exchange_adopt(struct gw_exchange *self, struct gw_way *way, void *owner);
 /* The way that it has, NULL = none. */
 struct gw_way *gw_exchange_way(const struct gw_exchange *self);
 /* Whether a way of an earlier request is there and can be used. */

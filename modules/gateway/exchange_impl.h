@@ -60,15 +60,17 @@ struct gw_exchange {
     bool eof;                /* the visitor will send no more */
     bool replayable;         /* `up` holds all that was sent, and it may be sent twice */
     bool retried;
-    bool wanted;   /* the service said 100 */
-    bool blocked;  /* the stream takes nothing more of a body that goes straight into it */
-    bool upgrade;  /* a 101 is allowed */
-    bool last;     /* the connection ends with this answer */
-    bool leaves;   /* so it does, but for a request that has come behind it */
-    bool is_known; /* the answer's head was taken from known_of() */
-    bool begun;    /* the visitor has seen something of the final answer */
-    bool reused;   /* the way had served before */
-    bool way_last; /* it can't be used again */
+    bool wanted;      /* the service said 100 */
+    bool blocked;     /* the stream takes nothing more of a body that goes straight into it */
+    bool upgrade;     /* a 101 is allowed */
+    bool last;        /* the connection ends with this answer */
+    bool leaves;      /* so it does, but for a request that has come behind it */
+    bool is_known;    /* the answer's head was taken from known_of() */
+    bool begun;       /* the visitor has seen something of the final answer */
+    bool reused;      /* the way had served before */
+    bool personal;    /* the request may leave something of its visitor with the connection */
+    bool way_private; /* one that was did: no other visitor gets the way */
+    bool way_last;    /* it can't be used again */
 
     ev_tstamp limit_at;
     ev_tstamp head_due; /* of a head that has begun, and of the first one; 0 = none */

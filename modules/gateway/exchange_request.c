@@ -511,9 +511,9 @@ static int write_head(struct gw_exchange *self)
     if (!forward->trusted && forward->stranger.len == 0)
         forward->stranger =
             (struct http_text){self->stranger, http_rewrite_stranger(self->stranger, forward)};
-    /* The stream serves nobody else, so the service may be the one that closes: a port that waits
-     * for stragglers is missed less there than at a connector, which has them for all visitors. */
-    forward->keep_alive = http_framing_persists(&self->head.framing);
+    /* A stream that serves nobody else the service may close: a port that waits for stragglers is
+     * missed less there than at a connector, which has them for all visitors. */
+    forward->keep_alive = !self->personal || http_framing_persists(&self->head.framing);
     self->up.at = self->up.len = 0;
     if (gw_bytes_reserve(&self->up, self->head.len + HTTP_REWRITE_EXTRA) != ERR_OK)
         return ERR_NOMEM;
@@ -522,12 +522,14 @@ static int write_head(struct gw_exchange *self)
     return self->up.len > 0 ? ERR_OK : ERR_LIMIT;
 }
 
-int gw_exchange_prepare(struct gw_exchange *self, struct net_pace *pace, uint64_t idle_ms)
+int gw_exchange_prepare(struct gw_exchange *self, const struct gw_request_terms *terms)
 {
     const struct http_framing *framing = &self->head.framing;
     struct http_head_limits limits = self->head.limits;
-    int rc = write_head(self);
+    int rc;
 
+    self->personal = !self->head.is_stateless || !terms->shares || !self->common->reuse;
+    rc = write_head(self);
     if (rc != ERR_OK)
         return rc;
     self->line_len = self->up.len;
@@ -538,8 +540,8 @@ int gw_exchange_prepare(struct gw_exchange *self, struct net_pace *pace, uint64_
     self->begun = false;
     self->interims = 0;
     self->wanted = false;
-    self->pace = pace;
-    self->idle_s = (double)idle_ms / 1000.0;
+    self->pace = terms->pace;
+    self->idle_s = (double)terms->idle_ms / 1000.0;
     http_body_init(&self->body,
                    framing->chunked              ? HTTP_BODY_CHUNKED
                    : framing->content_length > 0 ? HTTP_BODY_LENGTH

@@ -449,6 +449,7 @@ void gw_worker_reload(struct gw_worker *self)
     if (gw_access_apply(&self->front.access, self->loop, &self->config->edge) != ERR_OK)
         LOG_WARN("no memory for the access log: requests are not logged");
     self->front.http.is_timed = self->front.access != NULL;
+    self->front.http.reuse = self->config->edge.reuse;
     if (self->crew != NULL)
         gw_crew_reload(self->crew);
 }

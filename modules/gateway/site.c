@@ -16,6 +16,7 @@ struct gw_site *gw_site_new(const char *id)
     if (self == NULL)
         return NULL;
     LIST_INIT(&self->conns);
+    LIST_INIT(&self->spares);
     self->on = 1;
     (void)snprintf(self->id, sizeof(self->id), "%s", id); /* as long as the one it comes from */
     return self;
@@ -25,7 +26,7 @@ void gw_site_free(struct gw_site *self)
 {
     if (self == NULL)
         return;
-    assert(LIST_EMPTY(&self->conns));
+    assert(LIST_EMPTY(&self->conns) && LIST_EMPTY(&self->spares));
     gw_exposure_unref(self->exposure);
     free(self);
 }

@@ -22,6 +22,8 @@
 
 struct gw_conn;
 LIST_HEAD(gw_conn_list, gw_conn);
+struct gw_way;
+LIST_HEAD(gw_way_list, gw_way);
 
 /* A way to a service: a backend of the exposure, through a session or dialled directly. */
 struct gw_target {
@@ -47,7 +49,8 @@ struct gw_site {
     char id[GW_ID_MAX];
     struct gw_conn_list conns; /* visitors that reached the route, waiting ones too */
     size_t conn_count;
-    unsigned online; /* sessions that can serve it */
+    struct gw_way_list spares; /* the last one used first; spares.h */
+    unsigned online;           /* sessions that can serve it */
     /* Of several workers: the one that takes new visitors, and those that serve it, as bits (the
      * first worker knows); all but its home are being left. Of one alone 0 and 1. */
     unsigned home;

@@ -34,12 +34,10 @@ static void count_out(struct gw_way *self)
 {
     unsigned *direct = &self->cfg.site->direct_active[self->cfg.pick.target.backend];
 
-    gw_way_unlist(self);
     if (self->session != NULL)
         self->session->active--;
     else if (self->cfg.pick.session == NULL && !self->left && *direct > 0)
         (*direct)--;
-    self->session = NULL;
 }
 
 /* The session of the stream is ending, or the way is: no pointer to it may stay. */
@@ -47,7 +45,10 @@ static void settle(struct gw_way *self, uint64_t rx_bytes, uint64_t tx_bytes)
 {
     struct gw_site *site = self->cfg.site;
 
-    count_out(self);
+    gw_way_unlist(self);
+    if (!self->resting)
+        count_out(self);
+    self->session = NULL;
     if (self->counted) {
         site->active--;
         site->rx_bytes += rx_bytes;
@@ -470,6 +471,26 @@ void gw_way_begin(struct gw_way *self)
     self->cfg.site->connections++;
     self->cfg.first = NULL; /* only borrowed until now */
     self->cfg.peer = self->cfg.local = NULL;
+}
+
+void gw_way_rest(struct gw_way *self, const struct gw_way_ops *ops, void *arg)
+{
+    self->ops = ops;
+    self->ops_arg = arg;
+    self->resting = true;
+    count_out(self);
+    self->counted = false;
+    self->cfg.site->active--;
+}
+
+void gw_way_lend_again(struct gw_way *self, const struct gw_way_ops *ops, void *arg, void *owner)
+{
+    self->ops = ops;
+    self->ops_arg = arg;
+    self->cfg.arg = owner;
+    self->resting = false;
+    count_in(self);
+    gw_way_begin(self);
 }
 
 int gw_way_carry(struct gw_way *self, int fd, uint64_t idle_ms)

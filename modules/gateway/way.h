@@ -98,6 +98,11 @@ int gw_way_carry(struct gw_way *self, int fd, uint64_t idle_ms);
  * Returns 0, ERR_NOMEM or ERR_LIMIT (direct only; free the way). No callback runs inside.
  */
 int gw_way_lend(struct gw_way *self, const struct gw_way_ops *ops, void *arg, size_t *sent);
+/* Its owner has no more to do with a lent way that is idle: it is nobody's, and counts as none,
+ * until gw_way_lend_again or gw_way_close. Meanwhile OPS and ARG hear of it. */
+void gw_way_rest(struct gw_way *self, const struct gw_way_ops *ops, void *arg);
+/* It serves another visitor, as after gw_way_lend; OWNER is what on_done gets. */
+void gw_way_lend_again(struct gw_way *self, const struct gw_way_ops *ops, void *arg, void *owner);
 /* Lent: ask ahead for what is about to be looked at, of the way and of its stream. */
 void gw_way_warm(const struct gw_way *self);
 /* Copy up to LEN bytes towards the service; returns how many were taken. What is written to a

@@ -9,6 +9,7 @@
 #include "modules/gateway/way.h"
 #include "modules/net/proxy.h"
 
+struct gw_spares;
 struct gw_way_turn;
 struct link_pipe;
 struct net_dial;
@@ -27,6 +28,7 @@ struct gw_way {
     bool listed;           /* in session->ways */
     bool left;             /* its backend was taken out of the exposure: direct_active lacks it */
     bool counted;          /* in site->active */
+    bool resting;          /* nobody has it: not in the counts of its session or backend */
     struct net_flow *flow; /* of a direct one */
     struct gw_session *session; /* NULL for a direct one, and once the session ended */
     struct tun_stream *stream;  /* ours until the pipe has it */
@@ -44,7 +46,12 @@ struct gw_way {
     uint64_t limit_ms;             /* when opening takes too long; monotonic */
     bool linkless;                 /* the session had no link at the last look */
     LIST_ENTRY(gw_way) of_session; /* lent: hears of GOAWAY */
-    struct gw_way_turn *turn;      /* lent: owned */
+    /* a spare one (spares.c) */
+    struct gw_spares *spares; /* NULL = it is none */
+    double spare_since;       /* time of the loop */
+    LIST_ENTRY(gw_way) of_site;
+    TAILQ_ENTRY(gw_way) by_age;
+    struct gw_way_turn *turn; /* lent: owned */
 };
 
 /* It serves a visitor from now on; what was borrowed until then is forgotten. */

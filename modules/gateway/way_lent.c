@@ -11,6 +11,7 @@
 
 #include "bus/base/err.h"
 #include "bus/base/warm.h"
+#include "modules/gateway/spares.h"
 #include "modules/gateway/way_impl.h"
 #include "modules/link/session.h"
 #include "modules/net/flow.h"
@@ -340,6 +341,7 @@ void gw_way_close(struct gw_way *self)
 
 void gw_way_lent_deinit(struct gw_way *self)
 {
+    gw_spares_forget(self);
     net_flow_free(self->flow);
     if (self->turn == NULL)
         return;

@@ -294,6 +294,9 @@ static void take_field(struct http_head *self, const char *data)
             http_span_is_nocase(self->section.value, data, "100-continue"))
             self->expect_continue = true;
         break;
+    case HTTP_ROLE_CREDENTIALS:
+        self->has_credentials = true;
+        break;
     case HTTP_ROLE_MAX_FORWARDS:
         take_max_forwards(self, data);
         break;
@@ -326,6 +329,15 @@ static void keep_head(struct http_head *self, const char *data)
     memcpy(self->again, data, self->before.len);
 }
 
+static bool is_stateless(const struct http_head *self, const char *data)
+{
+    const struct http_framing *framing = &self->framing;
+
+    return http_span_is(self->method, data, "GET") && !framing->chunked &&
+           !framing->has_content_length && framing->upgrades == 0 && !self->expect_continue &&
+           !self->has_credentials;
+}
+
 static void finish(struct http_head *self, const char *data)
 {
     const char *why;
@@ -343,6 +355,7 @@ static void finish(struct http_head *self, const char *data)
     self->len = self->section.at;
     self->upgrade = self->framing.protocol;
     self->is_named = self->authority.host[0] != '\0';
+    self->is_stateless = is_stateless(self, data);
     keep_head(self, data);
 }
 

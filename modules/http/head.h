@@ -48,9 +48,11 @@ struct http_head {
     bool expect_continue;     /* Expect: 100-continue, and not HTTP/1.0 */
     bool is_head;             /* method HEAD: the answer has no body */
     bool is_idempotent;       /* GET HEAD OPTIONS PUT DELETE (RFC 9110 section 9.2.2) */
-    bool is_again;            /* the same head as the one before, byte for byte */
-    bool is_host_again;       /* the same Host */
-    bool has_max_forwards;    /* OPTIONS with Max-Forwards (RFC 9110 section 7.6.2) */
+    bool is_stateless; /* GET without body, credentials, expectation or protocols: the connection it
+                          went over may carry another client's requests after the answer */
+    bool is_again;     /* the same head as the one before, byte for byte */
+    bool is_host_again;    /* the same Host */
+    bool has_max_forwards; /* OPTIONS with Max-Forwards (RFC 9110 section 7.6.2) */
     /* the reader's own: the head before; what it means is where it was until the next one begins */
     struct {
         bool is_due;     /* nothing of the next one was looked at */
@@ -67,7 +69,7 @@ struct http_head {
     struct http_span method;
     struct http_span path; /* the target without scheme and authority, with the query; none for * */
     /* the reader's own */
-    bool skipped_empty_line, has_host;
+    bool skipped_empty_line, has_host, has_credentials;
     unsigned passes; /* gateways of ours in Via */
     struct http_span version;
     bool has_target_authority;

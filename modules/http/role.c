@@ -27,6 +27,7 @@ static const struct rule rules[][4] = {
     [9] = {{"forwarded", HTTP_ROLE_FORWARDED}, {"x-real-ip", HTTP_ROLE_REAL_IP}},
     [10] = {{"connection", HTTP_ROLE_CONNECTION}, {"keep-alive", HTTP_ROLE_HOP}},
     [12] = {{"x-request-id", HTTP_ROLE_REQUEST_ID}, {"max-forwards", HTTP_ROLE_MAX_FORWARDS}},
+    [13] = {{"authorization", HTTP_ROLE_CREDENTIALS}},
     [14] = {{"content-length", HTTP_ROLE_CONTENT_LENGTH}, {"http2-settings", HTTP_ROLE_HOP}},
     [15] = {{X_FORWARDED "-for", HTTP_ROLE_FORWARDED_FOR}},
     [16] = {{"proxy-connection", HTTP_ROLE_HOP},
@@ -34,6 +35,7 @@ static const struct rule rules[][4] = {
             {X_FORWARDED "-port", HTTP_ROLE_FORWARDED_PORT}},
     [17] = {{"transfer-encoding", HTTP_ROLE_TRANSFER_ENCODING},
             {X_FORWARDED "-proto", HTTP_ROLE_FORWARDED_PROTO}},
+    [19] = {{"proxy-authorization", HTTP_ROLE_CREDENTIALS}},
 };
 
 #define LENGTHS (sizeof(rules) / sizeof(rules[0]))

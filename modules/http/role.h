@@ -17,6 +17,7 @@ enum http_role {
     HTTP_ROLE_PLAIN,
     HTTP_ROLE_VIA,
     HTTP_ROLE_DATE,
+    HTTP_ROLE_CREDENTIALS, /* some kinds are of a connection, not of a request */
     /* end here, or are written anew from what the reader understood */
     HTTP_ROLE_HOP,
     HTTP_ROLE_HOST,
@@ -39,7 +40,7 @@ enum http_role {
 
 static inline bool http_role_goes_on(enum http_role role)
 {
-    return role <= HTTP_ROLE_DATE;
+    return role <= HTTP_ROLE_CREDENTIALS;
 }
 
 static inline bool http_role_ends_here(enum http_role role)

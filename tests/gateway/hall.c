@@ -42,20 +42,22 @@ static void on_left(void *arg)
 
 static void make_front(struct hall *self)
 {
-    self->front = (struct gw_front){
-        .loop = self->seat.loop,
-        .limits = &self->seat.limits,
-        .routes = self->routes,
-        .names = self->routes,
-        .registry = self->seat.registry,
-        .sources = self->sources,
-        .refused = &self->seat.refused,
-        .tunnel_on_https = true,
-        .on_tunnel = on_tunnel,
-        .on_backend_error = on_backend_error,
-        .on_left = on_left,
-        .http = {.loop = self->seat.loop, .limits = &self->seat.limits, .trusted = &self->trusted},
-        .arg = self};
+    self->front = (struct gw_front){.loop = self->seat.loop,
+                                    .limits = &self->seat.limits,
+                                    .routes = self->routes,
+                                    .names = self->routes,
+                                    .registry = self->seat.registry,
+                                    .sources = self->sources,
+                                    .refused = &self->seat.refused,
+                                    .tunnel_on_https = true,
+                                    .on_tunnel = on_tunnel,
+                                    .on_backend_error = on_backend_error,
+                                    .on_left = on_left,
+                                    .http = {.loop = self->seat.loop,
+                                             .reuse = true,
+                                             .limits = &self->seat.limits,
+                                             .trusted = &self->trusted},
+                                    .arg = self};
     LIST_INIT(&self->front.conns);
     ck_assert_int_eq(gw_exchange_common_init(&self->front.http), ERR_OK);
 }

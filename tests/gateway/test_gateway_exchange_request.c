@@ -59,9 +59,13 @@ static const struct {
     bool closes; /* the service */
 } visits[] = {
     {"GET / HTTP/1.1\r\n" HOST "\r\n", false},
-    {"GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", true},
-    {"GET / HTTP/1.0\r\n" HOST "\r\n", true},
-    {"GET / HTTP/1.0\r\n" HOST "Connection: keep-alive\r\n\r\n", false},
+    {"GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", false}, /* others may */
+    {"GET / HTTP/1.0\r\n" HOST "\r\n", false},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", false},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\nConnection: close\r\n\r\n", true},
+    {"GET / HTTP/1.1\r\n" HOST "Authorization: x\r\nConnection: close\r\n\r\n", true},
+    {"HEAD / HTTP/1.0\r\n" HOST "\r\n", true},
+    {"HEAD / HTTP/1.0\r\n" HOST "Connection: keep-alive\r\n\r\n", false},
 };
 
 START_TEST(test_service_hears_that_no_request_follows)

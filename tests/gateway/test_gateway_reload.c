@@ -53,13 +53,14 @@ START_TEST(test_reload_takes_all_of_http)
     made_config(&running, "");
     made_config(&next, "[http]\naccess-log = /x/log\naccess-log-format = json\n"
                        "access-log-rate = 7\ntrusted-proxies = 10.0.0.0/8\n"
-                       "error-template = /x/page\n");
+                       "error-template = /x/page\nreuse = no\n");
     ck_assert(!gw_reload_take(&running, &next));
     ck_assert_str_eq(running.edge.access_log, "/x/log");
     ck_assert(running.edge.access_log_json);
     ck_assert_uint_eq(running.edge.access_log_rate, 7);
     ck_assert_uint_eq(running.edge.trusted_proxies.count, 1);
     ck_assert_str_eq(running.edge.error_template, "/x/page");
+    ck_assert(!running.edge.reuse);
 }
 END_TEST
 

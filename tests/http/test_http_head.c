@@ -444,6 +444,34 @@ END_TEST
 
 static const struct {
     const char *text;
+    bool is_stateless;
+} leftovers[] = {
+    {"GET / HTTP/1.1\r\n" H "\r\n", true},
+    {"GET / HTTP/1.0\r\n" H "\r\n", true},
+    {"GET / HTTP/1.1\r\n" H "Connection: close\r\nCookie: a=b\r\n\r\n", true},
+    {"HEAD / HTTP/1.1\r\n" H "\r\n", false},
+    {"PUT / HTTP/1.1\r\n" H "\r\n", false},
+    {"POST / HTTP/1.1\r\n" H "\r\n", false},
+    {"GET / HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n", false},
+    {"GET / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n", false},
+    {"GET / HTTP/1.1\r\n" H "Expect: 100-continue\r\n\r\n", false},
+    {"GET / HTTP/1.1\r\n" H "Upgrade: x\r\n\r\n", false},
+    {"GET / HTTP/1.1\r\n" H "authorization:\r\n\r\n", false},
+    {"GET / HTTP/1.1\r\n" H "Connection: Proxy-Authorization\r\nProxy-Authorization: a\r\n\r\n",
+     false},
+};
+
+START_TEST(test_what_a_request_leaves_on_a_connection)
+{
+    struct http_head head = feed(leftovers[_i].text);
+
+    ck_assert_msg(head.status == HTTP_HEAD_OK, "%s: %s", leftovers[_i].text, head.why);
+    ck_assert(head.is_stateless == leftovers[_i].is_stateless);
+}
+END_TEST
+
+static const struct {
+    const char *text;
     bool has;
     uint32_t n;
 } counted[] = {
@@ -496,6 +524,7 @@ int main(void)
     tcase_add_test(tc, test_bytes_after_the_head_are_not_looked_at);
     tcase_add_test(tc, test_path_of_an_absolute_target_is_found);
     tcase_add_loop_test(tc, test_what_a_request_asks_for, 0, (int)COUNT(meanings));
+    tcase_add_loop_test(tc, test_what_a_request_leaves_on_a_connection, 0, COUNT(leftovers));
     tcase_add_loop_test(tc, test_max_forwards_counts_for_options_only, 0, (int)COUNT(counted));
     tcase_add_test(tc, test_an_upgrade_is_offered);
     suite_add_tcase(suite, tc);

@@ -32,6 +32,7 @@ static const char *const sequence[] = {
     "\r\nPOST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.example\r\nAuthorization: Basic YTpi\r\n\r\n",
     "GET / HTTP/1.1\r\n\r\n",
     "GET  / HTTP/1.1\r\nHost: a.example\r\n\r\n",
 };
@@ -64,7 +65,7 @@ static bool is_same_head(const struct http_head *a, const struct http_head *b)
            strcmp(a->authority.host, b->authority.host) == 0 &&
            a->authority.port == b->authority.port && is_same_framing(&a->framing, &b->framing) &&
            is_same_span(a->upgrade, b->upgrade) && a->expect_continue == b->expect_continue &&
-           a->is_idempotent == b->is_idempotent;
+           a->is_idempotent == b->is_idempotent && a->is_stateless == b->is_stateless;
 }
 
 /* TEXT, in two pieces, after the head in HEAD. */

@@ -143,8 +143,9 @@ SCENARIOS = (
     Scenario("requests", "keep-alive requests, beside others", THREADED,
              [requests(c, p, quick=(c, p) == (64, "1k")) for p in ("1k", "100k") for c in (16, 64, 256)],
              [Ratio(n, "haproxy", least=1.0, columns=("64 x 1k", "256 x 1k")) for n in ("netwall", "netwall-threads")], quick=COMPARED),
-    Scenario("close", "a connection for each request, beside others", THREADED, [short(16), short(64)],
-             [Ratio(n, "haproxy", least=1.0, columns=("64 clients",)) for n in ("netwall", "netwall-threads")], quick=COMPARED),
+    Scenario("close", "a connection for each request, beside others", (*THREADED, "netwall-http"), [short(16), short(64)],
+             [Ratio(n, "haproxy", least=1.0, columns=("64 clients",)) for n in ("netwall", "netwall-threads", "netwall-http")],
+             quick=(*COMPARED, "netwall-http")),
     Scenario("bulk", "iperf3 from and to the visitor, beside others", THREADED,
              [bulk(n, up) for n in (1, 8) for up in (False, True)],
              [Ratio(n, other, least=least) for n in ("netwall", "netwall-threads")

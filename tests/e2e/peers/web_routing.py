@@ -62,11 +62,27 @@ def following_requests_of_one_exposure_share_a_connection_of_the_service():
         eq(len(conns), 1, host)
 
 
-def a_service_connection_is_never_shared_by_two_visitors():
+def a_service_connection_is_never_shared_by_two_visitors_at_once():
     for host in (ONE, NEAR):
         v, w = Visitor(at.http), Visitor(at.http)
         first = {v.ask(host).json()["conn"] for _ in range(3)}
         assert first.isdisjoint({w.ask(host).json()["conn"] for _ in range(3)})
+
+
+def a_service_connection_goes_from_visitor_to_visitor_unless_something_was_left_on_it():
+    def leave(host, fields=b"", method="GET"):
+        v = Visitor(at.http)
+        answer = v.ask(host, fields=fields + b"Connection: close\r\n", method=method)
+        assert v.is_closed()
+        return answer.json()["conn"]
+
+    for host in (ONE, NEAR):
+        of_get = leave(host)
+        eq([leave(host) for _ in range(5)], [of_get] * 5, host)
+        of_post = leave(host, method="POST")
+        with_key = leave(host, b"Authorization: Basic YTpi\r\n")
+        assert len({of_get, of_post, with_key}) == 3, (host, of_get, of_post, with_key)
+        eq(leave(host), of_get, host)
 
 
 def spelling_of_the_host_does_not_matter():
@@ -190,7 +206,8 @@ def an_exposure_that_is_cancelled_is_not_found_on_the_open_connection():
 
 
 run([every_request_goes_where_its_own_host_says, pipelined_requests_are_told_apart_and_answered_in_order,
-     following_requests_of_one_exposure_share_a_connection_of_the_service, a_service_connection_is_never_shared_by_two_visitors,
+     following_requests_of_one_exposure_share_a_connection_of_the_service, a_service_connection_is_never_shared_by_two_visitors_at_once,
+     a_service_connection_goes_from_visitor_to_visitor_unless_something_was_left_on_it,
      spelling_of_the_host_does_not_matter, the_absolute_form_goes_on_as_origin_form,
      an_unknown_host_ends_the_pipeline_and_nothing_behind_it_goes_on,
      a_service_that_ends_its_connection_after_an_answer_is_reached_by_a_new_one,
