@@ -525,7 +525,6 @@ void gw_conn_readmit(struct gw_site *site, bool served_too)
     struct gw_conn *self, *next;
     struct gw_way *way;
 
-    gw_spares_drop(site);
     for (self = LIST_FIRST(&site->conns); self != NULL; self = next) {
         next = LIST_NEXT(self, of_site);
         way = self->exchange != NULL && self->way == NULL ? gw_exchange_way(self->exchange)

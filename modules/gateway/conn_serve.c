@@ -139,11 +139,15 @@ static bool try_way(struct gw_conn *self, const struct gw_pick *pick)
         .on_done = on_way_done,
         .arg = self,
     };
+    int rc;
 
     if (self->exchange != NULL)
         cfg.first = gw_exchange_first(self->exchange, &cfg.first_len);
     self->tries.at[self->tries.count++] = pick->target;
-    return gw_way_start(&self->way, &cfg) == ERR_OK;
+    rc = gw_way_start(&self->way, &cfg);
+    if (rc == ERR_LIMIT && gw_spares_reset(&self->front->http.spares))
+        rc = gw_way_start(&self->way, &cfg);
+    return rc == ERR_OK;
 }
 
 /* A connector may still come: wait for it, but once, and never after a service said no. A session
@@ -173,13 +177,16 @@ static bool is_meant(const struct gw_conn *self)
            (has[0] == '*' && strcmp(host_parent(has), host_parent(asked)) == 0);
 }
 
-/* Go on with a way that another visitor left. False: there is none; else SELF may be gone. */
+/* Go on with a way that another visitor left. False: there is none for this request; else SELF may
+ * be gone. Who may not have one gets its place: a service may have few. */
 static bool take_spare(struct gw_conn *self, const struct gw_target *target)
 {
-    struct gw_way *way = NULL;
+    struct gw_way *way = self->exchange != NULL ? gw_spares_take(self->site, target) : NULL;
 
-    if (self->exchange != NULL && gw_exchange_may_share(self->exchange))
-        way = gw_spares_take(self->site, target);
+    if (way != NULL && !gw_exchange_may_share(self->exchange)) {
+        gw_way_close(way);
+        way = NULL;
+    }
     if (way == NULL)
         return false;
     gw_conn_log_way(self, way);

@@ -204,11 +204,12 @@ struct gw_way *gw_exchange_way(const struct gw_exchange *self)
     return self->way;
 }
 
-/* Whether other visitors may have it. */
+/* Whether other visitors may have it: a service that answered early may still lack some of the
+ * request. */
 static bool is_spare(const struct gw_exchange *self, const struct gw_way *way)
 {
     return self->common->reuse && !self->common->last_answers && !self->way_private &&
-           !self->way_last && gw_way_is_idle(way);
+           !self->way_last && gw_bytes_left(&self->up) == 0 && gw_way_is_idle(way);
 }
 
 void gw_exchange_drop_way(struct gw_exchange *self)

@@ -351,6 +351,8 @@ static struct http_reply choose(struct gw_exchange *self)
     http_body_init(&self->source, kind, response->framing.content_length, &response->limits);
     if (kind == HTTP_BODY_CLOSE || !http_framing_persists(&response->framing))
         self->way_last = true;
+    if (kind == HTTP_BODY_NONE) /* a service that sends one all the same sends it to the next */
+        self->way_private = true;
     return (struct http_reply){.body = self->out,
                                .minor = minor,
                                .close = self->last,

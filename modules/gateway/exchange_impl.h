@@ -69,7 +69,7 @@ struct gw_exchange {
     bool begun;       /* the visitor has seen something of the final answer */
     bool reused;      /* the way had served before */
     bool personal;    /* the request may leave something of its visitor with the connection */
-    bool way_private; /* one that was did: no other visitor gets the way */
+    bool way_private; /* one that was did, or its answer: no other visitor gets the way */
     bool way_last;    /* it can't be used again */
 
     ev_tstamp limit_at;

@@ -107,6 +107,7 @@ struct change {
 /* Bring sessions and visitors in line with it. OLD: what they were in line with. */
 static void settle_here(struct gw_worker *self, struct gw_site *site, struct gw_exposure *old)
 {
+    gw_spares_drop(site); /* they lead to backends of the old one */
     gw_site_forget_faults(site);
     memset(site->direct_active, 0, sizeof(site->direct_active)); /* readmit counts anew */
     gw_registry_refresh(self->registry, site); /* who goes another way must know who is online */

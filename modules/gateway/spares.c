@@ -2,6 +2,7 @@
 /* Ways that wait for their next visitor; see spares.h. */
 #include "modules/gateway/spares.h"
 
+#include "bus/base/clock.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/way_impl.h"
 
@@ -54,34 +55,35 @@ static const struct gw_way_ops spare_ops = {.on_data = on_data,
 
 /* ---- age ---- */
 
-static void aim(struct gw_spares *self)
+static void aim(struct gw_spares *self, uint64_t now_ms)
 {
-    const struct gw_way *oldest = TAILQ_FIRST(&self->by_age);
-    double left_s = oldest->spare_since + self->wait_s - ev_now(self->loop);
+    uint64_t until_ms = TAILQ_FIRST(&self->by_age)->spare_since_ms + self->wait_ms;
+    uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
 
-    ev_timer_stop(self->loop, &self->stale);
-    ev_timer_set(&self->stale, left_s > 0.0 ? left_s : 0.0, 0.0);
+    ev_timer_set(&self->stale, (double)left_ms / 1000.0, 0.0);
     ev_timer_start(self->loop, &self->stale);
 }
 
 static void on_stale(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct gw_spares *self = w->data;
+    uint64_t now_ms = clock_mono_ms();
     struct gw_way *oldest;
 
+    (void)loop;
     (void)revents;
     while ((oldest = TAILQ_FIRST(&self->by_age)) != NULL &&
-           oldest->spare_since + self->wait_s <= ev_now(loop))
+           oldest->spare_since_ms + self->wait_ms <= now_ms)
         gw_way_close(oldest);
     if (oldest != NULL)
-        aim(self);
+        aim(self, now_ms);
 }
 
 /* ---- keeping ---- */
 
 void gw_spares_init(struct gw_spares *self, struct ev_loop *loop, const struct gw_limits *limits)
 {
-    *self = (struct gw_spares){.loop = loop, .limits = limits, .wait_s = GW_SPARE_S};
+    *self = (struct gw_spares){.loop = loop, .limits = limits, .wait_ms = GW_SPARE_MS};
     TAILQ_INIT(&self->by_age);
     ev_init(&self->stale, on_stale);
     self->stale.data = self;
@@ -91,6 +93,15 @@ void gw_spares_drop_all(struct gw_spares *self)
 {
     while (!TAILQ_EMPTY(&self->by_age))
         gw_way_close(TAILQ_FIRST(&self->by_age));
+}
+
+bool gw_spares_reset(struct gw_spares *self)
+{
+    bool any = self->count > 0;
+
+    while (!TAILQ_EMPTY(&self->by_age))
+        gw_way_free(TAILQ_FIRST(&self->by_age));
+    return any;
 }
 
 void gw_spares_deinit(struct gw_spares *self)
@@ -118,12 +129,12 @@ void gw_spares_put(struct gw_spares *self, struct gw_way *way)
         gw_way_close(TAILQ_FIRST(&self->by_age));
     gw_way_rest(way, &spare_ops, way);
     way->spares = self;
-    way->spare_since = ev_now(self->loop);
+    way->spare_since_ms = clock_mono_ms();
     LIST_INSERT_HEAD(&way->cfg.site->spares, way, of_site);
     TAILQ_INSERT_TAIL(&self->by_age, way, by_age);
     self->count++;
     if (!ev_is_active(&self->stale))
-        aim(self);
+        aim(self, way->spare_since_ms);
 }
 
 struct gw_way *gw_spares_take(struct gw_site *site, const struct gw_target *target)

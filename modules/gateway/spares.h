@@ -8,12 +8,14 @@
 #define MODULES_GATEWAY_SPARES_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #define GW_SPARES_MAX 1024u /* at once; the one that waited longest makes room */
 #define GW_SPARES_SHARE 4u  /* of a session's streams one in so many */
-#define GW_SPARE_S 4.0      /* one waits so long; most services keep an idle connection for 5 s */
+#define GW_SPARE_MS 4000u   /* one waits so long; most services keep an idle connection for 5 s */
 
 struct gw_limits;
 struct gw_site;
@@ -25,7 +27,7 @@ TAILQ_HEAD(gw_way_queue, gw_way);
 struct gw_spares {
     struct ev_loop *loop;
     const struct gw_limits *limits; /* streams_per_session: visitors who are here need most of it */
-    double wait_s;                  /* GW_SPARE_S; tests wait less */
+    uint64_t wait_ms;               /* GW_SPARE_MS; tests wait less */
     size_t count;
     struct gw_way_queue by_age; /* oldest first */
     ev_timer stale;
@@ -45,5 +47,7 @@ void gw_spares_forget(struct gw_way *way);
 void gw_spares_drop(struct gw_site *site);
 /* Close all. */
 void gw_spares_drop_all(struct gw_spares *self);
+/* Reset all, which gives their streams back at once; false: there were none. */
+bool gw_spares_reset(struct gw_spares *self);
 
 #endif

@@ -48,7 +48,7 @@ struct gw_way {
     LIST_ENTRY(gw_way) of_session; /* lent: hears of GOAWAY */
     /* a spare one (spares.c) */
     struct gw_spares *spares; /* NULL = it is none */
-    double spare_since;       /* time of the loop */
+    uint64_t spare_since_ms;  /* monotonic */
     LIST_ENTRY(gw_way) of_site;
     TAILQ_ENTRY(gw_way) by_age;
     struct gw_way_turn *turn; /* lent: owned */

@@ -290,6 +290,7 @@ static void take_field(struct http_head *self, const char *data)
         take_via(self, data);
         break;
     case HTTP_ROLE_EXPECT:
+        self->has_expectation = true;
         if (self->framing.minor > 0 &&
             http_span_is_nocase(self->section.value, data, "100-continue"))
             self->expect_continue = true;
@@ -334,7 +335,7 @@ static bool is_stateless(const struct http_head *self, const char *data)
     const struct http_framing *framing = &self->framing;
 
     return http_span_is(self->method, data, "GET") && !framing->chunked &&
-           !framing->has_content_length && framing->upgrades == 0 && !self->expect_continue &&
+           !framing->has_content_length && framing->upgrades == 0 && !self->has_expectation &&
            !self->has_credentials;
 }
 

@@ -69,7 +69,7 @@ struct http_head {
     struct http_span method;
     struct http_span path; /* the target without scheme and authority, with the query; none for * */
     /* the reader's own */
-    bool skipped_empty_line, has_host, has_credentials;
+    bool skipped_empty_line, has_host, has_credentials, has_expectation;
     unsigned passes; /* gateways of ours in Via */
     struct http_span version;
     bool has_target_authority;

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/web_lib.sh"
 
-web_gateway '[limits]' 'resume-window = 1s'
+web_gateway '[limits]' 'resume-window = 1s' 'streams-per-session = 40'
 services one two near a b c d
 tunnelled one
 tunnelled two

@@ -109,21 +109,27 @@ END_TEST
 
 START_TEST(test_spare_ends_when_nobody_wants_it)
 {
-    spares.wait_s = 0.05;
+    spares.wait_ms = 50;
     (void)leave(_i & 1);
     LOOP_UNTIL(l.seat.loop, (lender_hears(&l), l.heard.fin));
     ck_gone();
 }
 END_TEST
 
+/* _i / 2: how */
 START_TEST(test_spares_end_with_their_exposure_and_all)
 {
     (void)leave(_i & 1);
-    if (_i & 2)
+    if (_i / 2 == 0)
         gw_spares_drop(l.site);
-    else
+    else if (_i / 2 == 1)
         gw_spares_drop_all(&spares);
+    else
+        ck_assert(gw_spares_reset(&spares));
     ck_gone();
+    ck_assert(!gw_spares_reset(&spares));
+    if (_i / 2 == 2 && !l.direct)
+        ck_assert_uint_eq(lender_streams(&l), 0); /* at once */
 }
 END_TEST
 
@@ -223,6 +229,8 @@ static const struct {
     {"HEAD / HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 200 ok\r\nContent-Length: 2\r\n\r\n", false,
      false},
     {GET, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false, true},
+    {GET, "HTTP/1.1 204 ok\r\n\r\n", false, true},
+    {GET, "HTTP/1.1 304 ok\r\nContent-Length: 2\r\n\r\n", false, true},
     {GET, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false, true},
     {GET, OK "more", false, true},
 };
@@ -292,6 +300,43 @@ START_TEST(test_spare_that_dies_under_a_request_is_replaced)
 }
 END_TEST
 
+/* A service that takes few connections at once is not kept waiting by idle ones. */
+START_TEST(test_visitor_who_may_not_have_a_spare_gets_its_place)
+{
+    leave_hall(visit(0, GET, OK));
+    close(visit(1, "POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", OK));
+    ck_assert_uint_eq(hall.front.http.spares.count, 0);
+    LOOP_UNTIL(hall.seat.loop, tun_stream_eof(hall.connector.streams[0]));
+}
+END_TEST
+
+/* N letters, all of them or none so far. */
+static bool put(int fd, size_t n)
+{
+    char text[10000];
+
+    memset(text, 'x', n);
+    return send(fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
+}
+
+/* The service answers before it has all of a request, whose rest waits for the stream's window. */
+START_TEST(test_way_that_lacks_the_rest_of_a_request_is_not_left_to_others)
+{
+    int fd, said = 0;
+
+    hall.seat.limits.head_max_bytes = 400000;
+    fd = hall_come(&hall, GW_PORT_HTTP, "GET / HTTP/1.1\r\n" HOST "X: ");
+    while (said++ < 30)
+        LOOP_UNTIL(hall.seat.loop, put(fd, 10000));
+    hall_say(fd, "\r\n\r\n");
+    hall_accept(&hall, 0);
+    hall_answer(&hall, 0, OK);
+    hall_get(&hall, fd, "ok");
+    leave_hall(fd);
+    ck_assert_uint_eq(hall.front.http.spares.count, 0);
+}
+END_TEST
+
 /* Its second try does not go on another spare one: all of them may be as dead. */
 START_TEST(test_spares_that_die_cost_one_try)
 {
@@ -311,15 +356,13 @@ START_TEST(test_spares_that_die_cost_one_try)
 }
 END_TEST
 
-/* _i: paused, changed, gone to another backend, or the gateway ends */
+/* _i: it is not served any more, or the gateway ends */
 START_TEST(test_spares_do_not_outlive_what_they_are_for)
 {
     leave_hall(visit(0, GET, OK));
     ck_assert_uint_eq(hall.front.http.spares.count, 1);
     if (_i == 0)
         gw_conn_end_all(hall.site, GW_REASON_PAUSED);
-    else if (_i == 1)
-        gw_conn_readmit(hall.site, false);
     else
         gw_conn_drain(&hall.front, false);
     ck_assert_uint_eq(hall.front.http.spares.count, 0);
@@ -337,7 +380,7 @@ int main(void)
     tcase_add_loop_test(way, test_spare_ends_with_whatever_its_service_says, 0, 6);
     tcase_add_loop_test(way, test_spare_ends_when_its_connector_leaves, 0, 2);
     tcase_add_loop_test(way, test_spare_ends_when_nobody_wants_it, 0, 2);
-    tcase_add_loop_test(way, test_spares_end_with_their_exposure_and_all, 0, 4);
+    tcase_add_loop_test(way, test_spares_end_with_their_exposure_and_all, 0, 6);
     tcase_add_loop_test(way, test_spares_leave_most_of_a_session_to_who_is_here, 0, 4);
     suite_add_tcase(suite, way);
     tcase_add_checked_fixture(visitor, setup_hall, teardown_hall);
@@ -351,7 +394,9 @@ int main(void)
     tcase_add_loop_test(visitor, test_way_is_not_left_to_others_where_that_is_not_wanted, 0, 3);
     tcase_add_loop_test(visitor, test_spare_that_dies_under_a_request_is_replaced, 0, 2);
     tcase_add_test(visitor, test_spares_that_die_cost_one_try);
-    tcase_add_loop_test(visitor, test_spares_do_not_outlive_what_they_are_for, 0, 3);
+    tcase_add_test(visitor, test_visitor_who_may_not_have_a_spare_gets_its_place);
+    tcase_add_test(visitor, test_way_that_lacks_the_rest_of_a_request_is_not_left_to_others);
+    tcase_add_loop_test(visitor, test_spares_do_not_outlive_what_they_are_for, 0, 2);
     suite_add_tcase(suite, visitor);
     return run_suite(suite);
 }

@@ -455,6 +455,8 @@ static const struct {
     {"GET / HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n", false},
     {"GET / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n", false},
     {"GET / HTTP/1.1\r\n" H "Expect: 100-continue\r\n\r\n", false},
+    {"GET / HTTP/1.1\r\n" H "Expect: x\r\n\r\n", false},
+    {"GET / HTTP/1.0\r\n" H "Expect: 100-continue\r\n\r\n", false},
     {"GET / HTTP/1.1\r\n" H "Upgrade: x\r\n\r\n", false},
     {"GET / HTTP/1.1\r\n" H "authorization:\r\n\r\n", false},
     {"GET / HTTP/1.1\r\n" H "Connection: Proxy-Authorization\r\nProxy-Authorization: a\r\n\r\n",
