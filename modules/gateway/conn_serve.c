@@ -293,8 +293,11 @@ static void send_request(struct gw_conn *self)
         .idle_ms = idle_limit_ms(self),
         .shares = self->site->exposure->proxy_protocol == GW_PROXY_NONE,
     };
-    int rc = gw_exchange_prepare(self->exchange, &terms);
+    int rc;
 
+    if (gw_exchange_way(self->exchange) == NULL)
+        gw_spares_warm_stream(self->site);
+    rc = gw_exchange_prepare(self->exchange, &terms);
     if (rc != ERR_OK) {
         gw_conn_reject(self, &(struct gw_rejection){.reason = rc == ERR_PROTO ? GW_REASON_MALFORMED
                                                                               : GW_REASON_NO_MEMORY,
@@ -325,6 +328,8 @@ static void serve(struct gw_conn *self, struct gw_site *site)
     if (self->exchange == NULL)
         ev_io_stop(self->front->loop, &self->io);
     self->named = site;
+    if (self->exchange != NULL && site != NULL && !caller.is_in)
+        gw_spares_warm(site);
     if (reason != GW_REASON_NONE) {
         gw_conn_refuse(self, reason);
         return;

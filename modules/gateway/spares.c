@@ -2,7 +2,10 @@
 /* Ways that wait for their next visitor; see spares.h. */
 #include "modules/gateway/spares.h"
 
+#include <stddef.h>
+
 #include "bus/base/clock.h"
+#include "bus/base/warm.h"
 #include "modules/gateway/config.h"
 #include "modules/gateway/way_impl.h"
 
@@ -151,6 +154,22 @@ struct gw_way *gw_spares_take(struct gw_site *site, const struct gw_target *targ
         return way;
     }
     return NULL;
+}
+
+void gw_spares_warm(const struct gw_site *site)
+{
+    const struct gw_way *way = LIST_FIRST(&site->spares);
+
+    if (way != NULL)
+        warm(way, offsetof(struct gw_way, backend.key) + sizeof(way->backend.key));
+}
+
+void gw_spares_warm_stream(const struct gw_site *site)
+{
+    const struct gw_way *way = LIST_FIRST(&site->spares);
+
+    if (way != NULL && way->stream != NULL)
+        tun_stream_warm(way->stream);
 }
 
 void gw_spares_drop(struct gw_site *site)

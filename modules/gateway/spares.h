@@ -41,6 +41,10 @@ void gw_spares_put(struct gw_spares *self, struct gw_way *way);
 /* The spare of SITE to TARGET that was used last, or NULL: the caller lends it (gw_way_lend_again)
  * or closes it. Looks at few of them where they lead to many targets. */
 struct gw_way *gw_spares_take(struct gw_site *site, const struct gw_target *target);
+/* Ask ahead for the way that may be taken, and, when that is there, for its stream: of many sites
+ * each one's are in no cache (bus/base/warm.h). */
+void gw_spares_warm(const struct gw_site *site);
+void gw_spares_warm_stream(const struct gw_site *site);
 /* WAY is freed: if it is a spare one, it is none any more. */
 void gw_spares_forget(struct gw_way *way);
 /* Close those of SITE: its exposure has changed or goes. */

@@ -33,6 +33,11 @@ struct gw_way {
     struct gw_session *session; /* NULL for a direct one, and once the session ended */
     struct tun_stream *stream;  /* ours until the pipe has it */
     struct gw_way_config cfg;
+    /* a spare one (spares.c); who takes one looks at all up to here and at the key behind it */
+    struct gw_spares *spares; /* NULL = it is none */
+    uint64_t spare_since_ms;  /* monotonic */
+    LIST_ENTRY(gw_way) of_site;
+    TAILQ_ENTRY(gw_way) by_age;
 
     struct gw_backend backend; /* copy: the exposure may be replaced */
     struct net_dial *dial;
@@ -46,12 +51,7 @@ struct gw_way {
     uint64_t limit_ms;             /* when opening takes too long; monotonic */
     bool linkless;                 /* the session had no link at the last look */
     LIST_ENTRY(gw_way) of_session; /* lent: hears of GOAWAY */
-    /* a spare one (spares.c) */
-    struct gw_spares *spares; /* NULL = it is none */
-    uint64_t spare_since_ms;  /* monotonic */
-    LIST_ENTRY(gw_way) of_site;
-    TAILQ_ENTRY(gw_way) by_age;
-    struct gw_way_turn *turn; /* lent: owned */
+    struct gw_way_turn *turn;      /* lent: owned */
 };
 
 /* It serves a visitor from now on; what was borrowed until then is forgotten. */
