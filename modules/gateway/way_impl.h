@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fields of a way, shared by way.c (opening, carrying) and way_lent.c (lending) only. */
+/* The fields of a way, shared by way.c (opening, carrying), way_lent.c (lending) and spares.c
+ * (waiting for the next visitor) only. */
 #ifndef MODULES_GATEWAY_WAY_IMPL_H
 #define MODULES_GATEWAY_WAY_IMPL_H
 
