@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""What tests/bench/run says of samples: ratios, goals, parts of a run; and that pace, the open loop, leaves no stall out.
+"""What tests/bench/run says of samples: ratios, goals, parts of a run; that pace, the open loop, leaves no stall out,
+and that bare, the plainest two hops, carries everything.
 
-test_bench.py PACE: the program. Runs in ctest; measures nothing of netwall.
+test_bench.py PACE BARE: the programs. Runs in ctest; measures nothing of netwall.
 """
 import argparse
 import contextlib
@@ -22,16 +23,17 @@ from beside import report  # noqa: E402
 from beside.loads import Capacity, HalfLoad, Outcome  # noqa: E402
 from beside.measure import Sample, Table  # noqa: E402
 from beside.parts import Path  # noqa: E402
+from beside.process import listens, wait_for  # noqa: E402
 from beside.scenarios import Column, Cost, Ratio, Scenario  # noqa: E402
 
 OPTIONS = argparse.Namespace(seconds=2, pin=False, first=False)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 
 
-def table(rates, goals=(), column="64 x 1k", noisy=()):
+def table(rates, goals=(), column="64 x 1k", noisy=(), ratios=()):
     """A table of one column: path -> a rate for each round; the rounds NOISY were disturbed."""
     columns = [Column(column, None, ("requests/s",), 1000, "CPU s per 1 000 requests")]
-    filled = Table(Scenario("made up", "samples", tuple(rates), columns, goals), columns, [Path(name) for name in rates])
+    filled = Table(Scenario("made up", "samples", tuple(rates), columns, goals, ratios=ratios), columns, [Path(name) for name in rates])
     for path, values in rates.items():
         filled.cell(columns[0], path).samples = [
             Sample(Outcome(value, 1.0), {"edge": 2.0}, 0.5 if i in noisy else 0.0, 0.1) for i, value in enumerate(values)]
@@ -93,6 +95,11 @@ class Report(unittest.TestCase):
         text = report.markdown(document(table(self.RATES, [Ratio("ours", "theirs", least=1.15)], noisy=(0, 1))))
         self.assertIn("**MISSED**, but others used the machine: measure again", text)
 
+    def test_ratio_without_a_goal_is_told_and_not_judged(self):
+        text = report.markdown(document(table(self.RATES, ratios=[Ratio("ours", "theirs")])))
+        self.assertIn("| ours / theirs | **1.000** (0.900-1.100) |", text)
+        self.assertNotIn("## Goals", text)
+
     def test_markdown_is_made_from_the_json_alone(self):
         whole = document(table(self.RATES, [Ratio("ours", "theirs", least=1.0)]))
         self.assertEqual(report.markdown(whole), report.markdown(json.loads(json.dumps(whole))))
@@ -120,7 +127,8 @@ class Report(unittest.TestCase):
 
 
 class Service:
-    """Answers every request, but the one after WARM only after STALL_S, and with it all others; None: never again."""
+    """Answers every request, but the one after WARM only after STALL_S, and with it all others; None: never again.
+    Ends a connection that says bye."""
 
     def __init__(self, warm, stall_s):
         self._left, self._stall_s = warm, stall_s
@@ -137,7 +145,7 @@ class Service:
     def _serve(self, peer):
         with peer, contextlib.suppress(OSError):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while peer.recv(4096):
+            while peer.recv(4096) not in (b"", b"bye"):
                 with self._lock:
                     self._left -= 1
                     if self._left < 0 and self._stall_s is None:
@@ -174,6 +182,34 @@ class Pace(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
 
 
+class Bare(unittest.TestCase):
+    def setUp(self):
+        self.service = Service(1 << 30, None)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        process = subprocess.Popen([BARE, str(self.port), str(self.service.port)])
+        self.addCleanup(process.wait, 10)
+        self.addCleanup(process.kill)
+        wait_for("bare listens", lambda: listens(self.port))
+
+    def test_every_request_is_answered(self):
+        done = subprocess.run([PACE, "127.0.0.1", str(self.port), "/", "x", "16", "500", "0.5"], check=True, capture_output=True,
+                              text=True, timeout=60)
+        told = types.SimpleNamespace(**json.loads(done.stdout))
+        self.assertEqual((told.requests, told.errors, told.unanswered), (251, 0, 0))
+
+    def test_connections_come_and_go(self):
+        for _ in range(100):
+            with socket.create_connection(("127.0.0.1", self.port), 10) as visitor:
+                visitor.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                self.assertEqual(visitor.recv(4096), ANSWER)
+
+    def test_end_of_the_service_is_the_visitors(self):
+        with socket.create_connection(("127.0.0.1", self.port), 10) as visitor:
+            visitor.sendall(b"bye")
+            self.assertEqual(visitor.recv(4096), b"")
+
+
 if __name__ == "__main__":
-    PACE = sys.argv.pop(1)
+    PACE, BARE = sys.argv.pop(1), sys.argv.pop(1)
     unittest.main()

@@ -143,9 +143,20 @@ Ciphers aes256-gcm@openssh.com
         self.start("edge", ["/usr/sbin/sshd", "-D", "-e", "-f", config])
 
 
+class Bare(Other):
+    """tests/bench/bare: two plain processes and one connection between them, the least that two hops cost."""
+
+    def __init__(self, shop, name, origin):
+        super().__init__(shop, name, origin)
+        pairs = [str(p) for s in self.ports for p in (self.ports[s], self.targets[s])]
+        self.start("both", [shop.tool("bare"), *pairs])
+        self.ready(self.ports)
+
+
 OTHERS = {
     "haproxy": lambda shop, origin: HaProxy(shop, "haproxy", origin, 1),
     "haproxy-2": lambda shop, origin: HaProxy(shop, "haproxy-2", origin, 2),
+    "bare-2": lambda shop, origin: Bare(shop, "bare-2", origin),
     "nginx-stream": lambda shop, origin: NginxStream(shop, "nginx-stream", origin),
     "stunnel-2": lambda shop, origin: Stunnel(shop, "stunnel-2", origin),
     "ssh-2": lambda shop, origin: SshReverse(shop, "ssh-2", origin),

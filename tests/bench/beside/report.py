@@ -3,8 +3,6 @@ import json
 import shutil
 import subprocess
 
-from beside.scenarios import Ratio
-
 # --- the document ---
 
 
@@ -16,17 +14,17 @@ def cell_dict(table, column, path):
                         for s in cell.samples]}
 
 
-def ratio_dict(table, column, goal):
-    mine, theirs = (sum(table.cell(column, p).cost(1).values()) for p in goal.paths)
-    return {"what": goal.what, "figure": table.ratio(column, *goal.paths).as_dict(), "cost": mine / theirs if theirs else None}
+def ratio_dict(table, column, ratio):
+    mine, theirs = (sum(table.cell(column, p).cost(1).values()) for p in ratio.paths)
+    return {"what": ratio.what, "figure": table.ratio(column, *ratio.paths).as_dict(), "cost": mine / theirs if theirs else None}
 
 
 def column_dict(table, column):
     names = {p.name for p in table.paths}
-    shown = [g for g in table.scenario.goals if isinstance(g, Ratio) and set(g.paths) <= names]
+    shown = [r for r in table.scenario.ratios if set(r.paths) <= names]
     return {"name": column.name, "figures": list(column.figures), "cost": column.cost,
             "cells": {p.name: cell_dict(table, column, p) for p in table.paths},
-            "ratios": [ratio_dict(table, column, g) for g in shown]}
+            "ratios": [ratio_dict(table, column, r) for r in shown]}
 
 
 def verdict_dict(verdict):

@@ -95,8 +95,9 @@ class Growth(Goal):
 
 
 class Scenario:
-    def __init__(self, name, about, paths, columns, goals=(), rounds=None, quick=None, quick_rounds=None):
+    def __init__(self, name, about, paths, columns, goals=(), rounds=None, quick=None, quick_rounds=None, ratios=()):
         self.name, self.about, self.paths, self.columns, self.goals = name, about, paths, columns, goals
+        self.ratios = [*(g for g in goals if isinstance(g, Ratio)), *ratios]  # told, with a goal or without
         self.rounds, self.quick_rounds = rounds, quick_rounds or rounds  # where more say nothing new
         self.quick = quick or paths  # the paths of --quick
 
@@ -124,8 +125,9 @@ def half_load(name, capacity, among=None, quick=False):
 
 
 EVERYBODY = ("direct", "haproxy", "haproxy-2", "nginx-stream", "stunnel-2", "ssh-2", "netwall")
-THREADED = (*EVERYBODY, "netwall-threads")
+THREADED = (*EVERYBODY, "netwall-threads", "bare-2")
 COMPARED = ("haproxy", "haproxy-2", "stunnel-2", "netwall")  # those of the goals
+LEAST = [Ratio("netwall", "bare-2"), Ratio("bare-2", "haproxy")]  # what is ours, and what two hops are
 CAPACITY = Capacity()
 
 # idle comes first, and has one column: later the parts' heaps hold what earlier visitors left.
@@ -142,14 +144,16 @@ SCENARIOS = (
              quick=("netwall", "netwall-fields", "netwall-http")),
     Scenario("requests", "keep-alive requests, beside others", THREADED,
              [requests(c, p, quick=(c, p) == (64, "1k")) for p in ("1k", "100k") for c in (16, 64, 256)],
-             [Ratio(n, "haproxy", least=1.0, columns=("64 x 1k", "256 x 1k")) for n in ("netwall", "netwall-threads")], quick=COMPARED),
+             [Ratio(n, "haproxy", least=1.0, columns=("64 x 1k", "256 x 1k")) for n in ("netwall", "netwall-threads")],
+             quick=(*COMPARED, "bare-2"), ratios=LEAST),
     Scenario("close", "a connection for each request, beside others", (*THREADED, "netwall-http"), [short(16), short(64)],
              [Ratio(n, "haproxy", least=1.0, columns=("64 clients",)) for n in ("netwall", "netwall-threads", "netwall-http")],
-             quick=(*COMPARED, "netwall-http")),
+             quick=(*COMPARED, "netwall-http", "bare-2"), ratios=LEAST),
     Scenario("bulk", "iperf3 from and to the visitor, beside others", THREADED,
              [bulk(n, up) for n in (1, 8) for up in (False, True)],
              [Ratio(n, other, least=least) for n in ("netwall", "netwall-threads")
-              for other, least in (("haproxy-2", 1.15), ("stunnel-2", 1.5))], quick=COMPARED),
+              for other, least in (("haproxy-2", 1.15), ("stunnel-2", 1.5))], quick=COMPARED,
+             ratios=[Ratio("netwall", "bare-2"), Ratio("bare-2", "haproxy-2")]),
     Scenario("latency", "64 keep-alive clients at a fixed rate, half of what the slowest sustained, beside others", EVERYBODY,
              [half_load("half of the slowest of all", CAPACITY, quick=True),
               half_load("half of the slower of netwall and haproxy-2", CAPACITY, ("netwall", "haproxy-2"))],
