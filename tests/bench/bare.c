@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The least that two hops with one connection between them cost: two processes that read what is
+ * Two hops with one connection between them, and hardly more: two processes that read what is
  * ready, put it behind a header into one buffer, and send that once per turn. Nothing is encrypted,
- * limited, timed or counted, and who does not read holds everybody up. What netwall needs beyond
- * this is what its work costs; what this lacks beside others, no gateway of that shape can give.
+ * limited, timed or counted, and who does not read holds everybody up. The processor time that
+ * netwall needs beyond this is what its work costs; the rest is that of its shape.
  *
  * bare VISITORS SERVICE [VISITORS SERVICE]: ports of 127.0.0.1, to listen on and to connect to.
  */
@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,14 +35,13 @@
 
 /* In front of the LEN bytes that came from one connection; 0 = it begins, and later: it ended. */
 struct frame {
-    uint32_t id; /* rises from 1 */
-    uint32_t service;
+    uint32_t id;      /* rises from 1 */
+    uint32_t service; /* which one it is for, when it begins */
     uint32_t len;
 };
 
 struct conn {
     uint32_t id; /* 0 = none */
-    uint32_t service;
     int fd;
 };
 
@@ -115,12 +113,12 @@ static struct conn *conn_of(uint32_t id)
     return conn->id == id ? conn : NULL;
 }
 
-static void add(uint32_t id, uint32_t service, int fd)
+static void add(uint32_t id, int fd)
 {
     struct conn *conn = &conns[id % CONNS_MAX];
 
     must(conn->id == 0, "too many connections");
-    *conn = (struct conn){.id = id, .service = service, .fd = fd};
+    *conn = (struct conn){.id = id, .fd = fd};
     watch(fd, id);
 }
 
@@ -130,13 +128,11 @@ static void end(struct conn *conn)
     conn->id = 0;
 }
 
-/* The frame of LEN bytes that are in their place already. */
-static void put(const struct conn *conn, size_t len)
+/* FRAME, whose bytes are in their place already. */
+static void put(const struct frame *frame)
 {
-    struct frame frame = {.id = conn->id, .service = conn->service, .len = (uint32_t)len};
-
-    memcpy(out + out_len, &frame, sizeof(frame));
-    out_len += sizeof(frame) + len;
+    memcpy(out + out_len, frame, sizeof(*frame));
+    out_len += sizeof(*frame) + frame->len;
 }
 
 static void on_visitor(uint32_t service)
@@ -144,8 +140,8 @@ static void on_visitor(uint32_t service)
     int fd = accept4(listeners[service], NULL, NULL, 0);
 
     must(fd >= 0, "accept");
-    add(++last_id, service, fd);
-    put(conn_of(last_id), 0);
+    add(++last_id, fd);
+    put(&(struct frame){.id = last_id, .service = service});
 }
 
 static void on_readable(struct conn *conn)
@@ -155,7 +151,7 @@ static void on_readable(struct conn *conn)
 
     if (n < 0 && errno == EAGAIN)
         return;
-    put(conn, n > 0 ? (size_t)n : 0);
+    put(&(struct frame){.id = conn->id, .len = n > 0 ? (uint32_t)n : 0});
     if (n <= 0)
         end(conn);
 }
@@ -173,7 +169,7 @@ static void take(const struct frame *frame, const uint8_t *data)
         end(conn);
     } else if (!is_edge && frame->id > last_id) {
         last_id = frame->id;
-        add(frame->id, frame->service, connect_to(ports[frame->service]));
+        add(frame->id, connect_to(ports[frame->service]));
     }
 }
 
@@ -263,15 +259,6 @@ static void connect_both(int ends[2])
     (void)close(listener);
 }
 
-static void allow_files(void)
-{
-    struct rlimit limit;
-
-    must(getrlimit(RLIMIT_NOFILE, &limit) == 0, "getrlimit");
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int main(int argc, char **argv)
 {
     int ends[2], services = (argc - 1) / 2;
@@ -281,7 +268,6 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: bare VISITORS SERVICE [VISITORS SERVICE]\n");
         return 2;
     }
-    allow_files();
     connect_both(ends);
     for (int i = 0; i < services; i++)
         ports[i] = port_of(argv[2 + 2 * i]);

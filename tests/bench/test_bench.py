@@ -155,11 +155,14 @@ class Service:
                 peer.sendall(ANSWER)
 
 
-def pace(warm, stall_s, rate, seconds):
-    service = Service(warm, stall_s)
-    done = subprocess.run([PACE, "127.0.0.1", str(service.port), "/", "x", str(warm), str(rate), str(seconds)], check=True,
+def ask(port, clients, rate, seconds):
+    done = subprocess.run([PACE, "127.0.0.1", str(port), "/", "x", str(clients), str(rate), str(seconds)], check=True,
                           capture_output=True, text=True, timeout=60)
     return types.SimpleNamespace(**json.loads(done.stdout))
+
+
+def pace(warm, stall_s, rate, seconds):
+    return ask(Service(warm, stall_s).port, warm, rate, seconds)
 
 
 class Pace(unittest.TestCase):
@@ -193,9 +196,7 @@ class Bare(unittest.TestCase):
         wait_for("bare listens", lambda: listens(self.port))
 
     def test_every_request_is_answered(self):
-        done = subprocess.run([PACE, "127.0.0.1", str(self.port), "/", "x", "16", "500", "0.5"], check=True, capture_output=True,
-                              text=True, timeout=60)
-        told = types.SimpleNamespace(**json.loads(done.stdout))
+        told = ask(self.port, 16, 500, 0.5)
         self.assertEqual((told.requests, told.errors, told.unanswered), (251, 0, 0))
 
     def test_connections_come_and_go(self):

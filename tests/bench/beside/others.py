@@ -144,7 +144,7 @@ Ciphers aes256-gcm@openssh.com
 
 
 class Bare(Other):
-    """tests/bench/bare: two plain processes and one connection between them, the least that two hops cost."""
+    """tests/bench/bare: two plain processes with one connection between them, and hardly more."""
 
     def __init__(self, shop, name, origin):
         super().__init__(shop, name, origin)
